@@ -1,0 +1,233 @@
+-- What is owed to HubSpot, and what HubSpot has accepted.
+-- Times come from Postgres' clock; every constraint and index has a name that errors are matched by.
+
+CREATE TABLE crm_portal (
+    portal            text PRIMARY KEY,
+    -- The HubSpot account the links were made in; NULL until the first connection.
+    hubspot_portal_id bigint,
+    time_zone         text        NOT NULL DEFAULT 'UTC',
+    -- The daily quota's ledger: calls reserved since day_started_at (midnight in time_zone).
+    day_started_at    timestamptz NOT NULL DEFAULT '-infinity',
+    day_used          integer     NOT NULL DEFAULT 0
+);
+INSERT INTO crm_portal (portal) VALUES ('default');
+
+CREATE TABLE event (
+    no          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal      text        NOT NULL,
+    source      text        NOT NULL,
+    id          text        NOT NULL,
+    type        text        NOT NULL,
+    subject     text        NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    -- NULL once erased.
+    data        jsonb,
+    -- SHA-256 of the canonical JSON as it was sent.
+    hash        bytea       NOT NULL,
+    received_at timestamptz NOT NULL,
+    CONSTRAINT event_key UNIQUE (portal, source, id)
+);
+
+-- One HubSpot record that we own properties of. Heavily updated: room for HOT updates.
+CREATE TABLE crm_record (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal         text        NOT NULL,
+    sync_type      text        NOT NULL,
+    external_id    text        NOT NULL,
+    hubspot_id     text,
+    -- property -> [value, event time, row]: what HubSpot has accepted, and which row it came from.
+    accepted       jsonb       NOT NULL DEFAULT '{}',
+    -- The newest delete: values at or before it are void.
+    tombstone_at   timestamptz,
+    tombstone_row  bigint,
+    erased_at      timestamptz,
+    -- The token of the last call without a definite verdict; 0: HubSpot holds what accepted says.
+    doubt          bigint      NOT NULL DEFAULT 0,
+    -- Transient failures in a row: the step of the backoff.
+    failures       integer     NOT NULL DEFAULT 0,
+    backoff_until  timestamptz,
+    -- Cannot be created yet: due at this deadline, or as soon as another row arrives.
+    waiting_until  timestamptz,
+    waiting_reason text,
+    -- When and for which call it is due; all NULL when nothing is owed or while leased.
+    due_at         timestamptz,
+    stage          text,
+    rank           timestamptz,
+    deferred       boolean     NOT NULL DEFAULT false,
+    lease_token    bigint,
+    lease_until    timestamptz,
+    lease_holder   text,
+    leased_at      timestamptz,
+    created_at     timestamptz NOT NULL,
+    synced_at      timestamptz,
+    -- The token of the settle that changed the link, until all who wait for it have been woken.
+    link_mark      bigint,
+    CONSTRAINT crm_record_key UNIQUE (portal, sync_type, external_id),
+    CONSTRAINT crm_record_stage CHECK (stage IN ('create', 'update', 'associate', 'archive', 'erase')),
+    CONSTRAINT crm_record_lease CHECK (
+        (lease_token IS NULL) = (lease_until IS NULL) AND (lease_token IS NULL OR due_at IS NULL))
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+CREATE UNIQUE INDEX crm_record_link ON crm_record (portal, sync_type, hubspot_id)
+    WHERE hubspot_id IS NOT NULL;
+-- What the lease scans, in the order in which it goes.
+CREATE INDEX crm_record_ready ON crm_record (portal, sync_type, stage, rank, id)
+    WHERE due_at IS NOT NULL AND NOT deferred;
+CREATE INDEX crm_record_deferred ON crm_record (due_at) WHERE deferred;
+CREATE INDEX crm_record_leased ON crm_record (lease_until) WHERE lease_token IS NOT NULL;
+
+CREATE INDEX crm_record_link_mark ON crm_record (id) WHERE link_mark IS NOT NULL;
+
+CREATE SEQUENCE lease_token;
+
+-- One event owed to one record. `processing` is not stored: a row is processing while its record
+-- is leased (see the view below), so a lease costs one update a record and a crash none a row.
+CREATE TABLE sync_queue (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    event_no       bigint      NOT NULL REFERENCES event (no),
+    record_id      bigint      NOT NULL REFERENCES crm_record (id),
+    operation      text        NOT NULL,
+    status         text        NOT NULL DEFAULT 'pending',
+    -- Its properties stand in HubSpot; associations of its record are still owed.
+    written        boolean     NOT NULL DEFAULT false,
+    priority       smallint    NOT NULL,
+    retry_count    integer     NOT NULL DEFAULT 0,
+    created_at     timestamptz NOT NULL,
+    -- The place in line: created_at (or the moment of a person's retry) less the priority's head start.
+    rank           timestamptz NOT NULL,
+    processed_at   timestamptz,
+    call_id        bigint,
+    error_code     text,
+    error_property text,
+    error_message  text,
+    error_hint     text,
+    error_correlation_id text,
+    error_http_status    integer,
+    warnings       jsonb,
+    discarded_at   timestamptz,
+    CONSTRAINT sync_queue_status CHECK (status IN ('pending', 'retry', 'synced', 'failed')),
+    CONSTRAINT sync_queue_operation CHECK (operation IN ('upsert', 'archive', 'erase')),
+    CONSTRAINT sync_queue_priority CHECK (priority BETWEEN 0 AND 2)
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+
+CREATE INDEX sync_queue_open ON sync_queue (record_id, id) WHERE status IN ('pending', 'retry');
+CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
+CREATE INDEX sync_queue_event ON sync_queue (event_no);
+
+-- An association slot of a record: a last-writer-wins register over its target.
+CREATE TABLE crm_association (
+    record_id      bigint      NOT NULL REFERENCES crm_record (id),
+    slot           text        NOT NULL,
+    -- NULL: nobody.
+    target_id      bigint REFERENCES crm_record (id),
+    set_at         timestamptz NOT NULL,
+    set_by         bigint      NOT NULL,
+    -- What stands in HubSpot by our hand.
+    made_target_id bigint REFERENCES crm_record (id),
+    made_from      text,
+    made_to        text,
+    -- false: a call that makes this pair has left and its reply is not recorded.
+    sure           boolean     NOT NULL DEFAULT true,
+    -- HubSpot refused this pair; waits for a person, another target or another link.
+    refused        boolean     NOT NULL DEFAULT false,
+    PRIMARY KEY (record_id, slot)
+);
+CREATE INDEX crm_association_target ON crm_association (target_id);
+CREATE INDEX crm_association_made ON crm_association (made_from, made_to);
+
+-- The slots that owe HubSpot a call: an old pair to drop, or a pair to make whose two ends stand.
+CREATE VIEW association_owed AS
+SELECT a.record_id, a.slot, a.target_id, a.made_target_id, a.made_from, a.made_to,
+       r.portal, r.sync_type, r.hubspot_id AS from_id,
+       t.sync_type AS target_type, t.hubspot_id AS to_id,
+       m.sync_type AS made_target_type,
+       a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id AS drops
+FROM crm_association a
+JOIN crm_record r ON r.id = a.record_id
+LEFT JOIN crm_record t ON t.id = a.target_id
+LEFT JOIN crm_record m ON m.id = a.made_target_id
+WHERE NOT a.refused
+  AND ((a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id)
+       OR (r.hubspot_id IS NOT NULL AND t.hubspot_id IS NOT NULL
+           AND (NOT a.sure OR a.made_from IS DISTINCT FROM r.hubspot_id
+                OR a.made_to IS DISTINCT FROM t.hubspot_id)));
+
+-- The five statuses as people see them, and when a row is due.
+CREATE VIEW sync_queue_view AS
+SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e.occurred_at,
+       r.portal, r.sync_type, r.external_id, q.record_id, q.event_no, q.operation,
+       CASE WHEN q.status IN ('pending', 'retry') AND r.lease_token IS NOT NULL
+                 AND q.created_at <= r.leased_at THEN 'processing'
+            ELSE q.status END AS status,
+       q.priority, q.retry_count, q.created_at,
+       CASE WHEN q.status IN ('pending', 'retry')
+            THEN COALESCE(r.due_at, r.leased_at, q.created_at) END AS scheduled_at,
+       q.processed_at, q.call_id, q.error_code, q.error_property, q.error_message, q.error_hint,
+       q.error_correlation_id, q.error_http_status, q.warnings, q.discarded_at,
+       r.waiting_reason
+FROM sync_queue q
+JOIN crm_record r ON r.id = q.record_id
+JOIN event e ON e.no = q.event_no;
+
+-- One line a counted try that did not succeed (a success is the row's own processed_at and call_id).
+CREATE TABLE attempt (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    row_id         bigint      NOT NULL REFERENCES sync_queue (id),
+    call_id        bigint,
+    attempted_at   timestamptz NOT NULL,
+    class          text        NOT NULL,
+    code           text        NOT NULL,
+    property       text,
+    message        text        NOT NULL,
+    hint           text,
+    correlation_id text,
+    http_status    integer
+);
+CREATE INDEX attempt_row ON attempt (row_id, id);
+
+-- The ledger of the rolling window and the call log in one: a call holds its place in the window
+-- from its reservation until its reply plus the window's length. free_at is that end; it is set
+-- to the latest possible instant first, so a killed process frees its places by itself.
+CREATE TABLE hubspot_call (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal         text        NOT NULL,
+    holder         text        NOT NULL,
+    reserved_at    timestamptz NOT NULL,
+    free_at        timestamptz NOT NULL,
+    purpose        text,
+    sync_type      text,
+    inputs         integer,
+    replied_at     timestamptz,
+    duration_ms    integer,
+    http_status    integer,
+    class          text,
+    message        text,
+    correlation_id text
+) WITH (fillfactor = 70);
+CREATE INDEX hubspot_call_occupied ON hubspot_call (portal, free_at);
+
+-- Why nothing is sent: one line a reason, for the whole portal (sync_type '') or one object kind.
+CREATE TABLE gate (
+    portal    text        NOT NULL,
+    sync_type text        NOT NULL DEFAULT '',
+    kind      text        NOT NULL,
+    code      text,
+    reason    text        NOT NULL,
+    hint      text,
+    closed_at timestamptz NOT NULL,
+    -- NULL: until a person opens it.
+    until     timestamptz,
+    PRIMARY KEY (portal, sync_type, kind),
+    CONSTRAINT gate_kind CHECK (kind IN
+        ('paused', 'account', 'window', 'daily', 'locked', 'migrating', 'credentials', 'scope', 'schema', 'breaker'))
+);
+
+-- Who did what.
+CREATE TABLE audit (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    actor   text        NOT NULL,
+    action  text        NOT NULL,
+    target  text,
+    details jsonb
+);

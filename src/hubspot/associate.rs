@@ -1,0 +1,138 @@
+//! Batch calls on associations. HubSpot reports failed pairs even inside a 200.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::body::ErrorBody;
+use super::classify::{Failure, Headers, classify};
+use super::client::Call;
+use super::paths::Version;
+
+/// HubSpot takes at most 2,000 pairs a call; fewer keep one refused call cheap.
+pub const LARGEST: usize = 500;
+
+/// A pair of HubSpot ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pair {
+    /// The owner's id.
+    pub from: String,
+    /// The other end's id.
+    pub to: String,
+}
+
+/// What became of a pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Done.
+    Done,
+    /// Refused.
+    Refused(Failure),
+    /// The reply does not speak of it.
+    Unanswered,
+}
+
+/// The call that makes `pairs` with the association type `type_id`.
+#[must_use]
+pub fn make(version: &Version, from: &str, to: &str, type_id: u32, pairs: &[Pair]) -> Call {
+    let inputs: Vec<Value> = pairs.iter().map(|pair| item(pair, &[type_id])).collect();
+    Call::post(
+        version.associations(from, to, "create"),
+        format!("associate {from} {to}"),
+        json!({ "inputs": inputs }),
+        pairs.len(),
+    )
+}
+
+/// The call that drops our `types` from `pairs`, and no label that somebody else put there.
+#[must_use]
+pub fn unmake(version: &Version, from: &str, to: &str, types: &[u32], pairs: &[Pair]) -> Call {
+    let inputs: Vec<Value> = pairs.iter().map(|pair| item(pair, types)).collect();
+    Call::post(
+        version.associations(from, to, "labels/archive"),
+        format!("dissociate {from} {to}"),
+        json!({ "inputs": inputs }),
+        pairs.len(),
+    )
+}
+
+fn item(pair: &Pair, types: &[u32]) -> Value {
+    let types: Vec<Value> = types
+        .iter()
+        .map(|id| json!({ "associationCategory": "HUBSPOT_DEFINED", "associationTypeId": id }))
+        .collect();
+    json!({ "from": { "id": pair.from }, "to": { "id": pair.to }, "types": types })
+}
+
+/// One verdict a pair, in the order of `pairs`. A reply without a body covers them all.
+#[must_use]
+pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
+    if body.is_null() {
+        return vec![Verdict::Done; pairs.len()];
+    }
+    let mut verdicts = vec![Verdict::Unanswered; pairs.len()];
+    let places: HashMap<(&str, &str), usize> =
+        pairs.iter().enumerate().map(|(i, p)| ((p.from.as_str(), p.to.as_str()), i)).collect();
+    let mut nameless = Vec::new();
+    for error in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        let failure = classify(207, &Headers::default(), error);
+        let context = ErrorBody::decode(error).context;
+        let ids: Vec<&String> = context
+            .iter()
+            .filter(|(key, _)| ["id", "ids", "fromObjectId", "toObjectId"].contains(&key.as_str()))
+            .flat_map(|(_, ids)| ids)
+            .collect();
+        let mut found = false;
+        for (place, pair) in pairs.iter().enumerate() {
+            let (from, to) = (ids.contains(&&pair.from), ids.contains(&&pair.to));
+            let both_named = context.contains_key("fromObjectId") && context.contains_key("toObjectId");
+            if if both_named { from && to } else { from || to } {
+                verdicts[place] = Verdict::Refused(failure.clone());
+                found = true;
+            }
+        }
+        if !found {
+            nameless.push(failure);
+        }
+    }
+    for result in body.get("results").and_then(Value::as_array).into_iter().flatten() {
+        let id = |nested: &str, flat: &str| {
+            let value = result.pointer(nested).or_else(|| result.get(flat))?;
+            value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|n| n.to_string()))
+        };
+        let (Some(from), Some(to)) = (id("/from/id", "fromObjectId"), id("/to/id", "toObjectId")) else {
+            continue;
+        };
+        if let Some(&place) = places.get(&(from.as_str(), to.as_str())) {
+            verdicts[place] = Verdict::Done;
+        }
+    }
+    let open: Vec<usize> = (0..pairs.len()).filter(|&i| verdicts[i] == Verdict::Unanswered).collect();
+    if let ([place], [failure]) = (open.as_slice(), nameless.as_slice()) {
+        verdicts[*place] = Verdict::Refused(failure.clone());
+    }
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_200_may_hold_errors_and_ids_may_be_numbers() {
+        let pairs: Vec<Pair> = [("101", "202"), ("102", "202"), ("x103", "202")]
+            .iter()
+            .map(|(from, to)| Pair { from: (*from).into(), to: (*to).into() })
+            .collect();
+        let body = json!({ "status": "COMPLETE", "results": [
+            { "fromObjectId": 101, "toObjectId": 202, "labels": [] },
+            { "from": { "id": "102" }, "to": { "id": "202" } },
+            { "from": { "id": "202" }, "to": { "id": "102" } }],
+          "errors": [{ "message": "x103 is not a valid ID", "context": { "id": ["x103"] } }], "numErrors": 1 });
+        let got = verdicts(&pairs, &body);
+        assert_eq!((&got[0], &got[1]), (&Verdict::Done, &Verdict::Done));
+        assert!(matches!(got[2], Verdict::Refused(_)));
+        assert_eq!(verdicts(&pairs, &json!({ "results": [] })), vec![Verdict::Unanswered; 3]);
+        assert_eq!(verdicts(&pairs, &Value::Null), vec![Verdict::Done; 3]);
+    }
+}

@@ -1,0 +1,258 @@
+//! Batch calls on records, and the one verdict that every input gets.
+//!
+//! Verdicts are matched by `objectWriteTraceId`, else by what a reply says of the record, never by
+//! position: HubSpot shuffles its results. An input that no part of the reply speaks of has no
+//! verdict, whatever `numErrors` claims.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use super::body::ErrorBody;
+use super::classify::{Failure, Headers, classify};
+use super::client::Call;
+use super::paths::Version;
+
+/// HubSpot takes at most so many inputs a call.
+pub const LARGEST: usize = 100;
+
+/// One record of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The trace id: unique within the call.
+    pub trace: String,
+    /// The key's value for an upsert, HubSpot's id otherwise.
+    pub id: String,
+    /// Property -> value.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What a batch call does with its inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write<'a> {
+    /// Create or update by the unique property named.
+    Upsert(&'a str),
+    /// Update by HubSpot's id.
+    Update,
+}
+
+/// What HubSpot shows of a written record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// HubSpot's id.
+    pub id: String,
+    /// Whether the call created it.
+    pub new: bool,
+    /// The properties it shows.
+    pub properties: HashMap<String, String>,
+    /// Property and text of each of HubSpot's warnings.
+    pub warnings: Vec<(Option<String>, String)>,
+}
+
+/// What became of one input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stands in HubSpot.
+    Written(Written),
+    /// It was refused.
+    Refused(Failure),
+    /// The reply does not speak of it.
+    Unanswered,
+}
+
+/// The call that writes `inputs`.
+#[must_use]
+pub fn write(version: &Version, plural: &str, how: Write<'_>, inputs: &[Input]) -> Call {
+    let (operation, key) = match how {
+        Write::Upsert(key) => ("upsert", Some(key)),
+        Write::Update => ("update", None),
+    };
+    let items: Vec<Value> = inputs
+        .iter()
+        .map(|input| {
+            let mut item = json!({
+                "id": input.id,
+                "objectWriteTraceId": input.trace,
+                "properties": input.properties,
+            });
+            if let Some(key) = key {
+                item["idProperty"] = json!(key);
+            }
+            item
+        })
+        .collect();
+    Call::post(
+        version.batch(plural, operation),
+        format!("{operation} {plural}"),
+        json!({ "inputs": items }),
+        inputs.len(),
+    )
+}
+
+/// The call that archives the records `ids`.
+#[must_use]
+pub fn archive(version: &Version, plural: &str, ids: &[String]) -> Call {
+    let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
+    let count = inputs.len();
+    Call::post(
+        version.batch(plural, "archive"),
+        format!("archive {plural}"),
+        json!({ "inputs": inputs }),
+        count,
+    )
+}
+
+/// The call that reads `ids` of the unique property `by`, with the properties named.
+#[must_use]
+pub fn read(version: &Version, plural: &str, by: &str, ids: &[String], properties: &[&str]) -> Call {
+    let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
+    let body = json!({
+        "inputs": inputs, "idProperty": by, "properties": properties, "propertiesWithHistory": [],
+    });
+    Call::post(version.batch(plural, "read"), format!("read {plural}"), body, ids.len())
+}
+
+/// The records that a reply shows.
+#[must_use]
+pub fn results(body: &Value) -> Vec<Written> {
+    items(body, "results").filter_map(written).collect()
+}
+
+/// One verdict an input, in the order of `inputs`. `key` is the unique property of an upsert.
+#[must_use]
+pub fn verdicts(inputs: &[Input], key: Option<&str>, body: &Value) -> Vec<Verdict> {
+    let mut verdicts = vec![Verdict::Unanswered; inputs.len()];
+    let by_trace = index(inputs, |input| &input.trace);
+    let by_id = index(inputs, |input| &input.id);
+    for result in items(body, "results") {
+        let Some(record) = written(result) else { continue };
+        let place = match trace_of(result) {
+            // A trace id that we never sent belongs to nobody.
+            Some(trace) => by_trace.get(trace).copied(),
+            None => match key {
+                Some(key) => record.properties.get(key).and_then(|v| by_id.get(v.as_str()).copied()),
+                None => by_id.get(record.id.as_str()).copied(),
+            },
+        };
+        if let Some(place) = place {
+            verdicts[place] = Verdict::Written(record);
+        }
+    }
+    let mut nameless = Vec::new();
+    for error in items(body, "errors") {
+        let decoded = ErrorBody::decode(error);
+        let failure = classify(207, &Headers::default(), error);
+        let traces = decoded.context.get("objectWriteTraceId").into_iter().flatten();
+        let named: Vec<usize> = traces
+            .filter_map(|trace| by_trace.get(trace.as_str()))
+            .chain(failure.ids.iter().filter_map(|id| by_id.get(id.as_str())))
+            .copied()
+            .collect();
+        for &place in &named {
+            if verdicts[place] == Verdict::Unanswered {
+                verdicts[place] = Verdict::Refused(failure.clone());
+            }
+        }
+        if named.is_empty() && !decoded.context.contains_key("objectWriteTraceId") {
+            nameless.push(failure);
+        }
+    }
+    // One error without an address and one input without an answer belong together.
+    let open: Vec<usize> =
+        (0..inputs.len()).filter(|&i| verdicts[i] == Verdict::Unanswered).collect();
+    if let ([place], [failure]) = (open.as_slice(), nameless.as_slice()) {
+        verdicts[*place] = Verdict::Refused(failure.clone());
+    }
+    verdicts
+}
+
+fn items<'a>(body: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    body.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn index<'a>(inputs: &'a [Input], of: impl Fn(&'a Input) -> &'a str) -> HashMap<&'a str, usize> {
+    inputs.iter().enumerate().map(|(place, input)| (of(input), place)).collect()
+}
+
+fn trace_of(result: &Value) -> Option<&str> {
+    result.get("objectWriteTraceId").and_then(Value::as_str)
+}
+
+fn written(result: &Value) -> Option<Written> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    };
+    let properties = result.get("properties").and_then(Value::as_object);
+    let warnings = items(result, "warnings").map(|warning| {
+        let property = warning.pointer("/context/propertyName").and_then(text);
+        let category = warning.get("category").and_then(text);
+        (property, category.unwrap_or_else(|| "WARNING".into()))
+    });
+    Some(Written {
+        id: result.get("id").and_then(text)?,
+        new: result.get("new").and_then(Value::as_bool).unwrap_or(false),
+        properties: properties
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), text(value).unwrap_or_default()))
+            .collect(),
+        warnings: warnings.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inputs() -> Vec<Input> {
+        ["0", "1", "2"]
+            .iter()
+            .map(|t| Input {
+                trace: (*t).into(),
+                id: format!("u-{t}"),
+                properties: BTreeMap::from([("hubferry_id".into(), format!("u-{t}"))]),
+            })
+            .collect()
+    }
+
+    fn result(id: &str, trace: Option<&str>, key: &str) -> Value {
+        let mut item = json!({ "id": id, "new": true, "properties": { "hubferry_id": key } });
+        if let Some(trace) = trace {
+            item["objectWriteTraceId"] = json!(trace);
+        }
+        item
+    }
+
+    #[test]
+    fn shuffled_results_find_their_inputs_by_trace_id_and_by_key() {
+        let body = json!({ "results": [result("12", Some("2"), "u-2"), result("10", None, "u-0")],
+            "errors": [{ "category": "VALIDATION_ERROR", "message": "no",
+                         "context": { "objectWriteTraceId": ["1"] } }], "numErrors": 7 });
+        let got = verdicts(&inputs(), Some("hubferry_id"), &body);
+        assert!(matches!(&got[0], Verdict::Written(w) if w.id == "10"));
+        assert!(matches!(&got[1], Verdict::Refused(f) if f.code == "VALIDATION_ERROR"));
+        assert!(matches!(&got[2], Verdict::Written(w) if w.id == "12"));
+    }
+
+    #[test]
+    fn a_foreign_trace_id_and_a_lying_count_leave_the_input_unanswered() {
+        let body = json!({ "results": [result("10", Some("0"), "u-0"), result("11", Some("1"), "u-1"),
+            result("99", Some("zz"), "u-9")], "numErrors": 1 });
+        assert_eq!(verdicts(&inputs(), Some("hubferry_id"), &body)[2], Verdict::Unanswered);
+    }
+
+    #[test]
+    fn one_item_may_name_several_inputs_and_a_nameless_one_is_matched_by_elimination() {
+        let grouped = json!({ "results": [result("10", Some("0"), "u-0")],
+            "errors": [{ "category": "OBJECT_NOT_FOUND", "message": "gone", "context": { "ids": ["u-1", "u-2"] } }] });
+        let got = verdicts(&inputs(), Some("hubferry_id"), &grouped);
+        assert!(matches!((&got[1], &got[2]), (Verdict::Refused(_), Verdict::Refused(_))));
+        let nameless = json!({ "results": [result("10", Some("0"), "u-0"), result("11", Some("1"), "u-1")],
+            "errors": [{ "message": "bad" }] });
+        let got = verdicts(&inputs(), Some("hubferry_id"), &nameless);
+        assert!(matches!(&got[2], Verdict::Refused(_)));
+    }
+}

@@ -1,0 +1,192 @@
+//! The HTTP client: one try a call, with a time-out, and every end of it named.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::classify::{Failure, Headers, classify};
+use super::paths::Version;
+
+/// The largest reply that is read: a full batch with all its properties is far below.
+const LONGEST_REPLY: usize = 32 * 1024 * 1024;
+
+/// How to reach HubSpot.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Such as `https://api.hubapi.com`.
+    pub api_url: String,
+    /// The version in the paths.
+    pub version: Version,
+    /// The access token.
+    pub token: SecretString,
+    /// From send to the end of the reply.
+    pub timeout: Duration,
+}
+
+/// A call, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// The JSON body.
+    pub body: Option<Value>,
+    /// What it is for, such as `upsert contacts`; a log field.
+    pub purpose: String,
+    /// The object kind, where it has one.
+    pub sync_type: Option<String>,
+    /// Inputs in its body.
+    pub inputs: usize,
+}
+
+impl Call {
+    /// A call that reads.
+    #[must_use]
+    pub fn get(path: String, purpose: &str) -> Self {
+        let purpose = purpose.to_owned();
+        Self { method: Method::GET, path, body: None, purpose, sync_type: None, inputs: 0 }
+    }
+
+    /// A call that carries a body.
+    #[must_use]
+    pub fn post(path: String, purpose: String, body: Value, inputs: usize) -> Self {
+        Self { method: Method::POST, path, body: Some(body), purpose, sync_type: None, inputs }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status, if there was a reply.
+    pub status: Option<u16>,
+    /// The body of a 2xx (`null` when it is empty), or the classified failure.
+    pub result: Result<Value, Failure>,
+    /// HubSpot's id of the call.
+    pub correlation_id: Option<String>,
+    /// From send to the end of the reply.
+    pub duration: Duration,
+}
+
+/// Whoever can send a call: the client itself, or one that keeps the quota's ledger.
+pub trait Sender: Sync {
+    /// Sends `call` once.
+    fn send(&self, call: Call) -> impl Future<Output = Answer> + Send;
+}
+
+/// HubSpot's API, reached over HTTP.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    settings: Settings,
+}
+
+impl Client {
+    /// A client with its own connection pool.
+    ///
+    /// # Errors
+    /// When the TLS backend cannot be set up.
+    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("hubferry/", env!("CARGO_PKG_VERSION")))
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+            // HubSpot closes idle connections; a pooled one that it has just closed costs a try.
+            .pool_idle_timeout(Duration::from_secs(20))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { http, settings })
+    }
+
+    /// The version in the paths.
+    #[must_use]
+    pub fn version(&self) -> &Version {
+        &self.settings.version
+    }
+
+    /// The longest a call may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    async fn exchange(&self, call: Call) -> Result<(u16, Headers, Value), Failure> {
+        let url = format!("{}{}", self.settings.api_url.trim_end_matches('/'), call.path);
+        let mut request =
+            self.http.request(call.method, url).bearer_auth(self.settings.token.expose_secret());
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let mut reply = request.send().await.map_err(|e| lost(&e))?;
+        let status = reply.status();
+        let header = |name: &str| Some(reply.headers().get(name)?.to_str().ok()?.to_owned());
+        let headers = Headers {
+            retry_after: header("retry-after").and_then(|v| v.parse().ok()).map(Duration::from_secs),
+            correlation_id: header("x-hubspot-correlation-id"),
+        };
+        let mut bytes = Vec::new();
+        while let Some(chunk) = reply.chunk().await.map_err(|e| lost(&e))? {
+            if bytes.len() + chunk.len() > LONGEST_REPLY {
+                return Err(Failure::lost("REPLY_TOO_LONG", "the reply was longer than 32 MiB".into(), true));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let body = decode(status, &bytes)?;
+        Ok((status.as_u16(), headers, body))
+    }
+}
+
+impl Sender for Client {
+    async fn send(&self, call: Call) -> Answer {
+        let started = Instant::now();
+        let ended = self.exchange(call).await;
+        let duration = started.elapsed();
+        match ended {
+            Ok((status, headers, body)) => {
+                let result = if (200..300).contains(&status) {
+                    Ok(body)
+                } else {
+                    Err(classify(status, &headers, &body))
+                };
+                let correlation_id = match &result {
+                    Err(failure) => failure.correlation_id.clone(),
+                    Ok(_) => headers.correlation_id,
+                };
+                Answer { status: Some(status), result, correlation_id, duration }
+            }
+            Err(failure) => {
+                Answer { status: failure.http_status, result: Err(failure), correlation_id: None, duration }
+            }
+        }
+    }
+}
+
+/// JSON where it is JSON, a string for any other text, null for nothing. A cut 2xx is no verdict.
+fn decode(status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Value::Null);
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(value),
+        Err(_) if status.is_success() => {
+            let mut failure =
+                Failure::lost("BROKEN_REPLY", "the reply was cut off or is not JSON".into(), true);
+            failure.http_status = Some(status.as_u16());
+            Err(failure)
+        }
+        Err(_) => Ok(Value::String(String::from_utf8_lossy(bytes).chars().take(2_000).collect())),
+    }
+}
+
+/// No reply. Only a connection that was never made is sure to have written nothing.
+fn lost(error: &reqwest::Error) -> Failure {
+    if error.is_connect() {
+        Failure::lost("CONNECTION_REFUSED", "no connection to HubSpot could be made".into(), false)
+    } else if error.is_timeout() {
+        Failure::lost("TIMEOUT", "HubSpot did not answer within the time-out".into(), true)
+    } else {
+        Failure::lost("CONNECTION_LOST", "the connection to HubSpot broke before its reply".into(), true)
+    }
+}

@@ -1,0 +1,86 @@
+//! Where each call goes: one function a path, one constant for the version.
+//!
+//! The version's place moved with the dated versions: after the API's name, before the object.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A version of HubSpot's API: `2026-09` and its like, or `v3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(String);
+
+impl FromStr for Version {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let dated = text.len() == 7
+            && text.char_indices().all(|(i, c)| if i == 4 { c == '-' } else { c.is_ascii_digit() });
+        if dated || text == "v3" {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{text}` is no API version: use one such as 2026-09, or v3"))
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Version {
+    fn is_v3(&self) -> bool {
+        self.0 == "v3"
+    }
+
+    fn crm(&self, api: &str) -> String {
+        if self.is_v3() { format!("/crm/v3/{api}") } else { format!("/crm/{api}/{self}") }
+    }
+
+    /// An operation on a batch of objects: `upsert`, `update`, `read`, `archive`.
+    #[must_use]
+    pub fn batch(&self, plural: &str, operation: &str) -> String {
+        format!("{}/{plural}/batch/{operation}", self.crm("objects"))
+    }
+
+    /// Erasing a contact for good.
+    #[must_use]
+    pub fn gdpr_delete(&self, plural: &str) -> String {
+        format!("{}/{plural}/gdpr-delete", self.crm("objects"))
+    }
+
+    /// An operation on a batch of associations: `create`, `labels/archive`.
+    #[must_use]
+    pub fn associations(&self, from: &str, to: &str, operation: &str) -> String {
+        if self.is_v3() {
+            format!("/crm/v4/associations/{from}/{to}/batch/{operation}")
+        } else {
+            format!("/crm/associations/{self}/{from}/{to}/batch/{operation}")
+        }
+    }
+
+    /// The property definitions of an object type.
+    #[must_use]
+    pub fn properties(&self, plural: &str) -> String {
+        format!("{}/{plural}", self.crm("properties"))
+    }
+
+    /// The property groups of an object type.
+    #[must_use]
+    pub fn property_groups(&self, plural: &str) -> String {
+        format!("{}/groups", self.properties(plural))
+    }
+
+    /// The pipelines of an object type.
+    #[must_use]
+    pub fn pipelines(&self, plural: &str) -> String {
+        format!("{}/{plural}", self.crm("pipelines"))
+    }
+
+    /// What the account is.
+    #[must_use]
+    pub fn account(&self) -> String {
+        format!("/account-info/{self}/details")
+    }
+}

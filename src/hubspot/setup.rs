@@ -1,0 +1,169 @@
+//! Making an account ready: group, key and custom properties of every object kind.
+//!
+//! Idempotent: what is there stays, what is missing is created, and what cannot be changed by us
+//! (a key without uniqueness, options and stages that people own) is reported.
+
+use serde::Serialize;
+
+use super::classify::Failure;
+use super::client::Sender;
+use super::paths::Version;
+use super::schema::{
+    NewProperty, Properties, create_group, create_property, has_group, properties, stages,
+};
+use crate::mapping::{Mapping, ObjectKind};
+
+/// One thing that setup looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The object kind.
+    pub object: String,
+    /// What it is: `group`, `property`, `option`, `stage`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub state: State,
+    /// What to do, where a person must.
+    pub hint: Option<String>,
+}
+
+/// How a thing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// There as wanted.
+    Present,
+    /// Was missing, and has been created.
+    Created,
+    /// Missing; only looked at, or not ours to create.
+    Missing,
+    /// There, but not as wanted.
+    Wrong,
+}
+
+/// Looks at all that the mapping needs and, unless `check`, creates what is missing.
+///
+/// # Errors
+/// The first call that fails for another reason than that the thing exists.
+pub async fn setup(
+    sender: &impl Sender,
+    version: &Version,
+    mapping: &Mapping,
+    check: bool,
+) -> Result<Vec<Finding>, Failure> {
+    let mut findings = Vec::new();
+    for object in mapping.objects() {
+        let present = has_group(sender, version, &object.plural, &object.group).await?;
+        if !present && !check {
+            create_group(sender, version, &object.plural, &object.group, "hubferry").await?;
+        }
+        findings.push(finding(object, "group", &object.group, state(present, check)));
+
+        let known = properties(sender, version, &object.plural).await?;
+        for wanted in wanted(object) {
+            let definition = known.get(&wanted.name);
+            if definition.is_none() && !check {
+                create_property(sender, version, &object.plural, &wanted).await?;
+            }
+            let mut found = finding(object, "property", &wanted.name, state(definition.is_some(), check));
+            if definition.is_some_and(|d| wanted.unique && !d.unique) {
+                found.state = State::Wrong;
+                found.hint = Some(
+                    "it exists without unique values, which cannot be changed: delete it in HubSpot and run setup again".into(),
+                );
+            }
+            findings.push(found);
+        }
+        findings.extend(missing_options(object, mapping, &known));
+        findings.extend(missing_stages(sender, version, object, mapping).await?);
+    }
+    Ok(findings)
+}
+
+fn state(present: bool, check: bool) -> State {
+    match (present, check) {
+        (true, _) => State::Present,
+        (false, true) => State::Missing,
+        (false, false) => State::Created,
+    }
+}
+
+fn finding(object: &ObjectKind, kind: &'static str, name: &str, state: State) -> Finding {
+    Finding { object: object.sync_type.clone(), kind, name: name.to_owned(), state, hint: None }
+}
+
+/// The key and the custom properties of an object kind.
+fn wanted(object: &ObjectKind) -> Vec<NewProperty> {
+    let key = NewProperty {
+        name: object.key.clone(),
+        label: "hubferry id".into(),
+        description: "The application's id of this record. Written by hubferry; do not edit.".into(),
+        group: object.group.clone(),
+        property_type: "string".into(),
+        field_type: "text".into(),
+        unique: true,
+        options: Vec::new(),
+    };
+    let custom = object.custom_properties.iter().map(|p| NewProperty {
+        name: p.name.clone(),
+        label: p.label.clone(),
+        description: p.description.clone(),
+        group: object.group.clone(),
+        property_type: p.property_type.clone(),
+        field_type: p.field_type.clone(),
+        unique: false,
+        options: p.options.clone(),
+    });
+    std::iter::once(key).chain(custom).collect()
+}
+
+/// Options that the mapping can write and the account's property lacks.
+fn missing_options(object: &ObjectKind, mapping: &Mapping, known: &Properties) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (property, values) in mapping.possible_values(&object.sync_type) {
+        let Some(definition) = known.get(&property) else { continue };
+        if definition.property_type != "enumeration" || is_stage(&property) {
+            continue;
+        }
+        for value in values.iter().filter(|v| !v.is_empty() && !definition.options.contains(v)) {
+            let mut found = finding(object, "option", &format!("{property}={value}"), State::Missing);
+            found.hint = Some("add the option in HubSpot, or map to another one".into());
+            findings.push(found);
+        }
+    }
+    findings
+}
+
+/// Stages that the mapping can write and no pipeline of the account has.
+async fn missing_stages(
+    sender: &impl Sender,
+    version: &Version,
+    object: &ObjectKind,
+    mapping: &Mapping,
+) -> Result<Vec<Finding>, Failure> {
+    let possible = mapping.possible_values(&object.sync_type);
+    let Some((property, wanted)) = possible.iter().find(|(name, _)| is_stage(name)) else {
+        return Ok(Vec::new());
+    };
+    let known = stages(sender, version, &object.plural).await?;
+    let pipelines = possible.get(&property.replace("_stage", "").replace("dealstage", "pipeline"));
+    let known: Vec<&String> = known
+        .iter()
+        .filter(|(id, _)| pipelines.is_none_or(|p| p.contains(*id)))
+        .flat_map(|(_, stages)| stages)
+        .collect();
+    Ok(wanted
+        .iter()
+        .filter(|stage| !stage.is_empty() && !known.contains(stage))
+        .map(|stage| {
+            let mut found = finding(object, "stage", stage, State::Missing);
+            found.hint = Some("add the stage to the pipeline, or change the table in the mapping file".into());
+            found
+        })
+        .collect())
+}
+
+fn is_stage(property: &str) -> bool {
+    matches!(property, "dealstage" | "hs_pipeline_stage")
+}

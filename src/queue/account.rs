@@ -1,0 +1,53 @@
+//! The HubSpot account that the links were made in, remembered.
+
+use chrono::{DateTime, Utc};
+
+use super::{PORTAL, Queue, QueueError};
+
+/// What is remembered of the account.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Account {
+    /// HubSpot's number of the account; `None` before the first connection.
+    pub hubspot_portal_id: Option<i64>,
+    /// Its time zone, an IANA name: the daily quota ends at its midnight.
+    pub time_zone: String,
+    /// Calls of the day that began at `day_started_at`.
+    pub day_used: i32,
+    /// When that day began.
+    pub day_started_at: Option<DateTime<Utc>>,
+}
+
+impl Queue {
+    /// What is remembered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn account(&self) -> Result<Account, QueueError> {
+        Ok(sqlx::query_as(
+            "SELECT hubspot_portal_id, time_zone, day_used,
+                    CASE WHEN isfinite(day_started_at) THEN day_started_at END AS day_started_at
+             FROM crm_portal WHERE portal = $1",
+        )
+        .bind(PORTAL)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Remembers the account at the first connection and says which one is remembered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remember_account(&self, id: i64, time_zone: &str) -> Result<i64, QueueError> {
+        Ok(sqlx::query_scalar(
+            "UPDATE crm_portal
+             SET hubspot_portal_id = COALESCE(hubspot_portal_id, $2),
+                 time_zone = CASE WHEN COALESCE(hubspot_portal_id, $2) = $2 THEN $3 ELSE time_zone END
+             WHERE portal = $1 RETURNING hubspot_portal_id",
+        )
+        .bind(PORTAL)
+        .bind(id)
+        .bind(time_zone)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+}

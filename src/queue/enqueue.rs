@@ -1,0 +1,337 @@
+//! Accepting events: the events, their records and their rows, in one transaction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::model::{head_start, priority_number};
+use super::notify::notify;
+use super::refresh::{lock, refresh};
+use super::{PORTAL, Queue, QueueError};
+use crate::event::Event;
+use crate::mapping::Change;
+
+/// An event that passed the door, and what it means for records.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The event.
+    pub event: Event,
+    /// One change a record.
+    pub changes: Vec<Change>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// The event's id.
+    pub event_id: String,
+    /// Whether it had been accepted before.
+    pub duplicate: bool,
+    /// Its rows.
+    pub rows: Vec<RowReceipt>,
+}
+
+/// One row of an accepted event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowReceipt {
+    /// Its number.
+    pub id: i64,
+    /// The object kind.
+    pub sync_type: String,
+    /// The application's id of the entity.
+    pub external_id: String,
+    /// Where it stands.
+    pub status: String,
+}
+
+/// Why events were not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum EnqueueError {
+    /// Events whose id is known with another body, by position. Nothing was stored.
+    #[error("{} events carry an id that was used for another body", .0.len())]
+    Conflict(Vec<usize>),
+    /// The database.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl From<sqlx::Error> for EnqueueError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Queue(error.into())
+    }
+}
+
+type Key<'a> = (&'a str, &'a str);
+
+impl Queue {
+    /// Stores `events` whole or not at all and says what became of each, in their order. An event
+    /// whose id is known with the same body is a duplicate and changes nothing.
+    ///
+    /// # Errors
+    /// [`EnqueueError::Conflict`] when an id is known with another body.
+    pub async fn enqueue(
+        &self,
+        events: &[Admitted],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Receipt>, EnqueueError> {
+        // Sorted by key, so that two requests with the same events never wait for each other.
+        let mut first: BTreeMap<Key<'_>, usize> = BTreeMap::new();
+        let mut conflicts = Vec::new();
+        for (index, Admitted { event, .. }) in events.iter().enumerate() {
+            let seen = *first.entry((&event.source, &event.id)).or_insert(index);
+            if events[seen].event.hash != event.hash {
+                conflicts.push(index);
+            }
+        }
+        if !conflicts.is_empty() {
+            return Err(EnqueueError::Conflict(conflicts));
+        }
+        let unique: Vec<usize> = first.values().copied().collect();
+
+        let mut tx = self.pool.begin().await?;
+        let numbers = insert_events(&mut tx, events, &unique, now).await?;
+        let known: Vec<usize> = unique
+            .iter()
+            .copied()
+            .filter(|&i| !numbers.contains_key(&(events[i].event.source.clone(), events[i].event.id.clone())))
+            .collect();
+        let mut receipts = known_events(&mut tx, events, &known).await?;
+        let fresh: Vec<(i64, &Admitted)> = unique
+            .iter()
+            .filter_map(|&i| {
+                let event = &events[i].event;
+                Some((*numbers.get(&(event.source.clone(), event.id.clone()))?, &events[i]))
+            })
+            .collect();
+        if !fresh.is_empty() {
+            receipts.extend(insert_rows(&mut tx, &fresh, now).await?);
+            notify(&mut tx).await?;
+        }
+        tx.commit().await?;
+
+        Ok(events
+            .iter()
+            .enumerate()
+            .map(|(index, Admitted { event, .. })| {
+                let known = receipts.get(&(event.source.clone(), event.id.clone()));
+                Receipt {
+                    event_id: event.id.clone(),
+                    duplicate: known.is_none_or(|r| r.duplicate)
+                        || first[&(event.source.as_str(), event.id.as_str())] != index,
+                    rows: known.map(|r| r.rows.clone()).unwrap_or_default(),
+                }
+            })
+            .collect())
+    }
+}
+
+type EventKey = (String, String);
+
+/// Inserts the events that are new and returns their numbers.
+async fn insert_events(
+    db: &mut PgConnection,
+    events: &[Admitted],
+    unique: &[usize],
+    now: DateTime<Utc>,
+) -> Result<HashMap<EventKey, i64>, QueueError> {
+    let mut columns: (Vec<&str>, Vec<&str>, Vec<&str>, Vec<&str>) = Default::default();
+    let (mut times, mut data, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+    for event in unique.iter().map(|&i| &events[i].event) {
+        columns.0.push(&event.source);
+        columns.1.push(&event.id);
+        columns.2.push(event.event_type.as_str());
+        columns.3.push(&event.subject);
+        times.push(event.time);
+        data.push(serde_json::to_string(&event.data).unwrap_or_else(|_| "{}".into()));
+        hashes.push(event.hash.as_slice());
+    }
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        "INSERT INTO event (portal, source, id, type, subject, occurred_at, data, hash, received_at)
+         SELECT $1, source, id, type, subject, occurred_at, data::jsonb, hash, $9
+         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[])
+              AS e (source, id, type, subject, occurred_at, data, hash)
+         ON CONFLICT ON CONSTRAINT event_key DO NOTHING
+         RETURNING source, id, no",
+    )
+    .bind(PORTAL)
+    .bind(columns.0)
+    .bind(columns.1)
+    .bind(columns.2)
+    .bind(columns.3)
+    .bind(times)
+    .bind(data)
+    .bind(hashes)
+    .bind(now)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(source, id, no)| ((source, id), no)).collect())
+}
+
+/// Answers for the events at `known`, which are stored already.
+async fn known_events(
+    db: &mut PgConnection,
+    events: &[Admitted],
+    known: &[usize],
+) -> Result<HashMap<EventKey, Receipt>, EnqueueError> {
+    if known.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sources: Vec<&str> = known.iter().map(|&i| events[i].event.source.as_str()).collect();
+    let ids: Vec<&str> = known.iter().map(|&i| events[i].event.id.as_str()).collect();
+    let stored: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
+        "SELECT e.source, e.id, e.hash FROM event e
+         JOIN UNNEST($2::text[], $3::text[]) AS k (source, id) USING (source, id)
+         WHERE e.portal = $1",
+    )
+    .bind(PORTAL)
+    .bind(&sources)
+    .bind(&ids)
+    .fetch_all(&mut *db)
+    .await?;
+    let hashes: HashMap<EventKey, Vec<u8>> =
+        stored.into_iter().map(|(source, id, hash)| ((source, id), hash)).collect();
+    let mut receipts = HashMap::new();
+    let mut conflicts = Vec::new();
+    for (index, Admitted { event, .. }) in events.iter().enumerate() {
+        let key = (event.source.clone(), event.id.clone());
+        let Some(hash) = hashes.get(&key) else { continue };
+        if hash.as_slice() != event.hash.as_slice() {
+            conflicts.push(index);
+        }
+        let receipt = Receipt { event_id: event.id.clone(), duplicate: true, rows: Vec::new() };
+        receipts.entry(key).or_insert(receipt);
+    }
+    if !conflicts.is_empty() {
+        return Err(EnqueueError::Conflict(conflicts));
+    }
+    let rows: Vec<(String, String, i64, String, String, String)> = sqlx::query_as(
+        "SELECT v.event_source, v.event_id, v.id, v.sync_type, v.external_id, v.status
+         FROM sync_queue_view v
+         JOIN UNNEST($2::text[], $3::text[]) AS k (source, id)
+              ON v.event_source = k.source AND v.event_id = k.id
+         WHERE v.portal = $1 ORDER BY v.id",
+    )
+    .bind(PORTAL)
+    .bind(&sources)
+    .bind(&ids)
+    .fetch_all(db)
+    .await?;
+    for (source, event_id, id, sync_type, external_id, status) in rows {
+        if let Some(receipt) = receipts.get_mut(&(source, event_id)) {
+            receipt.rows.push(RowReceipt { id, sync_type, external_id, status });
+        }
+    }
+    Ok(receipts)
+}
+
+/// Inserts the rows of new events, with their records locked, and makes the records due.
+async fn insert_rows(
+    db: &mut PgConnection,
+    fresh: &[(i64, &Admitted)],
+    now: DateTime<Utc>,
+) -> Result<HashMap<EventKey, Receipt>, QueueError> {
+    let records = ensure_records(
+        db,
+        fresh.iter().flat_map(|(_, a)| &a.changes).map(|c| (c.sync_type.as_str(), c.external_id.as_str())),
+        now,
+    )
+    .await?;
+    let mut ids: Vec<i64> = records.values().copied().collect();
+    ids.sort_unstable();
+    lock(db, &ids).await?;
+
+    let (mut event_nos, mut record_ids) = (Vec::new(), Vec::new());
+    let (mut operations, mut priorities, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut receipts: HashMap<i64, Receipt> = HashMap::new();
+    let mut kinds: HashMap<(i64, i64), (String, String)> = HashMap::new();
+    for (no, Admitted { event, changes }) in fresh {
+        let receipt = Receipt { event_id: event.id.clone(), duplicate: false, rows: Vec::new() };
+        receipts.insert(*no, receipt);
+        for change in changes {
+            let key = (change.sync_type.clone(), change.external_id.clone());
+            let priority = event.priority.unwrap_or(change.priority);
+            event_nos.push(*no);
+            record_ids.push(records[&key]);
+            operations.push(change.operation.as_str());
+            priorities.push(priority_number(priority));
+            ranks.push(now - head_start(priority));
+            kinds.insert((*no, records[&key]), key);
+        }
+    }
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "INSERT INTO sync_queue (event_no, record_id, operation, priority, rank, created_at)
+         SELECT event_no, record_id, operation, priority, rank, $6
+         FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[])
+              WITH ORDINALITY AS q (event_no, record_id, operation, priority, rank, place)
+         ORDER BY place
+         RETURNING id, event_no, record_id",
+    )
+    .bind(event_nos)
+    .bind(record_ids)
+    .bind(operations)
+    .bind(priorities)
+    .bind(ranks)
+    .bind(now)
+    .fetch_all(&mut *db)
+    .await?;
+    for (id, no, record) in rows {
+        if let (Some(receipt), Some((sync_type, external_id))) =
+            (receipts.get_mut(&no), kinds.remove(&(no, record)))
+        {
+            let status = "pending".into();
+            receipt.rows.push(RowReceipt { id, sync_type, external_id, status });
+        }
+    }
+    // A record that waits for what this row may bring need not wait any longer.
+    sqlx::query(
+        "UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL
+         WHERE id = ANY($1) AND waiting_until IS NOT NULL",
+    )
+    .bind(&ids)
+    .execute(&mut *db)
+    .await?;
+    refresh(db, &ids, now).await?;
+
+    let sources = fresh.iter().map(|(no, a)| (*no, a.event.source.clone()));
+    Ok(sources
+        .filter_map(|(no, source)| {
+            let receipt = receipts.remove(&no)?;
+            Some(((source, receipt.event_id.clone()), receipt))
+        })
+        .collect())
+}
+
+/// The records of `keys` (sync type, external id), made where they are missing.
+pub(super) async fn ensure_records<'a>(
+    db: &mut PgConnection,
+    keys: impl Iterator<Item = (&'a str, &'a str)>,
+    now: DateTime<Utc>,
+) -> Result<HashMap<(String, String), i64>, QueueError> {
+    // Sorted, so that two transactions which make the same records wait in one order.
+    let keys: std::collections::BTreeSet<(&str, &str)> = keys.collect();
+    let (types, ids): (Vec<&str>, Vec<&str>) = keys.into_iter().unzip();
+    sqlx::query(
+        "INSERT INTO crm_record (portal, sync_type, external_id, created_at)
+         SELECT $1, sync_type, external_id, $4
+         FROM UNNEST($2::text[], $3::text[]) AS k (sync_type, external_id)
+         ON CONFLICT ON CONSTRAINT crm_record_key DO NOTHING",
+    )
+    .bind(PORTAL)
+    .bind(&types)
+    .bind(&ids)
+    .bind(now)
+    .execute(&mut *db)
+    .await?;
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT r.sync_type, r.external_id, r.id FROM crm_record r
+         JOIN UNNEST($2::text[], $3::text[]) AS k (sync_type, external_id) USING (sync_type, external_id)
+         WHERE r.portal = $1",
+    )
+    .bind(PORTAL)
+    .bind(&types)
+    .bind(&ids)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(sync_type, external_id, id)| ((sync_type, external_id), id)).collect())
+}

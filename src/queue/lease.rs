@@ -1,0 +1,238 @@
+//! Leasing: which records go next, and the exclusive, expiring right to them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::types::Json;
+
+use super::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
+use super::{PORTAL, Queue, QueueError};
+
+/// At most so many rows of one record are folded at once; what is beyond goes with the next call.
+const ROWS_PER_RECORD: i64 = 1_000;
+
+/// What goes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The object kind.
+    pub sync_type: String,
+    /// The call.
+    pub stage: Stage,
+    /// A closed gate whose time is up: one record may go, to see whether it may open.
+    pub probe: Option<String>,
+}
+
+/// Who leases, and for how long.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// The worker's name, as shown to people.
+    pub name: String,
+    /// The life of a lease.
+    pub ttl: TimeDelta,
+}
+
+impl Queue {
+    /// The kind and call whose first record is the longest in line and behind no closed gate.
+    /// `kinds` in the order in which ties go: parents before their children.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due(&self, kinds: &[&str], now: DateTime<Utc>) -> Result<Option<Due>, QueueError> {
+        sqlx::query(
+            "UPDATE crm_record SET deferred = false WHERE id IN (
+                 SELECT id FROM crm_record WHERE deferred AND due_at <= $1
+                 ORDER BY due_at LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED)",
+        )
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
+        let stages: Vec<&str> = Stage::ALL.iter().map(|s| s.as_str()).collect();
+        let row: Option<(String, String, Option<String>)> = sqlx::query_as(
+            "SELECT k.sync_type, s.stage,
+                    (SELECT g.kind FROM gate g
+                     WHERE g.portal = $1 AND g.sync_type IN ('', k.sync_type)
+                       AND g.kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')
+                     ORDER BY g.kind LIMIT 1)
+             FROM UNNEST($2::text[]) WITH ORDINALITY AS k (sync_type, place)
+             CROSS JOIN UNNEST($3::text[]) WITH ORDINALITY AS s (stage, place)
+             CROSS JOIN LATERAL (
+                 SELECT rank FROM crm_record
+                 WHERE portal = $1 AND sync_type = k.sync_type AND stage = s.stage
+                   AND due_at IS NOT NULL AND NOT deferred
+                 ORDER BY rank, id LIMIT 1) AS head
+             WHERE NOT EXISTS (
+                 SELECT 1 FROM gate g
+                 WHERE g.portal = $1 AND g.sync_type IN ('', k.sync_type)
+                   AND (g.until IS NULL OR g.until > $4))
+             ORDER BY head.rank, s.place, k.place LIMIT 1",
+        )
+        .bind(PORTAL)
+        .bind(kinds)
+        .bind(stages)
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|(sync_type, stage, probe)| {
+            Ok(Due { sync_type, stage: stage.parse().map_err(QueueError::Corrupt)?, probe })
+        })
+        .transpose()
+    }
+
+    /// Leases up to `limit` records that are due for `due`, first in line first, and loads their
+    /// open rows. `None` when others were faster.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lease(
+        &self,
+        due: &Due,
+        limit: i64,
+        holder: &Holder,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Batch>, QueueError> {
+        let until = now + holder.ttl;
+        let rows: Vec<LeasedRow> = sqlx::query_as(
+            "WITH token AS MATERIALIZED (SELECT nextval('lease_token') AS value), picked AS MATERIALIZED (
+                 SELECT id, rank FROM crm_record
+                 WHERE portal = $1 AND sync_type = $2 AND stage = $3
+                   AND due_at IS NOT NULL AND NOT deferred
+                 ORDER BY rank, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
+             UPDATE crm_record r
+             SET lease_token = token.value, lease_until = $5, lease_holder = $6, leased_at = $7,
+                 due_at = NULL, waiting_until = NULL, waiting_reason = NULL
+             FROM picked, token WHERE r.id = picked.id
+             RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
+                       r.doubt, r.failures, r.lease_token, picked.rank",
+        )
+        .bind(PORTAL)
+        .bind(&due.sync_type)
+        .bind(due.stage.as_str())
+        .bind(limit)
+        .bind(until)
+        .bind(&holder.name)
+        .bind(now)
+        .fetch_all(&self.pool)
+        .await?;
+        let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };
+        let mut rows = rows;
+        rows.sort_by_key(|r| (r.rank, r.id));
+        let mut records: Vec<Record> = rows.into_iter().map(LeasedRow::into_record).collect();
+        self.load_rows(&mut records).await?;
+        let (sync_type, stage) = (due.sync_type.clone(), due.stage);
+        Ok(Some(Batch { lease: Lease { token, until }, sync_type, stage, records }))
+    }
+
+    /// Makes the lease of `records` last until `now + ttl`, before a further call. `false`: it is
+    /// not wholly ours any more, and nothing may be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn renew(
+        &self,
+        lease: &mut Lease,
+        records: &[i64],
+        ttl: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Result<bool, QueueError> {
+        let until = now + ttl;
+        let held = sqlx::query(
+            "UPDATE crm_record SET lease_until = $3
+             WHERE id = ANY($1) AND lease_token = $2 AND lease_until > $4",
+        )
+        .bind(records)
+        .bind(lease.token)
+        .bind(until)
+        .bind(now)
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        lease.until = until;
+        Ok(held == records.len() as u64)
+    }
+
+    async fn load_rows(&self, records: &mut [Record]) -> Result<(), QueueError> {
+        let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
+        let rows: Vec<OpenRow> = sqlx::query_as(
+            "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
+                    e.occurred_at, e.type AS event_type, e.subject, e.data
+             FROM UNNEST($1::bigint[]) AS l (id)
+             CROSS JOIN LATERAL (
+                 SELECT * FROM sync_queue
+                 WHERE record_id = l.id AND status IN ('pending', 'retry') AND NOT written
+                 ORDER BY id LIMIT $2) q
+             JOIN event e ON e.no = q.event_no
+             ORDER BY q.record_id, q.id",
+        )
+        .bind(&ids)
+        .bind(ROWS_PER_RECORD)
+        .fetch_all(&self.pool)
+        .await?;
+        let places: std::collections::HashMap<i64, usize> =
+            ids.iter().enumerate().map(|(place, &id)| (id, place)).collect();
+        for row in rows {
+            if let Some(&place) = places.get(&row.record_id) {
+                records[place].rows.push(row.into_row()?);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct LeasedRow {
+    id: i64,
+    external_id: String,
+    hubspot_id: Option<String>,
+    accepted: Json<Accepted>,
+    tombstone_at: Option<DateTime<Utc>>,
+    tombstone_row: Option<i64>,
+    doubt: i64,
+    failures: i32,
+    lease_token: i64,
+    rank: DateTime<Utc>,
+}
+
+impl LeasedRow {
+    fn into_record(self) -> Record {
+        Record {
+            id: self.id,
+            external_id: self.external_id,
+            hubspot_id: self.hubspot_id,
+            accepted: self.accepted.0,
+            tombstone: self.tombstone_at.zip(self.tombstone_row).map(|(at, row)| Stamp { at, row }),
+            doubt: self.doubt,
+            failures: self.failures,
+            rows: Vec::new(),
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct OpenRow {
+    id: i64,
+    record_id: i64,
+    operation: String,
+    retry_count: i32,
+    created_at: DateTime<Utc>,
+    occurred_at: DateTime<Utc>,
+    event_type: String,
+    subject: String,
+    data: Option<serde_json::Value>,
+}
+
+impl OpenRow {
+    fn into_row(self) -> Result<Row, QueueError> {
+        let operation = self
+            .operation
+            .parse()
+            .map_err(|_| QueueError::Corrupt(format!("operation `{}`", self.operation)))?;
+        Ok(Row {
+            id: self.id,
+            operation,
+            retry_count: self.retry_count,
+            created_at: self.created_at,
+            occurred_at: self.occurred_at,
+            event_type: self.event_type,
+            subject: self.subject,
+            data: self.data,
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! The ledger of HubSpot's quota, which is also the call log.
+//!
+//! A call holds its place in the window from its reservation until its reply plus the window's
+//! length. HubSpot counts arrivals, and a call arrives somewhere between the two: of all calls that
+//! arrive in one window, the one that was reserved last saw all the others still holding their
+//! places, so there are never more than the limit. All replicas share the one ledger, and a killed
+//! process' places end by themselves.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{PORTAL, Queue, QueueError};
+
+/// The limits that a reservation keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Calls in any window.
+    pub per_window: i64,
+    /// The window's length.
+    pub window: TimeDelta,
+    /// Calls a day.
+    pub per_day: i64,
+    /// The longest time from a reservation to the end of its call.
+    pub longest: TimeDelta,
+}
+
+/// A place in the window. Must end as [`Queue::replied`] or [`Queue::cancel`]; if its process dies
+/// it ends by itself.
+#[derive(Debug)]
+pub struct Place {
+    /// The call's number.
+    pub call: i64,
+    /// No call may leave on this place from then on.
+    pub void_at: DateTime<Utc>,
+}
+
+/// What came of asking for a place.
+#[derive(Debug)]
+pub enum Reserved {
+    /// Here it is.
+    Place(Place),
+    /// The window is full; a place may be free after this time.
+    Full(TimeDelta),
+    /// The day's quota is spent; it starts anew at this instant.
+    Spent(DateTime<Utc>),
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    /// What it was for, such as `upsert contacts`.
+    pub purpose: String,
+    /// The object kind, where it has one.
+    pub sync_type: Option<String>,
+    /// Inputs in its body.
+    pub inputs: i32,
+    /// From send to reply.
+    pub duration_ms: i32,
+    /// The status, if there was a reply.
+    pub http_status: Option<i32>,
+    /// `ok` or the class of the failure.
+    pub class: String,
+    /// The failure's message, without personal data.
+    pub message: Option<String>,
+    /// HubSpot's id of the call.
+    pub correlation_id: Option<String>,
+}
+
+impl Queue {
+    /// Asks for a place in the window and the day. `day` is the day's start and end in the
+    /// account's time zone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reserve(
+        &self,
+        limits: &Limits,
+        day: (DateTime<Utc>, DateTime<Utc>),
+        holder: &str,
+    ) -> Result<Reserved, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        // The lock comes in a statement of its own: what follows must see all that was committed
+        // before it was granted.
+        let (now, day_used): (DateTime<Utc>, i32) = sqlx::query_as(
+            "SELECT clock_timestamp() + $2 * interval '1 microsecond',
+                    CASE WHEN day_started_at >= $3 THEN day_used ELSE 0 END
+             FROM crm_portal WHERE portal = $1 FOR NO KEY UPDATE",
+        )
+        .bind(PORTAL)
+        .bind(self.ahead().num_microseconds().unwrap_or(0))
+        .bind(day.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        if i64::from(day_used) >= limits.per_day {
+            return Ok(Reserved::Spent(day.1));
+        }
+        // The clock is read again after the lock was granted, so that no place that ended while
+        // we waited is counted, and none that has not is missed.
+        let reserved: Option<(i64, DateTime<Utc>)> = sqlx::query_as(
+            "WITH clock AS (SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now)
+             INSERT INTO hubspot_call (portal, holder, reserved_at, free_at)
+             SELECT $1, $3, clock.now, clock.now + $4 * interval '1 microsecond' FROM clock
+             WHERE (SELECT count(*) FROM hubspot_call c
+                    WHERE c.portal = $1 AND c.free_at > clock.now) < $5
+             RETURNING id, reserved_at",
+        )
+        .bind(PORTAL)
+        .bind(self.ahead().num_microseconds().unwrap_or(0))
+        .bind(holder)
+        .bind((limits.longest + limits.window).num_microseconds().unwrap_or(i64::MAX))
+        .bind(limits.per_window)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some((call, reserved_at)) = reserved else {
+            let next: Option<DateTime<Utc>> = sqlx::query_scalar(
+                "SELECT free_at FROM hubspot_call WHERE portal = $1 AND free_at > $2
+                 ORDER BY free_at LIMIT 1",
+            )
+            .bind(PORTAL)
+            .bind(now)
+            .fetch_optional(&mut *tx)
+            .await?;
+            return Ok(Reserved::Full(next.map_or(TimeDelta::zero(), |next| next - now)));
+        };
+        sqlx::query("UPDATE crm_portal SET day_started_at = $2, day_used = $3 WHERE portal = $1")
+            .bind(PORTAL)
+            .bind(day.0)
+            .bind(day_used + 1)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Reserved::Place(Place { call, void_at: reserved_at + limits.longest }))
+    }
+
+    /// Gives back a place on which no call has left.
+    ///
+    /// # Errors
+    /// When the database fails; the place ends by itself then.
+    pub async fn cancel(&self, place: Place) -> Result<(), QueueError> {
+        sqlx::query(
+            "WITH gone AS (DELETE FROM hubspot_call WHERE id = $2)
+             UPDATE crm_portal SET day_used = GREATEST(day_used - 1, 0) WHERE portal = $1",
+        )
+        .bind(PORTAL)
+        .bind(place.call)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes the end of a call: its place is free one `window` from now.
+    ///
+    /// # Errors
+    /// When the database fails; the place ends by itself then, later.
+    pub async fn replied(
+        &self,
+        place: Place,
+        window: TimeDelta,
+        reply: &Reply,
+    ) -> Result<i64, QueueError> {
+        sqlx::query(
+            "UPDATE hubspot_call
+             SET free_at = clock_timestamp() + $2 * interval '1 microsecond' + $3 * interval '1 microsecond',
+                 replied_at = clock_timestamp() + $2 * interval '1 microsecond',
+                 purpose = $4, sync_type = $5, inputs = $6, duration_ms = $7, http_status = $8,
+                 class = $9, message = $10, correlation_id = $11
+             WHERE id = $1",
+        )
+        .bind(place.call)
+        .bind(self.ahead().num_microseconds().unwrap_or(0))
+        .bind(window.num_microseconds().unwrap_or(i64::MAX))
+        .bind(&reply.purpose)
+        .bind(&reply.sync_type)
+        .bind(reply.inputs)
+        .bind(reply.duration_ms)
+        .bind(reply.http_status)
+        .bind(&reply.class)
+        .bind(&reply.message)
+        .bind(&reply.correlation_id)
+        .execute(&self.pool)
+        .await?;
+        Ok(place.call)
+    }
+}

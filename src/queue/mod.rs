@@ -1,0 +1,112 @@
+//! What is owed to HubSpot: the only code that touches the queue's tables.
+//!
+//! The record is the unit of delivery, the queue row the unit of accounting. Every way out of
+//! *leased* is fenced by the lease's token, records are locked in the order of their ids, and no
+//! transaction outlives the function that opened it. Nothing here knows HTTP.
+
+pub mod account;
+pub mod audit;
+pub mod enqueue;
+pub mod gate;
+pub mod inspect;
+pub mod lease;
+pub mod ledger;
+pub mod list;
+pub mod model;
+pub mod notify;
+pub mod reap;
+mod refresh;
+pub mod retry;
+pub mod settle;
+pub mod slots;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+
+/// What can go wrong in the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Postgres cannot be reached or is shutting down: the caller may try again later.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// Any other database error: a fault of ours or of the schema.
+    #[error("the database refused a statement")]
+    Database(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database schema could not be migrated")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// What is stored cannot be read back: written by a newer version or by hand.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl From<sqlx::Error> for QueueError {
+    fn from(error: sqlx::Error) -> Self {
+        // Class 08: connection, 53: out of resources, 57: shut down or cancelled,
+        // 40: serialisation or deadlock (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+        let passing = match &error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(db) => db
+                .code()
+                .is_some_and(|c| ["08", "53", "57", "40", "25006"].iter().any(|p| c.starts_with(p))),
+            _ => false,
+        };
+        if passing { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+/// The portal that everything belongs to for now; the tables already carry the column.
+pub const PORTAL: &str = "default";
+
+/// A handle on the queue's tables; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    pool: PgPool,
+    /// Microseconds by which [`Queue::now`] runs ahead of the database; see [`Queue::advance`].
+    ahead: Arc<AtomicI64>,
+}
+
+impl Queue {
+    /// A queue on `pool`, whose schema must be up to date (see [`Queue::migrate`]).
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, ahead: Arc::default() }
+    }
+
+    /// Brings the schema up to date; safe to run from several processes at once.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or holds a migration this binary does not know.
+    pub async fn migrate(&self) -> Result<(), QueueError> {
+        Ok(sqlx::migrate!().run(&self.pool).await?)
+    }
+
+    /// The database's time: the queue's only clock, read once a step.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn now(&self) -> Result<DateTime<Utc>, QueueError> {
+        let now: DateTime<Utc> =
+            sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await?;
+        Ok(now + self.ahead())
+    }
+
+    /// Moves the queue's clock ahead of the database's, for tests that must not sleep.
+    pub fn advance(&self, by: TimeDelta) {
+        self.ahead.fetch_add(by.num_microseconds().unwrap_or(0), Ordering::SeqCst);
+    }
+
+    fn ahead(&self) -> TimeDelta {
+        TimeDelta::microseconds(self.ahead.load(Ordering::SeqCst))
+    }
+
+    /// The connection pool, for the readiness check and for closing at the end.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}

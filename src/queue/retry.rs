@@ -1,0 +1,204 @@
+//! A person's verbs on failed rows: retry one, retry many, discard.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::audit;
+use super::model::{head_start, priority_of};
+use super::notify::notify;
+use super::refresh::{lock, refresh};
+use super::{PORTAL, Queue, QueueError};
+
+/// At most so many rows are retried in one transaction.
+const ROWS_PER_TRANSACTION: i64 = 1_000;
+
+/// Which failed rows; an absent field means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RetryFilter {
+    /// The object kind.
+    pub sync_type: Option<String>,
+    /// The error's code.
+    pub error_code: Option<String>,
+    /// These rows only.
+    pub ids: Option<Vec<i64>>,
+    /// Accepted at or after.
+    pub since: Option<DateTime<Utc>>,
+    /// Accepted before.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What came of a verb on one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneRow {
+    /// Done.
+    Done,
+    /// There is no such row.
+    Unknown,
+    /// It is not failed, so there is nothing to do.
+    NotFailed,
+}
+
+impl Queue {
+    /// Retries one failed row.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retry_one(
+        &self,
+        row: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<OneRow, QueueError> {
+        let filter = RetryFilter { ids: Some(vec![row]), ..RetryFilter::default() };
+        if self.retry_failed(&filter, actor, now).await? > 0 {
+            return Ok(OneRow::Done);
+        }
+        self.not_failed(row).await
+    }
+
+    /// Retries the failed rows that `filter` names, and says how many. Their counts start again,
+    /// and their records are due at once. Discarded rows stay.
+    ///
+    /// # Errors
+    /// When the database fails; what was retried until then stays so.
+    pub async fn retry_failed(
+        &self,
+        filter: &RetryFilter,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<u64, QueueError> {
+        // The rows that are failed now: one that fails again meanwhile is not retried twice.
+        let top: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM sync_queue WHERE status = 'failed'")
+            .fetch_one(&self.pool)
+            .await?;
+        let (mut after, mut retried) = (0, 0);
+        while let Some(last) = self.retry_some(filter, after, top.unwrap_or(0), now).await? {
+            (after, retried) = (last.0, retried + last.1);
+        }
+        if retried > 0 {
+            let mut db = self.pool.acquire().await?;
+            let details = json!({ "rows": retried, "sync_type": filter.sync_type,
+                "error_code": filter.error_code, "ids": filter.ids });
+            audit::record(&mut db, now, actor, "retry", None, details).await?;
+        }
+        Ok(retried)
+    }
+
+    /// Retries the next rows after `after` up to `top`; answers the last one and how many.
+    async fn retry_some(
+        &self,
+        filter: &RetryFilter,
+        after: i64,
+        top: i64,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(i64, u64)>, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        let found: Vec<(i64, i64, i16)> = sqlx::query_as(
+            "SELECT q.id, q.record_id, q.priority
+             FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
+             WHERE q.status = 'failed' AND q.discarded_at IS NULL AND q.id > $2 AND q.id <= $3
+               AND r.portal = $1
+               AND ($4::text IS NULL OR r.sync_type = $4)
+               AND ($5::text IS NULL OR q.error_code = $5)
+               AND ($6::bigint[] IS NULL OR q.id = ANY($6))
+               AND ($7::timestamptz IS NULL OR q.created_at >= $7)
+               AND ($8::timestamptz IS NULL OR q.created_at < $8)
+             ORDER BY q.id LIMIT $9",
+        )
+        .bind(PORTAL)
+        .bind(after)
+        .bind(top)
+        .bind(&filter.sync_type)
+        .bind(&filter.error_code)
+        .bind(&filter.ids)
+        .bind(filter.since)
+        .bind(filter.until)
+        .bind(ROWS_PER_TRANSACTION)
+        .fetch_all(&mut *tx)
+        .await?;
+        let Some(&(last, ..)) = found.last() else { return Ok(None) };
+        let retried = reopen(&mut tx, &found, now).await?;
+        notify(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some((last, retried)))
+    }
+
+    /// Gives a failed row up for good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn discard(
+        &self,
+        row: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<OneRow, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE sync_queue SET discarded_at = $2
+             WHERE id = $1 AND status = 'failed' AND discarded_at IS NULL",
+        )
+        .bind(row)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if done == 0 {
+            drop(tx);
+            return self.not_failed(row).await;
+        }
+        audit::record(&mut tx, now, actor, "discard", Some(&row.to_string()), json!({})).await?;
+        tx.commit().await?;
+        Ok(OneRow::Done)
+    }
+
+    async fn not_failed(&self, row: i64) -> Result<OneRow, QueueError> {
+        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sync_queue WHERE id = $1)")
+            .bind(row)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(if known { OneRow::NotFailed } else { OneRow::Unknown })
+    }
+}
+
+/// Opens failed rows again, with their records locked.
+async fn reopen(
+    db: &mut PgConnection,
+    found: &[(i64, i64, i16)],
+    now: DateTime<Utc>,
+) -> Result<u64, QueueError> {
+    let mut records: Vec<i64> = found.iter().map(|(_, record, _)| *record).collect();
+    records.sort_unstable();
+    records.dedup();
+    lock(db, &records).await?;
+    let (rows, ranks): (Vec<i64>, Vec<DateTime<Utc>>) =
+        found.iter().map(|&(id, _, p)| (id, now - head_start(priority_of(p)))).unzip();
+    let retried = sqlx::query(
+        "UPDATE sync_queue q
+         SET status = 'pending', written = false, retry_count = 0, processed_at = NULL, rank = v.rank,
+             error_code = NULL, error_property = NULL, error_message = NULL, error_hint = NULL,
+             error_correlation_id = NULL, error_http_status = NULL
+         FROM UNNEST($1::bigint[], $2::timestamptz[]) AS v (id, rank)
+         WHERE q.id = v.id AND q.status = 'failed' AND q.discarded_at IS NULL",
+    )
+    .bind(&rows)
+    .bind(ranks)
+    .execute(&mut *db)
+    .await?
+    .rows_affected();
+    sqlx::query("UPDATE crm_association SET refused = false WHERE record_id = ANY($1) AND refused")
+        .bind(&records)
+        .execute(&mut *db)
+        .await?;
+    // A person asked for it: now, and from the first step of the backoff.
+    sqlx::query(
+        "UPDATE crm_record SET failures = 0, backoff_until = NULL, waiting_until = NULL
+         WHERE id = ANY($1)",
+    )
+    .bind(&records)
+    .execute(&mut *db)
+    .await?;
+    refresh(db, &records, now).await?;
+    Ok(retried)
+}

@@ -1,0 +1,220 @@
+//! Associations: which pairs are owed to HubSpot, and what became of them.
+//!
+//! A pair that is about to be made is noted before its call leaves, so that a lost reply can never
+//! leave a pair in HubSpot that nobody drops when the slot's target changes.
+
+use chrono::{DateTime, Utc};
+
+use super::model::{Lease, Reason};
+use super::notify::notify;
+use super::refresh::{lock, refresh};
+use super::settle::{Backoff, Settled, refuse_rows};
+use super::{Queue, QueueError};
+
+/// A slot of a leased record that owes a call.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OwedSlot {
+    /// The owner.
+    pub record_id: i64,
+    /// The slot's name.
+    pub slot: String,
+    /// The owner's link.
+    pub from_id: Option<String>,
+    /// The other end.
+    pub target_id: Option<i64>,
+    /// The other end's object kind.
+    pub target_type: Option<String>,
+    /// The other end's link.
+    pub to_id: Option<String>,
+    /// The object kind of the end of the old pair.
+    pub made_target_type: Option<String>,
+    /// The old pair.
+    pub made_from: Option<String>,
+    /// The old pair.
+    pub made_to: Option<String>,
+    /// Whether the old pair goes first.
+    pub drops: bool,
+    /// Whether another slot holds the old pair, so that it stays in HubSpot.
+    pub shared: bool,
+}
+
+/// What became of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlotVerdict {
+    /// The pair stands in HubSpot.
+    Made,
+    /// The old pair is gone.
+    Dropped,
+    /// HubSpot will not have it: its row fails.
+    Refused(Reason),
+    /// Counted, and tried again.
+    Retry(Reason),
+    /// No verdict and no attempt.
+    Untried,
+}
+
+impl Queue {
+    /// The slots of `records` that owe a call.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn owed_slots(&self, records: &[i64]) -> Result<Vec<OwedSlot>, QueueError> {
+        Ok(sqlx::query_as(
+            "SELECT o.record_id, o.slot, o.from_id, o.target_id, o.target_type, o.to_id,
+                    o.made_target_type, o.made_from, o.made_to, o.drops,
+                    o.drops AND EXISTS (
+                        SELECT 1 FROM crm_association x
+                        WHERE x.made_from = o.made_from AND x.made_to = o.made_to
+                          AND (x.record_id, x.slot) <> (o.record_id, o.slot)) AS shared
+             FROM association_owed o WHERE o.record_id = ANY($1) ORDER BY o.record_id, o.slot",
+        )
+        .bind(records)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Notes that the pairs of `slots` are about to be made. `false`: the lease is lost, and
+    /// nothing may be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn intend(&self, lease: &Lease, slots: &[&OwedSlot]) -> Result<bool, QueueError> {
+        let (owners, names): (Vec<i64>, Vec<&str>) =
+            slots.iter().map(|s| (s.record_id, s.slot.as_str())).unzip();
+        let targets: Vec<Option<i64>> = slots.iter().map(|s| s.target_id).collect();
+        let from: Vec<Option<&str>> = slots.iter().map(|s| s.from_id.as_deref()).collect();
+        let to: Vec<Option<&str>> = slots.iter().map(|s| s.to_id.as_deref()).collect();
+        let noted = sqlx::query(
+            "UPDATE crm_association a
+             SET made_target_id = s.target_id, made_from = s.from_id, made_to = s.to_id, sure = false
+             FROM UNNEST($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[])
+                  AS s (record_id, slot, target_id, from_id, to_id),
+                  crm_record r
+             WHERE a.record_id = s.record_id AND a.slot = s.slot
+               AND r.id = a.record_id AND r.lease_token = $1",
+        )
+        .bind(lease.token)
+        .bind(owners)
+        .bind(names)
+        .bind(targets)
+        .bind(from)
+        .bind(to)
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(noted == slots.len() as u64)
+    }
+
+    /// Ends `lease` for the owners of `verdicts` and for `records`, fenced, in one transaction.
+    /// A row that was retried `max_retries` times fails.
+    ///
+    /// # Errors
+    /// When the database fails; nothing has changed then.
+    pub async fn settle_slots(
+        &self,
+        lease: &Lease,
+        records: &[i64],
+        verdicts: &[(OwedSlot, SlotVerdict)],
+        backoff: impl Fn(i64) -> Backoff,
+        max_retries: i32,
+        call: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<Settled, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        let mut ids = records.to_vec();
+        ids.sort_unstable();
+        lock(&mut tx, &ids).await?;
+        let held: Vec<i64> =
+            sqlx::query_scalar("SELECT id FROM crm_record WHERE id = ANY($1) AND lease_token = $2")
+                .bind(&ids)
+                .bind(lease.token)
+                .fetch_all(&mut *tx)
+                .await?;
+        for wanted in [SlotVerdict::Made, SlotVerdict::Dropped] {
+            let (owners, names): (Vec<i64>, Vec<&str>) = verdicts
+                .iter()
+                .filter(|(slot, verdict)| *verdict == wanted && held.contains(&slot.record_id))
+                .map(|(slot, _)| (slot.record_id, slot.slot.as_str()))
+                .unzip();
+            let statement = if wanted == SlotVerdict::Made {
+                "UPDATE crm_association a SET sure = true
+                 FROM UNNEST($1::bigint[], $2::text[]) AS s (record_id, slot)
+                 WHERE a.record_id = s.record_id AND a.slot = s.slot"
+            } else {
+                "UPDATE crm_association a
+                 SET made_target_id = NULL, made_from = NULL, made_to = NULL, sure = true
+                 FROM UNNEST($1::bigint[], $2::text[]) AS s (record_id, slot)
+                 WHERE a.record_id = s.record_id AND a.slot = s.slot"
+            };
+            sqlx::query(statement).bind(owners).bind(names).execute(&mut *tx).await?;
+        }
+        let mut refused: Vec<(i64, &str, &Reason)> = Vec::new();
+        for (slot, verdict) in verdicts.iter().filter(|(s, _)| held.contains(&s.record_id)) {
+            match verdict {
+                SlotVerdict::Refused(reason) => {
+                    let row: i64 = sqlx::query_scalar(
+                        "UPDATE crm_association SET refused = true, sure = true,
+                             made_target_id = NULL, made_from = NULL, made_to = NULL
+                         WHERE record_id = $1 AND slot = $2 RETURNING set_by",
+                    )
+                    .bind(slot.record_id)
+                    .bind(&slot.slot)
+                    .fetch_one(&mut *tx)
+                    .await?;
+                    refused.push((row, "failed", reason));
+                }
+                SlotVerdict::Retry(reason) => {
+                    let rows: Vec<(i64, i32)> = sqlx::query_as(
+                        "SELECT id, retry_count FROM sync_queue
+                         WHERE record_id = $1 AND status IN ('pending', 'retry') AND written",
+                    )
+                    .bind(slot.record_id)
+                    .fetch_all(&mut *tx)
+                    .await?;
+                    refused.extend(rows.into_iter().map(|(row, count)| {
+                        (row, if count < max_retries { "retry" } else { "failed" }, reason)
+                    }));
+                }
+                SlotVerdict::Made | SlotVerdict::Dropped | SlotVerdict::Untried => {}
+            }
+        }
+        refuse_rows(&mut tx, &refused, call, now).await?;
+        release(&mut tx, &held, backoff).await?;
+        refresh(&mut tx, &ids, now).await?;
+        notify(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Settled { records: held.len(), fenced: ids.len() - held.len(), again: true })
+    }
+}
+
+async fn release(
+    db: &mut sqlx::PgConnection,
+    held: &[i64],
+    backoff: impl Fn(i64) -> Backoff,
+) -> Result<(), QueueError> {
+    let (mut counts, mut until) = (Vec::new(), Vec::new());
+    for &id in held {
+        let (count, instant) = match backoff(id) {
+            Backoff::Reset => (Some(0), None),
+            Backoff::Until(instant) => (Some(1), Some(instant)),
+            Backoff::Pause(instant) => (None, Some(instant)),
+            Backoff::AsBefore => (None, None),
+        };
+        counts.push(count);
+        until.push(instant);
+    }
+    sqlx::query(
+        "UPDATE crm_record r
+         SET lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL,
+             failures = CASE s.failed WHEN 0 THEN 0 WHEN 1 THEN r.failures + 1 ELSE r.failures END,
+             backoff_until = CASE WHEN s.failed = 0 THEN NULL ELSE COALESCE(s.until, r.backoff_until) END
+         FROM UNNEST($1::bigint[], $2::int[], $3::timestamptz[]) AS s (id, failed, until)
+         WHERE r.id = s.id",
+    )
+    .bind(held)
+    .bind(counts)
+    .bind(until)
+    .execute(db)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The account check: nothing is sent into another account than the one the links were made in.
+
+use chrono::TimeDelta;
+
+use super::Worker;
+use super::step::StepError;
+use crate::hubspot::account::details;
+use crate::queue::gate::{Closure, GateKind};
+
+impl Worker {
+    /// Asks HubSpot which account the token belongs to, remembers it the first time, and closes the
+    /// gate while it is another one. Answers whether HubSpot could be asked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn check_account(&self) -> Result<bool, StepError> {
+        let account = match details(&self.permits, self.client.version()).await {
+            Ok(account) => account,
+            Err(failure) => {
+                tracing::warn!(code = failure.code, "HubSpot's account could not be read");
+                let now = self.now().await?;
+                self.close_for("", &failure, now).await?;
+                return Ok(false);
+            }
+        };
+        let remembered = self.queue.remember_account(account.id, &account.time_zone).await?;
+        self.permits.set_time_zone(&account.time_zone).await;
+        if remembered == account.id {
+            self.queue.open_gate(GateKind::Account).await?;
+        } else {
+            let closure = Closure {
+                code: Some("OTHER_ACCOUNT".into()),
+                reason: format!(
+                    "the token belongs to HubSpot account {}, the links were made in {remembered}",
+                    account.id
+                ),
+                hint: Some("set HUBSPOT_API_KEY to a token of the account that the links were made in".into()),
+                ..Closure::default()
+            };
+            let now = self.now().await?;
+            // Far away, not for ever: the check itself opens it.
+            let until = now + TimeDelta::days(3_650);
+            self.queue.close_gate(GateKind::Account, &closure, Some(until), now).await?;
+            tracing::error!(remembered, found = account.id, "the token belongs to another account");
+        }
+        Ok(true)
+    }
+}

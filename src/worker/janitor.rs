@@ -1,0 +1,30 @@
+//! Housekeeping: expired leases, ended gates, waiting links, old call-log lines.
+
+use chrono::TimeDelta;
+
+use crate::queue::{Queue, QueueError};
+
+/// Does one round. Answers whether something became due by it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tick(queue: &Queue) -> Result<bool, QueueError> {
+    let now = queue.now().await?;
+    let reaped = queue.reap(now).await?;
+    if reaped > 0 {
+        metrics::counter!("hubferry_leases_expired_total").increment(reaped as u64);
+        tracing::warn!(records = reaped, "leases ran out; their records are sent whole again");
+    }
+    let woken = queue.wake_linked(now).await?;
+    queue.sweep_gates(now).await?;
+    Ok(reaped + woken > 0)
+}
+
+/// Forgets call-log lines older than `keep`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn prune(queue: &Queue, keep: TimeDelta) -> Result<u64, QueueError> {
+    let now = queue.now().await?;
+    queue.prune_calls(now - keep).await
+}

@@ -1,0 +1,132 @@
+//! What a leased record needs: a call, nothing, or something that has not arrived yet. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::Map;
+
+use super::fold::{Folded, MappedRow, difference, fold};
+use crate::event::{EventType, Fault};
+use crate::mapping::{Input, Mapping, ObjectKind, Operation};
+use crate::queue::model::{Reason, Record, Row};
+
+/// A leased record with its rows mapped and folded.
+#[derive(Debug)]
+pub struct Planned {
+    /// The record.
+    pub record: Record,
+    /// The rows that could be mapped.
+    pub rows: Vec<MappedRow>,
+    /// The rows that could not, and why.
+    pub refused: Vec<(i64, Reason)>,
+    /// The desired state.
+    pub folded: Folded,
+    /// What it needs.
+    pub need: Need,
+}
+
+/// What a record needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// A call that writes these properties.
+    Write(BTreeMap<String, String>),
+    /// Nothing: HubSpot holds all of it.
+    Nothing,
+    /// It cannot be created before one of these properties of each list has arrived.
+    Missing(Vec<String>),
+}
+
+/// Maps and folds the rows of `record` and says what it needs.
+#[must_use]
+pub fn plan(mapping: &Mapping, object: &ObjectKind, record: Record) -> Planned {
+    let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    for row in &record.rows {
+        match map(mapping, &object.sync_type, &record.external_id, row) {
+            Ok(mapped) => rows.push(mapped),
+            Err(reason) => refused.push((row.id, reason)),
+        }
+    }
+    let folded = fold(&record.accepted, record.tombstone, &rows);
+    let need = need(object, &record, &folded);
+    Planned { record, rows, refused, folded, need }
+}
+
+fn need(object: &ObjectKind, record: &Record, folded: &Folded) -> Need {
+    let linked = record.hubspot_id.is_some();
+    // A doubtful record goes whole: HubSpot may hold the value of a call whose answer was lost.
+    let doubtful = record.doubt != 0;
+    if !linked && !folded.alive && !(doubtful && !folded.properties.is_empty()) {
+        return Need::Nothing;
+    }
+    let changes = difference(folded, &record.accepted, !linked || doubtful);
+    if linked {
+        return if changes.is_empty() && !doubtful { Need::Nothing } else { Need::Write(changes) };
+    }
+    let has = |name: &String| folded.properties.get(name).is_some_and(|r| !r.value.is_empty());
+    let missing: Vec<String> = object
+        .required_on_create
+        .iter()
+        .filter(|choice| !choice.iter().any(has))
+        .map(|choice| choice.join(" or "))
+        .collect();
+    if missing.is_empty() { Need::Write(changes) } else { Need::Missing(missing) }
+}
+
+/// Maps one stored row with the files of today.
+fn map(
+    mapping: &Mapping,
+    sync_type: &str,
+    external_id: &str,
+    row: &Row,
+) -> Result<MappedRow, Reason> {
+    let stamp = row.stamp();
+    if row.operation != Operation::Upsert {
+        return Ok(MappedRow {
+            stamp,
+            operation: row.operation,
+            properties: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            warnings: Vec::new(),
+        });
+    }
+    let event_type: EventType = row.event_type.parse().map_err(|_| unmapped("its type"))?;
+    let empty = Map::new();
+    let data = row.data.as_ref().and_then(|d| d.as_object()).unwrap_or(&empty);
+    let input = Input { event_type: &event_type, subject: &row.subject, data };
+    let changes = mapping.map(&input).map_err(|faults| refusal(&faults))?;
+    let change = changes
+        .into_iter()
+        .find(|c| c.sync_type == sync_type && c.external_id == external_id)
+        .ok_or_else(|| unmapped("this record"))?;
+    Ok(MappedRow {
+        stamp,
+        operation: change.operation,
+        properties: change.properties,
+        slots: change.associations,
+        warnings: change.warnings,
+    })
+}
+
+fn unmapped(what: &str) -> Reason {
+    Reason {
+        class: "rejected",
+        code: "NOT_MAPPED".into(),
+        property: None,
+        message: format!("the mapping files say nothing of {what} any more"),
+        hint: Some("restore the mapping and retry, or discard the row".into()),
+        correlation_id: None,
+        http_status: None,
+    }
+}
+
+fn refusal(faults: &[Fault]) -> Reason {
+    let first = faults.first();
+    Reason {
+        class: "rejected",
+        code: first.map_or_else(|| "INVALID".into(), |f| f.code.clone()),
+        property: first.map(|f| f.pointer.clone()),
+        message: first.map_or_else(String::new, |f| f.detail.clone()),
+        hint: Some("the mapping files refuse this event now: correct them and retry".into()),
+        correlation_id: None,
+        http_status: None,
+    }
+}

@@ -1,0 +1,140 @@
+//! The pool: worker tasks, the listener that wakes them, and the janitor, until shutdown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Step, Worker, janitor};
+use crate::queue::Queue;
+use crate::queue::notify::Listener;
+
+/// How long an idle worker trusts notifications before it looks by itself.
+const POLL: Duration = Duration::from_secs(5);
+/// How often the janitor makes its round: the precision of retries.
+const ROUND: Duration = Duration::from_secs(1);
+/// How long a worker rests after the database failed.
+const REST: Duration = Duration::from_secs(1);
+
+/// What the pool needs besides its workers.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many workers.
+    pub workers: usize,
+    /// How long an idle worker gathers events after it was woken; zero sends at once.
+    pub frequency: Duration,
+    /// How long call-log lines are kept.
+    pub keep_calls: TimeDelta,
+}
+
+/// Runs the pool on `tracker` until `shutdown`. `worker` makes worker number n.
+pub fn spawn(
+    tracker: &TaskTracker,
+    queue: &Queue,
+    settings: &Settings,
+    shutdown: &CancellationToken,
+    worker: impl Fn(usize) -> Worker,
+) {
+    let wake = Arc::new(Notify::new());
+    for number in 0..settings.workers {
+        let (worker, wake) = (worker(number), Arc::clone(&wake));
+        let (frequency, shutdown) = (settings.frequency, shutdown.clone());
+        tracker.spawn(async move { work(&worker, &wake, frequency, &shutdown).await });
+    }
+    let (listening, wake_listener, stop) = (queue.clone(), Arc::clone(&wake), shutdown.clone());
+    tracker.spawn(async move { listen(&listening, &wake_listener, &stop).await });
+    let (queue, stop, keep) = (queue.clone(), shutdown.clone(), settings.keep_calls);
+    let checker = worker(settings.workers);
+    tracker.spawn(async move { keep_house(&queue, &checker, &wake, keep, &stop).await });
+}
+
+async fn work(worker: &Worker, wake: &Notify, frequency: Duration, shutdown: &CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match worker.step().await {
+            Ok(Step::Worked { .. }) => {
+                // There may be more: one more worker looks, and wakes the next in turn.
+                wake.notify_one();
+            }
+            Ok(Step::Idle) => {
+                tokio::select! {
+                    () = wake.notified() => {
+                        if !frequency.is_zero() {
+                            pause(frequency, shutdown).await;
+                        }
+                    }
+                    () = tokio::time::sleep(POLL) => {}
+                    () = shutdown.cancelled() => {}
+                }
+            }
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(error = %error, source, "a step failed; what was leased is taken back in time");
+                pause(REST, shutdown).await;
+            }
+        }
+    }
+}
+
+async fn listen(queue: &Queue, wake: &Notify, shutdown: &CancellationToken) {
+    while !shutdown.is_cancelled() {
+        let heard = async {
+            let mut listener = Listener::connect(queue.pool()).await?;
+            // What was said while nobody listened is looked up once.
+            wake.notify_one();
+            loop {
+                listener.heard().await?;
+                wake.notify_one();
+            }
+        };
+        let lost: Result<(), crate::queue::QueueError> = tokio::select! {
+            lost = heard => lost,
+            () = shutdown.cancelled() => return,
+        };
+        if let Err(error) = lost {
+            tracing::warn!(error = %error, "notifications are lost for now; workers poll");
+        }
+        pause(REST, shutdown).await;
+    }
+}
+
+async fn keep_house(
+    queue: &Queue,
+    checker: &Worker,
+    wake: &Notify,
+    keep: TimeDelta,
+    shutdown: &CancellationToken,
+) {
+    let mut round: u64 = 0;
+    let mut account_known = false;
+    while !shutdown.is_cancelled() {
+        // Once a minute until HubSpot has said which account it is, then once an hour.
+        if round.is_multiple_of(if account_known { 3_600 } else { 60 }) {
+            match checker.check_account().await {
+                Ok(known) => account_known |= known,
+                Err(error) => tracing::warn!(error = %error, "the account check failed"),
+            }
+        }
+        match janitor::tick(queue).await {
+            // Retries and gates become due by the clock, which notifies nobody.
+            Ok(_) => wake.notify_one(),
+            Err(error) => tracing::warn!(error = %error, "housekeeping failed"),
+        }
+        if round.is_multiple_of(600) {
+            if let Err(error) = janitor::prune(queue, keep).await {
+                tracing::warn!(error = %error, "the call log could not be pruned");
+            }
+        }
+        round += 1;
+        pause(ROUND, shutdown).await;
+    }
+}
+
+async fn pause(time: Duration, shutdown: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = shutdown.cancelled() => {}
+    }
+}

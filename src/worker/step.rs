@@ -1,0 +1,166 @@
+//! One step: choose, permit, lease, deliver, settle.
+
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Worker;
+use super::permit::{NoPermit, Permit};
+use crate::hubspot::{Blame, Class, Failure, associate, batch};
+use crate::queue::QueueError;
+use crate::queue::gate::{Closure, GateKind};
+use crate::queue::lease::Due;
+use crate::queue::model::Stage;
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing is due, or all that is due is behind a closed gate.
+    Idle,
+    /// Records were settled, with so many calls.
+    Worked {
+        /// Records leased.
+        records: usize,
+        /// Calls made.
+        calls: usize,
+    },
+}
+
+/// What came of delivering a batch.
+pub(super) struct Delivered {
+    /// The permit, when no call was made on it.
+    pub(super) permit: Option<Permit>,
+    /// Calls made.
+    pub(super) calls: usize,
+    /// Whether a failure closed the gate.
+    pub(super) closed: bool,
+}
+
+/// Why a step ended early. Nothing is lost by it: what was leased is taken back in time.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// A record of a kind that the object file no longer has.
+    #[error("the object file has no kind `{0}`, but records of it are due")]
+    UnknownKind(String),
+}
+
+impl Worker {
+    /// Does one thing that is due.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn step(&self) -> Result<Step, StepError> {
+        let kinds = self.kinds();
+        let now = self.now().await?;
+        let Some(mut due) = self.queue.due(&kinds, now).await? else { return Ok(Step::Idle) };
+        let asked = Instant::now();
+        let permit = match self.permits.acquire().await {
+            Ok(permit) => permit,
+            Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(Step::Idle),
+            Err(NoPermit::Queue(error)) => return Err(error.into()),
+        };
+        // After a wait something else may go first, or a gate may have closed.
+        if asked.elapsed().as_millis() > 20 {
+            let now = self.now().await?;
+            match self.queue.due(&kinds, now).await? {
+                Some(next) => due = next,
+                None => {
+                    self.permits.give_back(permit).await;
+                    return Ok(Step::Idle);
+                }
+            }
+        }
+        let (left, result) = self.lease_and_deliver(due, permit).await?;
+        if let Some(permit) = left {
+            self.permits.give_back(permit).await;
+        }
+        Ok(result)
+    }
+
+    async fn lease_and_deliver(
+        &self,
+        due: Due,
+        permit: Permit,
+    ) -> Result<(Option<Permit>, Step), StepError> {
+        let now = self.now().await?;
+        let probing = due.probe.is_some();
+        let patience = TimeDelta::seconds(30);
+        if probing && !self.queue.claim_probe(&due.sync_type, patience, now).await? {
+            return Ok((Some(permit), Step::Idle));
+        }
+        let most = if due.stage == Stage::Associate { associate::LARGEST } else { batch::LARGEST };
+        let limit = if probing { 1 } else { most as i64 };
+        let leased_at = Instant::now();
+        let Some(batch) = self.queue.lease(&due, limit, &self.holder, now).await? else {
+            return Ok((Some(permit), Step::Worked { records: 0, calls: 0 }));
+        };
+        let object = self
+            .mapping
+            .object(&batch.sync_type)
+            .ok_or_else(|| StepError::UnknownKind(batch.sync_type.clone()))?;
+        let records = batch.records.len();
+        tracing::debug!(
+            lease.token = batch.lease.token,
+            lease.records = records,
+            sync_type = batch.sync_type,
+            stage = batch.stage.as_str(),
+            "leased"
+        );
+        let done = match batch.stage {
+            Stage::Create | Stage::Update => self.deliver(batch, leased_at, object, permit).await?,
+            Stage::Associate => self.associate(batch, leased_at, object, permit).await?,
+            Stage::Archive | Stage::Erase => self.archive(batch, leased_at, object, permit).await?,
+        };
+        if probing && done.calls > 0 && !done.closed {
+            tracing::info!(sync_type = due.sync_type, "a call went through, the gate opens");
+            self.queue.mended(&due.sync_type).await?;
+        }
+        Ok((done.permit, Step::Worked { records, calls: done.calls }))
+    }
+
+    /// Closes the gate that `failure` calls for, if any. Answers whether it did.
+    pub(super) async fn close_for(
+        &self,
+        sync_type: &str,
+        failure: &Failure,
+        now: DateTime<Utc>,
+    ) -> Result<bool, QueueError> {
+        let missing_property = failure.code == "PROPERTY_DOESNT_EXIST";
+        let (kind, wait, whole) = match (failure.class, failure.class.blame()) {
+            (Class::ThrottledWindow, _) => (GateKind::Window, failure.wait, true),
+            (Class::Locked, _) => (GateKind::Locked, failure.wait, true),
+            (Class::Migrating, _) => (GateKind::Migrating, failure.wait, true),
+            (Class::ThrottledDaily, _) => (GateKind::Daily, None, true),
+            (Class::Unauthorized | Class::OauthTerminal, _) => (GateKind::Credentials, None, true),
+            (Class::Forbidden, _) => (GateKind::Scope, None, false),
+            (_, Blame::Misconfigured) => (GateKind::Schema, None, false),
+            _ if missing_property => (GateKind::Schema, None, false),
+            _ => return Ok(false),
+        };
+        let until = match (kind, wait) {
+            (_, Some(wait)) => now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::seconds(10)),
+            (GateKind::Daily, None) => self.permits.end_of_day(now).await,
+            (_, None) => now + TimeDelta::seconds(60),
+        };
+        let closure = Closure {
+            sync_type: (!whole).then(|| sync_type.to_owned()),
+            code: Some(failure.code.clone()),
+            reason: match &failure.property {
+                Some(property) => format!("HubSpot refuses `{property}`: {}", failure.code),
+                None => format!("HubSpot answered {}", failure.code),
+            },
+            hint: failure.hint.clone(),
+        };
+        tracing::warn!(
+            gate.kind = kind.as_str(),
+            gate.code = failure.code,
+            gate.until = %until,
+            "the gate closes"
+        );
+        self.queue.close_gate(kind, &closure, Some(until), now).await?;
+        Ok(true)
+    }
+}

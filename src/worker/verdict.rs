@@ -1,0 +1,271 @@
+//! From HubSpot's verdict on a record to its settlement. Pure.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::fold::Folded;
+use super::plan::Planned;
+use super::retry::RetryPolicy;
+use crate::hubspot::batch::Written;
+use crate::hubspot::{Blame, Class, Failure};
+use crate::mapping::{ObjectKind, OnMissing, Warning};
+use crate::queue::model::{Reason, Stamp};
+use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement, SlotWrite};
+
+/// What a settlement depends on besides the verdict.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) object: &'a ObjectKind,
+    pub(super) retry: &'a RetryPolicy,
+    pub(super) now: DateTime<Utc>,
+    pub(super) dice: f64,
+}
+
+/// Nothing had to be sent: HubSpot holds all of it.
+pub(super) fn unchanged(planned: &Planned, terms: Terms<'_>) -> Settlement {
+    let mut settlement = base(planned);
+    settlement.accepted = Some(planned.folded.properties.clone());
+    settlement.slots = slots(&planned.folded, terms.object);
+    settlement.rows.extend(written_rows(planned, BTreeMap::new()));
+    settlement
+}
+
+/// The record cannot be created yet: it waits, and its rows fail once `wait` is over.
+pub(super) fn missing(
+    planned: &Planned,
+    lacking: &[String],
+    wait: TimeDelta,
+    terms: Terms<'_>,
+) -> Settlement {
+    let mut settlement = base(planned);
+    let reason = format!("HubSpot cannot create it before {} has arrived", lacking.join(", "));
+    let first = planned.record.rows.iter().map(|row| row.created_at).min().unwrap_or(terms.now);
+    let deadline = first + wait;
+    if deadline > terms.now {
+        settlement.wait = Some((deadline, reason));
+        return settlement;
+    }
+    let reason = Reason {
+        class: "rejected",
+        code: "MISSING_ON_CREATE".into(),
+        property: lacking.first().cloned(),
+        message: reason,
+        hint: Some("send the event that creates the entity, then retry".into()),
+        correlation_id: None,
+        http_status: None,
+    };
+    settlement.certainty = Certainty::Certain;
+    settlement.rows.extend(planned.rows.iter().map(|r| (r.stamp.row, RowVerdict::Failed(reason.clone()))));
+    settlement
+}
+
+/// HubSpot has written it.
+pub(super) fn written(
+    planned: &Planned,
+    sent: &BTreeMap<String, String>,
+    shown: &Written,
+    terms: Terms<'_>,
+) -> Settlement {
+    let mut settlement = unchanged(planned, terms);
+    settlement.certainty = Certainty::Certain;
+    settlement.backoff = Backoff::Reset;
+    if planned.record.hubspot_id.as_deref() != Some(shown.id.as_str()) {
+        settlement.link = Some(Some(shown.id.clone()));
+    }
+    settlement.rows = refused_rows(planned);
+    settlement.rows.extend(written_rows(planned, warnings(planned, sent, shown)));
+    settlement
+}
+
+/// HubSpot has refused it, or there was no answer.
+pub(super) fn failed(
+    planned: &Planned,
+    sent: &BTreeMap<String, String>,
+    failure: &Failure,
+    terms: Terms<'_>,
+) -> Settlement {
+    let mut settlement = base(planned);
+    let reason = reason(failure, sent);
+    match failure.class.blame() {
+        Blame::Transient => transient(&mut settlement, planned, failure, &reason, terms),
+        Blame::Throttled | Blame::Misconfigured => {}
+        Blame::Rejected if failure.code == "PROPERTY_DOESNT_EXIST" => {}
+        Blame::Rejected if failure.class == Class::NotFound && planned.record.hubspot_id.is_some() => {
+            vanished(&mut settlement, planned, reason, terms);
+        }
+        Blame::Rejected => rejected(&mut settlement, planned, failure, reason, terms),
+    }
+    settlement
+}
+
+fn transient(
+    settlement: &mut Settlement,
+    planned: &Planned,
+    failure: &Failure,
+    reason: &Reason,
+    terms: Terms<'_>,
+) {
+    if failure.ambiguous {
+        settlement.certainty = Certainty::Doubtful;
+    }
+    settlement.backoff =
+        Backoff::Until(terms.now + terms.retry.delay(planned.record.failures, terms.dice));
+    settlement.rows.extend(counted(planned, reason, terms));
+}
+
+/// A counted failure of every row: tried again until its count is full.
+fn counted(planned: &Planned, reason: &Reason, terms: Terms<'_>) -> Vec<(i64, RowVerdict)> {
+    let mapped: Vec<i64> = planned.rows.iter().map(|row| row.stamp.row).collect();
+    let rows = planned.record.rows.iter().filter(|row| mapped.contains(&row.id));
+    rows.map(|row| {
+        let verdict = if row.retry_count < terms.retry.max_retries {
+            RowVerdict::Retry(reason.clone())
+        } else {
+            RowVerdict::Failed(reason.clone())
+        };
+        (row.id, verdict)
+    })
+    .collect()
+}
+
+/// A linked record is gone in HubSpot.
+fn vanished(settlement: &mut Settlement, planned: &Planned, reason: Reason, terms: Terms<'_>) {
+    match terms.object.on_missing {
+        OnMissing::Recreate => {
+            // Doubtful without a link: created again with all that we own.
+            settlement.link = Some(None);
+            settlement.certainty = Certainty::Doubtful;
+        }
+        OnMissing::Stop => {
+            settlement.certainty = Certainty::Certain;
+            let failed = |row: i64| (row, RowVerdict::Failed(reason.clone()));
+            settlement.rows.extend(planned.rows.iter().map(|row| failed(row.stamp.row)));
+        }
+    }
+}
+
+/// The row's own fault. A rejection that names a property fails only the row which supplied it; the
+/// fold is computed again over the others.
+fn rejected(
+    settlement: &mut Settlement,
+    planned: &Planned,
+    failure: &Failure,
+    reason: Reason,
+    terms: Terms<'_>,
+) {
+    if terms.retry.rejected {
+        settlement.backoff =
+            Backoff::Until(terms.now + terms.retry.delay(planned.record.failures, terms.dice));
+        settlement.rows.extend(counted(planned, &reason, terms));
+        return;
+    }
+    // A definite verdict: nothing of this call stands in HubSpot. Whether an earlier one does is
+    // as doubtful as before.
+    let supplier = failure.property.as_ref().and_then(|name| planned.folded.properties.get(name));
+    let open = |row: i64| planned.rows.iter().any(|mapped| mapped.stamp.row == row);
+    match (supplier, &failure.property) {
+        (Some(register), _) if open(register.stamp.row) => {
+            settlement.rows.push((register.stamp.row, RowVerdict::Failed(reason)));
+        }
+        (Some(_), Some(name)) => {
+            // An accepted value of an earlier row that HubSpot takes no longer: not ours to insist.
+            let mut accepted = planned.record.accepted.clone();
+            accepted.remove(name);
+            settlement.accepted = Some(accepted);
+        }
+        _ => {
+            let failed = |row: &Stamp| (row.row, RowVerdict::Failed(reason.clone()));
+            settlement.rows.extend(planned.rows.iter().map(|row| failed(&row.stamp)));
+            if planned.rows.is_empty() {
+                settlement.certainty = Certainty::Certain;
+            }
+        }
+    }
+}
+
+fn base(planned: &Planned) -> Settlement {
+    let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
+    settlement.tombstone = planned.folded.tombstone;
+    settlement.rows = refused_rows(planned);
+    settlement
+}
+
+fn refused_rows(planned: &Planned) -> Vec<(i64, RowVerdict)> {
+    planned.refused.iter().map(|(row, reason)| (*row, RowVerdict::Failed(reason.clone()))).collect()
+}
+
+fn written_rows(
+    planned: &Planned,
+    mut more: BTreeMap<i64, Vec<Warning>>,
+) -> Vec<(i64, RowVerdict)> {
+    let rows = planned.rows.iter();
+    rows.map(|row| {
+        let mut warnings = row.warnings.clone();
+        warnings.extend(more.remove(&row.stamp.row).unwrap_or_default());
+        (row.stamp.row, RowVerdict::Written(warnings))
+    })
+    .collect()
+}
+
+/// What HubSpot altered or kept, by the row that supplied the value. No value is repeated.
+fn warnings(
+    planned: &Planned,
+    sent: &BTreeMap<String, String>,
+    shown: &Written,
+) -> BTreeMap<i64, Vec<Warning>> {
+    let mut warnings: BTreeMap<i64, Vec<Warning>> = BTreeMap::new();
+    let mut add = |property: &str, code: &str, message: &str| {
+        let Some(register) = planned.folded.properties.get(property) else { return };
+        let (code, property) = (code.to_lowercase(), Some(property.to_owned()));
+        let message = message.to_owned();
+        warnings.entry(register.stamp.row).or_default().push(Warning { code, property, message });
+    };
+    let mut told: Vec<&str> = Vec::new();
+    for (property, category) in &shown.warnings {
+        if let Some(property) = property {
+            add(property, category, "HubSpot altered the value");
+            told.push(property);
+        }
+    }
+    for (property, value) in sent {
+        let kept = shown.properties.get(property);
+        let same = |kept: &String| kept.eq_ignore_ascii_case(value);
+        if !told.contains(&property.as_str()) && kept.is_some_and(|kept| !same(kept)) {
+            add(property, "value_kept", "HubSpot shows another value than the one that was sent");
+        }
+    }
+    warnings
+}
+
+fn slots(folded: &Folded, object: &ObjectKind) -> Vec<SlotWrite> {
+    let target = |slot: &str| object.slots.iter().find(|s| s.name == slot).map(|s| s.target.clone());
+    folded
+        .slots
+        .iter()
+        .filter_map(|(slot, (external_id, stamp))| {
+            let kind = target(slot)?;
+            let target = external_id.clone().map(|id| (kind, id));
+            Some(SlotWrite { slot: slot.clone(), target, stamp: *stamp })
+        })
+        .collect()
+}
+
+/// A failure as a person reads it, without the values that were sent.
+pub(super) fn reason(failure: &Failure, sent: &BTreeMap<String, String>) -> Reason {
+    let mut message = crate::hubspot::redact::redact(&failure.message, sent.values().map(String::as_str));
+    if let Some(id) = &failure.existing_id {
+        if !message.contains(id.as_str()) {
+            message.push_str(&format!(" (existing record: {id})"));
+        }
+    }
+    Reason {
+        class: failure.class.blame().as_str(),
+        code: failure.code.clone(),
+        property: failure.property.clone(),
+        message,
+        hint: failure.hint.clone(),
+        correlation_id: failure.correlation_id.clone(),
+        http_status: failure.http_status.map(i32::from),
+    }
+}
