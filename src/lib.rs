@@ -1,1 +1,2 @@
 //! hubferry
+pub mod cli;

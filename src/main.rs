@@ -1,1 +1,2 @@
+//! hubferry
 fn main() {}

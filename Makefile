@@ -1,0 +1,44 @@
+# One word for each thing that a person does here. `make` alone lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+
+# Arguments for `hubferry demo`, e.g. DEMO_ARGS=--exit
+DEMO_ARGS ?=
+# Arguments for `cargo test`, e.g. TEST_ARGS='--test it tidy'
+TEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check deny postgres image
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The development profile: the first build takes about half the time of a release build, and
+# `make test` then finds every dependency built.
+demo: postgres ## Run everything on this machine: Postgres, a simulated HubSpot, the server, sample events
+	@$(CARGO) run --locked --bin hubferry -- demo $(DEMO_ARGS)
+
+test: postgres ## Run every test, on a private Postgres or the one in DATABASE_URL
+	@$(CARGO) test --locked $(TEST_ARGS)
+
+check: ## Format, lints, docs, licences: all that needs no test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	@$(MAKE) --no-print-directory deny
+
+deny: # Licences, bans and sources, where cargo-deny is installed
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+	    $(CARGO) deny --locked check bans licenses sources; \
+	else \
+	    echo "cargo-deny is not installed (cargo install --locked cargo-deny): licences not checked"; \
+	fi
+	@if $(CARGO) machete --version >/dev/null 2>&1; then $(CARGO) machete; fi
+
+postgres: # A PostgreSQL server of version 14 or newer, installed only where none is found
+	@scripts/install-postgres.sh
+
+image: ## Build the container image
+	docker build -t hubferry .

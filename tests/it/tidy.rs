@@ -1,0 +1,293 @@
+//! The rules of the house that no compiler checks: who imports whom, who names the queue's
+//! tables, and what no file may hold.
+//!
+//! Each rule is a function from a file's text to what is wrong with it, so that every rule is
+//! also shown a text that breaks it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+mod source;
+use source::{Keep, crate_paths, line_of, parts, words};
+
+/// Each module of the crate and those it may import: the rows below its own, plus what a row's
+/// members may take of each other. `config` is further held to settings, see [`imports`].
+const ROWS: [(&str, &[&str]); 13] = [
+    ("lib", &[]),
+    (
+        "main",
+        &[
+            "cli",
+            "app",
+            "http",
+            "worker",
+            "queue",
+            "hubspot",
+            "mapping",
+            "event",
+            "config",
+            "telemetry",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "app",
+            "http",
+            "worker",
+            "queue",
+            "hubspot",
+            "mapping",
+            "event",
+            "sandbox",
+            "config",
+            "telemetry",
+        ],
+    ),
+    ("app", &["http", "worker", "queue", "hubspot", "mapping", "event", "config", "telemetry"]),
+    ("config", &["telemetry", "http", "worker", "queue", "hubspot", "mapping", "event"]),
+    ("telemetry", &[]),
+    ("http", &["queue", "hubspot", "mapping", "event"]),
+    ("worker", &["queue", "hubspot", "mapping", "event"]),
+    ("queue", &["mapping", "event"]),
+    ("hubspot", &["mapping", "event"]),
+    ("mapping", &["event"]),
+    ("event", &[]),
+    ("sandbox", &[]),
+];
+
+/// The tables that only `queue` may name.
+const TABLES: [&str; 9] = [
+    "crm_portal",
+    "event",
+    "crm_record",
+    "sync_queue",
+    "crm_association",
+    "attempt",
+    "hubspot_call",
+    "gate",
+    "audit",
+];
+
+/// The longest file, in lines; 300 is the aim.
+const LINES: usize = 400;
+
+/// Where the project's own texts are.
+const FOLDERS: [&str; 7] = ["src", "tests", "config", "migrations", "docs", "scripts", ".ci"];
+
+struct Text {
+    /// Relative to the project, with `/`.
+    path: String,
+    text: String,
+}
+
+/// A line number and what is wrong there.
+type Fault = (usize, String);
+
+#[test]
+fn modules_import_only_from_rows_below_their_own() {
+    no_faults(
+        |file| if file.path.starts_with("src/") { imports(&file.path, &file.text) } else { vec![] },
+    );
+}
+
+#[test]
+fn only_the_queue_names_its_tables() {
+    no_faults(|file| {
+        let elsewhere = file.path.starts_with("src/") && !in_module(&file.path, "queue");
+        if elsewhere { tables(&file.text) } else { vec![] }
+    });
+}
+
+#[test]
+fn every_source_file_says_first_what_it_is_and_stays_readable() {
+    no_faults(|file| if file.path.ends_with(".rs") { shape(&file.text) } else { vec![] });
+}
+
+#[test]
+fn no_file_holds_an_intention_a_stray_blank_or_somebodys_home() {
+    no_faults(|file| leftovers(&file.text));
+}
+
+#[test]
+fn an_import_from_above_is_reported_with_its_line_and_what_is_allowed() {
+    let text = "//! Says `crate::app` in words.\nuse crate::{\n    event::Event,\n    worker::{Step, fold},\n};\n\
+                fn f() { let _ = \"crate::http\"; crate :: app::run(); crate::queue::ok() }\n";
+    let found = imports("src/queue/lease.rs", text);
+    assert_eq!(
+        found,
+        [
+            (4, "`queue` imports `worker::Step`; allowed: mapping, event".to_owned()),
+            (4, "`queue` imports `worker::fold`; allowed: mapping, event".to_owned()),
+            (6, "`queue` imports `app::run`; allowed: mapping, event".to_owned()),
+        ]
+    );
+    assert_eq!(imports("src/sandbox/mod.rs", "use crate::hubspot::Client;").len(), 1);
+    assert_eq!(imports("src/worker/step.rs", "use crate::{sandbox, http as way_in};").len(), 2);
+    assert_eq!(imports("src/http/mod.rs", "use crate::*;").len(), 1);
+    assert_eq!(imports("src/main.rs", "use hubferry::{cli, sandbox::Portal};").len(), 1);
+    assert_eq!(imports("src/misc.rs", "").len(), 1);
+    assert_eq!(imports("src/cli/demo.rs", "use crate::sandbox;\nfn f<'a>(x: &'a str) {}"), []);
+}
+
+#[test]
+fn the_configuration_takes_settings_and_nothing_else() {
+    assert_eq!(
+        imports("src/config.rs", "use crate::{http::settings::Limits, queue::QueueSettings};"),
+        []
+    );
+    assert_eq!(imports("src/config/mod.rs", "use crate::queue::lease;").len(), 1);
+    assert_eq!(imports("src/hubspot/client.rs", "use crate::config::Config;").len(), 1);
+}
+
+#[test]
+fn a_table_named_in_a_statement_is_reported_and_in_prose_is_not() {
+    let text = "// FROM sync_queue\nlet a = \"SELECT 1\n  FROM sync_queue q\";\nlet gate = \"update gate\";\n\
+                let b = r#\"UPDATE  gate SET x = '\"'\"#; let c = \"FROM events\";\n";
+    let lines: Vec<usize> = tables(text).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(lines, [3, 5]);
+}
+
+#[test]
+fn each_further_rule_reports_what_breaks_it() {
+    assert_eq!(shape("use std;\n"), [(1, "does not begin with `//!`".to_owned())]);
+    assert_eq!(shape(&format!("//! Long.\n{}", "\n".repeat(LINES))).len(), 1);
+    let later = concat!("TO", "DO");
+    assert_eq!(leftovers(&format!("// {later}: this\n")).len(), 1);
+    assert_eq!(leftovers(concat!("#[ig", "nore]\n")).len(), 1);
+    assert_eq!(leftovers("ok\nblank \n"), [(2, "ends in a blank".to_owned())]);
+    assert_eq!(leftovers(concat!("/ho", "me/ada/x\n")).len(), 1);
+    assert_eq!(leftovers("/home/linuxbrew/.linuxbrew\n"), []);
+}
+
+/// Every import that a file's module may not make.
+fn imports(path: &str, text: &str) -> Vec<Fault> {
+    let module = module_of(path);
+    let Some((_, allowed)) = ROWS.iter().find(|(name, _)| *name == module) else {
+        return vec![(1, format!("`{module}` is in no row: give it its place in ROWS"))];
+    };
+    let code = parts(text, Keep::Code);
+    let mut faults = Vec::new();
+    for (at, path) in crate_paths(&code) {
+        let target = path.split("::").next().unwrap_or_default();
+        let settings =
+            path.split("::").any(|name| name == "settings" || name.ends_with("Settings"));
+        let fine = target == module
+            || module == "lib"
+            || (allowed.contains(&target) && (module != "config" || settings));
+        if !fine {
+            let row = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
+            let only = if module == "config" { " (their settings)" } else { "" };
+            let fault = format!("`{module}` imports `{path}`; allowed: {row}{only}");
+            faults.push((line_of(&code, at), fault));
+        }
+    }
+    faults
+}
+
+/// Every statement that names a table of the queue's: a keyword in capitals, then the name.
+fn tables(text: &str) -> Vec<Fault> {
+    let strings = parts(text, Keep::Strings);
+    let mut faults = Vec::new();
+    let mut before = "";
+    for word in words(&strings) {
+        let keyword =
+            matches!(before, "FROM" | "JOIN" | "INTO" | "UPDATE" | "TABLE" | "ONLY" | "TRUNCATE");
+        if keyword && TABLES.contains(&word) {
+            let at = word.as_ptr() as usize - strings.as_ptr() as usize;
+            faults.push((line_of(&strings, at), format!("names the queue's table `{word}`")));
+        }
+        before = word;
+    }
+    faults
+}
+
+fn shape(text: &str) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if !text.starts_with("//!") {
+        faults.push((1, "does not begin with `//!`".to_owned()));
+    }
+    let lines = text.lines().count();
+    if lines > LINES {
+        faults.push((lines, format!("{lines} lines; {LINES} is the most: split it")));
+    }
+    faults
+}
+
+fn leftovers(text: &str) -> Vec<Fault> {
+    // In halves, so that this file holds none of them.
+    let banned = [
+        concat!("TO", "DO"),
+        concat!("FIX", "ME"),
+        concat!("to", "do!"),
+        concat!("#[ig", "nore"),
+        concat!("/ho", "me/"),
+        concat!("/Us", "ers/"),
+        concat!("/ro", "ot/"),
+    ];
+    let mut faults = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.replace("/home/linuxbrew", "");
+        let held = banned.iter().find(|word| line.contains(*word));
+        faults.extend(held.map(|word| (number + 1, format!("holds `{word}`"))));
+        if line.ends_with([' ', '\t', '\r']) {
+            faults.push((number + 1, "ends in a blank".to_owned()));
+        }
+    }
+    faults
+}
+
+/// The first name below `src`, without `.rs`.
+fn module_of(path: &str) -> &str {
+    let path = path.strip_prefix("src/").unwrap_or(path);
+    let first = path.split('/').next().unwrap_or_default();
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+fn in_module(path: &str, module: &str) -> bool {
+    module_of(path) == module
+}
+
+/// Applies a rule to every file, and fails with all that it finds.
+fn no_faults(rule: impl Fn(&Text) -> Vec<Fault>) {
+    let files = files();
+    assert!(files.iter().any(|file| file.path == "src/lib.rs"), "the files were not found");
+    let faults: Vec<String> = files
+        .iter()
+        .flat_map(|file| {
+            rule(file).into_iter().map(|(line, fault)| format!("{}:{line}: {fault}", file.path))
+        })
+        .collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+/// Every text of the project; what is not UTF-8 or was made by a tool is none.
+fn files() -> Vec<Text> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_file() && !["Cargo.lock", "LICENSE", ".git", ".env"].contains(&&*name) {
+            paths.push(path);
+        } else if path.is_dir() && FOLDERS.contains(&&*name) {
+            collect(&path, &mut paths);
+        }
+    }
+    paths.sort();
+    let text = |path: PathBuf| {
+        let text = fs::read_to_string(&path).ok()?;
+        let path = path.strip_prefix(root).ok()?.to_string_lossy().replace('\\', "/");
+        (!path.contains(".min.")).then_some(Text { path, text })
+    };
+    paths.into_iter().filter_map(text).collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { collect(&path, paths) } else { paths.push(path) }
+    }
+}
