@@ -27,6 +27,7 @@ impl Worker {
         self.permits.set_time_zone(&account.time_zone).await;
         if remembered == account.id {
             self.queue.open_gate(GateKind::Account).await?;
+            self.queue.mended("").await?;
         } else {
             let closure = Closure {
                 code: Some("OTHER_ACCOUNT".into()),

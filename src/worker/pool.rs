@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{Step, Worker, janitor};
 use crate::queue::Queue;
@@ -30,25 +30,35 @@ pub struct Settings {
     pub keep_calls: TimeDelta,
 }
 
-/// Runs the pool on `tracker` until `shutdown`. `worker` makes worker number n.
-pub fn spawn(
-    tracker: &TaskTracker,
+/// The pool's tasks, which run until `shutdown`. `worker` makes worker number n.
+///
+/// Nothing is sent before HubSpot has said which account the token belongs to.
+pub fn tasks(
     queue: &Queue,
     settings: &Settings,
     shutdown: &CancellationToken,
     worker: impl Fn(usize) -> Worker,
-) {
+) -> Vec<BoxFuture<'static, ()>> {
     let wake = Arc::new(Notify::new());
+    let known = CancellationToken::new();
+    let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
     for number in 0..settings.workers {
-        let (worker, wake) = (worker(number), Arc::clone(&wake));
+        let (worker, wake, known) = (worker(number), Arc::clone(&wake), known.clone());
         let (frequency, shutdown) = (settings.frequency, shutdown.clone());
-        tracker.spawn(async move { work(&worker, &wake, frequency, &shutdown).await });
+        tasks.push(Box::pin(async move {
+            tokio::select! {
+                () = known.cancelled() => {}
+                () = shutdown.cancelled() => return,
+            }
+            work(&worker, &wake, frequency, &shutdown).await;
+        }));
     }
-    let (listening, wake_listener, stop) = (queue.clone(), Arc::clone(&wake), shutdown.clone());
-    tracker.spawn(async move { listen(&listening, &wake_listener, &stop).await });
+    let (listening, waking, stop) = (queue.clone(), Arc::clone(&wake), shutdown.clone());
+    tasks.push(Box::pin(async move { listen(&listening, &waking, &stop).await }));
     let (queue, stop, keep) = (queue.clone(), shutdown.clone(), settings.keep_calls);
     let checker = worker(settings.workers);
-    tracker.spawn(async move { keep_house(&queue, &checker, &wake, keep, &stop).await });
+    tasks.push(Box::pin(async move { keep_house(&queue, &checker, &wake, &known, keep, &stop).await }));
+    tasks
 }
 
 async fn work(worker: &Worker, wake: &Notify, frequency: Duration, shutdown: &CancellationToken) {
@@ -104,16 +114,17 @@ async fn keep_house(
     queue: &Queue,
     checker: &Worker,
     wake: &Notify,
+    known: &CancellationToken,
     keep: TimeDelta,
     shutdown: &CancellationToken,
 ) {
     let mut round: u64 = 0;
-    let mut account_known = false;
     while !shutdown.is_cancelled() {
-        // Once a minute until HubSpot has said which account it is, then once an hour.
-        if round.is_multiple_of(if account_known { 3_600 } else { 60 }) {
+        // Every ten seconds until HubSpot has said which account it is, then once an hour.
+        if round.is_multiple_of(if known.is_cancelled() { 3_600 } else { 10 }) {
             match checker.check_account().await {
-                Ok(known) => account_known |= known,
+                Ok(true) => known.cancel(),
+                Ok(false) => {}
                 Err(error) => tracing::warn!(error = %error, "the account check failed"),
             }
         }

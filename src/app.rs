@@ -1,0 +1,212 @@
+//! The process: what `serve` starts, and how it ends.
+//!
+//! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
+//! accepting, lets what is in flight finish within the grace, and closes the pool.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use chrono::TimeDelta;
+use secrecy::ExposeSecret;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::http::{self, AppState, Keys, QuotaView};
+use crate::hubspot::Client;
+use crate::mapping::{Mapping, Vars};
+use crate::queue::Queue;
+use crate::telemetry;
+use crate::worker::{Permits, Worker, pool};
+
+/// Which parts of the service a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Both.
+    All,
+    /// Only the HTTP server.
+    Api,
+    /// Only workers, with health and metrics.
+    Worker,
+}
+
+/// A service that is up.
+#[derive(Debug)]
+pub struct App {
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    /// Its queue.
+    pub queue: Queue,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    failed: CancellationToken,
+    grace: Duration,
+}
+
+/// The mapping that `config` names.
+///
+/// # Errors
+/// Naming the file and the key that is wrong.
+pub fn mapping(config: &Config) -> Result<Mapping> {
+    let vars = Vars { owner_id: config.hubspot.owner_id.clone() };
+    Ok(match &config.mapping.dir {
+        Some(dir) => Mapping::load(dir, &vars)?,
+        None => Mapping::builtin(&vars)?,
+    })
+}
+
+/// Connects to Postgres and brings the schema up to date.
+///
+/// # Errors
+/// When it cannot be reached or migrated.
+pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Queue> {
+    let pool = PgPoolOptions::new()
+        .max_connections(config.database.max_connections)
+        .acquire_timeout(Duration::from_secs(config.database.acquire_timeout_seconds))
+        .connect_with(options.application_name("hubferry"))
+        .await
+        .context("Postgres cannot be reached: check DATABASE_URL and that the server runs")?;
+    let queue = Queue::new(pool);
+    queue.migrate().await?;
+    Ok(queue)
+}
+
+/// How `DATABASE_URL` connects.
+///
+/// # Errors
+/// When it is not set or malformed.
+pub fn connect_options(config: &Config) -> Result<PgConnectOptions> {
+    let url = config.database_url()?;
+    // The parser's own message may repeat the password.
+    url.expose_secret().parse().map_err(|_| {
+        anyhow::anyhow!("DATABASE_URL is malformed: use postgres://user:password@host:5432/database")
+    })
+}
+
+impl App {
+    /// Starts the parts of `role` on `listener`.
+    ///
+    /// # Errors
+    /// When a setting, the database or the mapping does not allow it.
+    pub async fn start(
+        config: &Config,
+        role: Role,
+        queue: Queue,
+        listener: TcpListener,
+    ) -> Result<Self> {
+        let mapping = Arc::new(mapping(config)?);
+        let (ingest, admin) = config.keys()?;
+        let state = AppState {
+            queue: queue.clone(),
+            mapping: Arc::clone(&mapping),
+            keys: Arc::new(Keys::new(ingest.expose_secret(), admin.expose_secret())),
+            ingest: Arc::new(config.ingest_settings()),
+            quota: QuotaView {
+                per_window: config.hubspot.limit_per_10s,
+                window_ms: 10_000,
+                per_day: config.hubspot.limit_per_day,
+                max_retries: config.retry.max_retries,
+            },
+            metrics: telemetry::start_metrics()?,
+        };
+        let app = Self {
+            address: listener.local_addr()?,
+            queue: queue.clone(),
+            tracker: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            failed: CancellationToken::new(),
+            grace: Duration::from_secs(config.server.grace_seconds),
+        };
+        if role != Role::Api && config.worker.enabled {
+            let client = Client::new(config.hubspot()?)?;
+            app.start_workers(config, &queue, &client, &mapping);
+        } else if role != Role::Api {
+            tracing::warn!("worker.enabled is false: events are accepted and wait");
+        }
+        let router = match role {
+            Role::All | Role::Api => http::router(state),
+            Role::Worker => http::health_router(state),
+        };
+        let stop = app.shutdown.clone();
+        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        app.spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(error = %error, "the HTTP server ended");
+            }
+        });
+        Ok(app)
+    }
+
+    fn start_workers(&self, config: &Config, queue: &Queue, client: &Client, mapping: &Arc<Mapping>) {
+        let holder = format!("{}-{}", std::process::id(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        let permits =
+            Permits::new(queue.clone(), client.clone(), config.limits(), &holder, self.shutdown.clone());
+        let settings = pool::Settings {
+            workers: config.worker.count,
+            frequency: Duration::from_millis(config.worker.frequency_ms),
+            keep_calls: TimeDelta::days(config.worker.keep_calls_days),
+        };
+        let worker = |number: usize| {
+            Worker::new(
+                queue.clone(),
+                client.clone(),
+                Arc::clone(mapping),
+                permits.clone(),
+                config.worker_settings(),
+                format!("{holder}/{number}"),
+            )
+        };
+        let tasks = pool::tasks(queue, &settings, &self.shutdown, worker);
+        for task in tasks {
+            self.spawn(task);
+        }
+    }
+
+    /// Runs `task` until shutdown; its panic ends the process.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let failed = self.failed.clone();
+        let guarded = async move {
+            let guard = failed.drop_guard();
+            task.await;
+            guard.disarm();
+        };
+        self.tracker.spawn(guarded);
+    }
+
+    /// Waits until `stop` or until a task has died, and shuts down in order.
+    ///
+    /// # Errors
+    /// When a task died, or work was left behind after the grace.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let died = tokio::select! {
+            () = stop => false,
+            () = self.failed.cancelled() => true,
+        };
+        self.stop().await?;
+        if died {
+            bail!("a task of the service died; its panic is in the log above");
+        }
+        Ok(())
+    }
+
+    /// Stops accepting and leasing, lets what is in flight finish, and closes the pool.
+    ///
+    /// # Errors
+    /// When the grace was not enough.
+    pub async fn stop(self) -> Result<()> {
+        tracing::info!("shutting down");
+        self.shutdown.cancel();
+        self.tracker.close();
+        let drained = tokio::time::timeout(self.grace, self.tracker.wait()).await;
+        // Closing waits for connections that are still in use: not longer than a moment.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.queue.pool().close()).await;
+        if drained.is_err() {
+            bail!("the grace of {} s was not enough; what is leased is taken back by itself", self.grace.as_secs());
+        }
+        tracing::info!("shut down");
+        Ok(())
+    }
+}

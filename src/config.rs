@@ -1,0 +1,458 @@
+//! The settings: defaults, a file, the environment; the only code that reads the environment.
+//!
+//! Whatever is wrong stops the start with a sentence that names the key and the way out.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use figment::Figment;
+use figment::providers::{Format, Serialized, Toml};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::http::IngestSettings;
+use crate::{hubspot, worker};
+
+/// The defaults, commented.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// The well-known names of the environment, and the keys that they set.
+const NAMES: [(&str, &str); 14] = [
+    ("DATABASE_URL", "database.url"),
+    ("HUBSPOT_API_KEY", "hubspot.api_key"),
+    ("HUBSPOT_API_URL", "hubspot.api_url"),
+    ("HUBSPOT_API_VERSION", "hubspot.api_version"),
+    ("HUBSPOT_TIMEOUT", "hubspot.timeout_seconds"),
+    ("HUBSPOT_MAX_RETRIES", "retry.max_retries"),
+    ("HUBSPOT_RETRY_DELAY", "retry.delay_ms"),
+    ("HUBSPOT_CB_THRESHOLD", "breaker.threshold"),
+    ("HUBSPOT_CB_TIMEOUT", "breaker.timeout_seconds"),
+    ("HUBSPOT_OWNER_ID", "hubspot.owner_id"),
+    ("HUBFERRY_INGEST_KEY", "server.ingest_key"),
+    ("HUBFERRY_ADMIN_KEY", "server.admin_key"),
+    ("HUBFERRY_ENCRYPTION_KEY", "security.encryption_key"),
+    ("HUBFERRY_LISTEN", "server.listen"),
+];
+const PREFIX: &str = "HUBFERRY__";
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not there or cannot be read.
+    #[error("{path}: {reason}; --config names the settings file")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// An unknown key, or a value of the wrong type.
+    #[error("{0}")]
+    Value(Box<figment::Error>),
+    /// A key that must be set is not.
+    #[error("{key} is not set: {way_out}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What to do.
+        way_out: String,
+    },
+    /// A value that cannot work.
+    #[error("{key}: {reason}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// Why, and what would.
+        reason: String,
+    },
+}
+
+fn invalid(key: &'static str, reason: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid { key, reason: reason.into() }
+}
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: Server,
+    /// Postgres.
+    pub database: Database,
+    /// HubSpot.
+    pub hubspot: HubSpot,
+    /// When failures are tried again.
+    pub retry: Retry,
+    /// When HubSpot is left alone after failures.
+    pub breaker: Breaker,
+    /// The engine.
+    pub worker: Worker,
+    /// The door.
+    pub ingest: Ingest,
+    /// The mapping files.
+    #[serde(default)]
+    pub mapping: MappingFiles,
+    /// The log.
+    pub log: Log,
+    /// Encryption at rest.
+    #[serde(default)]
+    pub security: Security,
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $kind),* }
+    };
+}
+
+section!(/// The HTTP server.
+Server {
+    /// Where it listens.
+    listen: SocketAddr,
+    /// The application's key.
+    ingest_key: Option<SecretString>,
+    /// The admins' key.
+    admin_key: Option<SecretString>,
+    /// How long a shutdown may take.
+    grace_seconds: u64,
+});
+section!(/// Postgres.
+Database {
+    /// Its address.
+    url: Option<SecretString>,
+    /// Connections of this process.
+    max_connections: u32,
+    /// How long to wait for one.
+    acquire_timeout_seconds: u64,
+});
+section!(/// HubSpot.
+HubSpot {
+    /// The access token.
+    api_key: Option<SecretString>,
+    /// Its address.
+    api_url: String,
+    /// The version in the paths.
+    api_version: String,
+    /// The time-out of a call.
+    timeout_seconds: u64,
+    /// Calls in any rolling ten seconds.
+    limit_per_10s: u32,
+    /// Calls a day.
+    limit_per_day: u32,
+    /// The owner of what is created.
+    owner_id: Option<String>,
+});
+section!(/// When failures are tried again.
+Retry {
+    /// The first wait.
+    delay_ms: u64,
+    /// What each further one is multiplied by.
+    factor: f64,
+    /// The most retries of a row.
+    max_retries: i32,
+    /// The variation of waits.
+    jitter: f64,
+    /// Whether rejected rows are retried too.
+    rejected: bool,
+});
+section!(/// When HubSpot is left alone after failures.
+Breaker {
+    /// So many failures within a minute close the gate.
+    threshold: u32,
+    /// For so long.
+    timeout_seconds: u64,
+});
+section!(/// The engine.
+Worker {
+    /// Workers of this process.
+    count: usize,
+    /// The life of a lease.
+    lease_seconds: u64,
+    /// How long an idle worker gathers.
+    frequency_ms: u64,
+    /// How long a record waits for what its creation lacks.
+    wait_create_hours: i64,
+    /// Whether anything is sent.
+    enabled: bool,
+    /// How long call-log lines are kept.
+    keep_calls_days: i64,
+});
+section!(/// The door.
+Ingest {
+    /// The source of events that name none.
+    default_source: String,
+    /// How far ahead an event's time may run.
+    max_ahead_seconds: i64,
+    /// The largest body.
+    max_body_bytes: usize,
+    /// The most events of a body.
+    max_events: usize,
+});
+section!(/// The log.
+Log {
+    /// `auto`, `text` or `json`.
+    format: String,
+});
+
+/// The mapping files.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MappingFiles {
+    /// The folder, instead of the compiled-in files.
+    pub dir: Option<PathBuf>,
+    /// What keys are put behind.
+    pub namespace: Option<String>,
+}
+
+/// Encryption at rest.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// Reserved for stored secrets; nothing is encrypted with it yet.
+    pub encryption_key: Option<SecretString>,
+}
+
+/// What the process was started with.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+    }
+
+    /// An environment of these variables only.
+    #[must_use]
+    pub fn of(variables: &[(&str, &str)]) -> Self {
+        Self(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    /// A variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// `PATH`, for finding the programs of Postgres.
+    #[must_use]
+    pub fn path(&self) -> Option<OsString> {
+        self.get("PATH").map(OsString::from)
+    }
+
+    /// `PG_BIN_DIR`, where the programs of Postgres are.
+    #[must_use]
+    pub fn pg_bin_dir(&self) -> Option<PathBuf> {
+        self.get("PG_BIN_DIR").map(PathBuf::from)
+    }
+}
+
+impl Config {
+    /// The settings: defaults, then `file`, then `environment`.
+    ///
+    /// # Errors
+    /// Naming the key, where it was set, and what it should be.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        if let Some(path) = file {
+            std::fs::read_to_string(path)
+                .map_err(|e| ConfigError::File { path: path.to_owned(), reason: e.to_string() })?;
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        for (name, key) in environment_keys(environment) {
+            let value = environment.get(&name).unwrap_or_default();
+            figment = figment.merge(Serialized::default(&key, parse(&key, value)));
+        }
+        let config: Self = figment.extract().map_err(|e| ConfigError::Value(Box::new(e)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What must hold between settings, whatever the process is to do.
+    fn check(&self) -> Result<(), ConfigError> {
+        let timeout = Duration::from_secs(self.hubspot.timeout_seconds);
+        if timeout.is_zero() {
+            return Err(invalid("hubspot.timeout_seconds", "must be at least 1 (HUBSPOT_TIMEOUT)"));
+        }
+        if timeout + worker::SETTLE_MARGIN >= Duration::from_secs(self.worker.lease_seconds) {
+            let least = (timeout + worker::SETTLE_MARGIN).as_secs() + 1;
+            return Err(invalid(
+                "worker.lease_seconds",
+                format!("must be at least {least}: a call (hubspot.timeout_seconds) and 5 seconds for its settling must end before the lease does"),
+            ));
+        }
+        let positive: [(&'static str, u64); 8] = [
+            ("hubspot.limit_per_10s", self.hubspot.limit_per_10s.into()),
+            ("hubspot.limit_per_day", self.hubspot.limit_per_day.into()),
+            ("worker.count", self.worker.count as u64),
+            ("retry.delay_ms", self.retry.delay_ms),
+            ("ingest.max_events", self.ingest.max_events as u64),
+            ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),
+            ("database.max_connections", self.database.max_connections.saturating_sub(1).into()),
+            ("breaker.threshold", self.breaker.threshold.into()),
+        ];
+        for (key, value) in positive {
+            if value == 0 {
+                let least = if key == "database.max_connections" { 2 } else { 1 };
+                return Err(invalid(key, format!("must be at least {least}")));
+            }
+        }
+        if !(1.0..=100.0).contains(&self.retry.factor) {
+            return Err(invalid("retry.factor", "must be between 1 and 100"));
+        }
+        if !(0.0..=1.0).contains(&self.retry.jitter) {
+            return Err(invalid("retry.jitter", "must be between 0 and 1"));
+        }
+        if !(0..=30).contains(&self.retry.max_retries) {
+            return Err(invalid("retry.max_retries", "must be between 0 and 30 (HUBSPOT_MAX_RETRIES)"));
+        }
+        if !["auto", "text", "json"].contains(&self.log.format.as_str()) {
+            return Err(invalid("log.format", "must be auto, text or json"));
+        }
+        let url = &self.hubspot.api_url;
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            return Err(invalid("hubspot.api_url", "must begin with https:// (HUBSPOT_API_URL)"));
+        }
+        self.hubspot
+            .api_version
+            .parse::<hubspot::paths::Version>()
+            .map_err(|e| invalid("hubspot.api_version", format!("{e} (HUBSPOT_API_VERSION)")))?;
+        Ok(())
+    }
+
+    /// The address of Postgres.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn database_url(&self) -> Result<&SecretString, ConfigError> {
+        self.database.url.as_ref().ok_or_else(|| ConfigError::Missing {
+            key: "DATABASE_URL",
+            way_out: "hubferry keeps its queue in PostgreSQL 14 or newer. Give its address, such as \
+                      DATABASE_URL=postgres://user:password@localhost:5432/hubferry, or look around \
+                      with `hubferry demo`, which starts one of its own"
+                .into(),
+        })
+    }
+
+    /// Ingest key and admin key.
+    ///
+    /// # Errors
+    /// When one is not set or too short.
+    pub fn keys(&self) -> Result<(&SecretString, &SecretString), ConfigError> {
+        let key = |key: &'static str, value: &'_ Option<SecretString>| -> Result<(), ConfigError> {
+            match value {
+                None => Err(ConfigError::Missing {
+                    key,
+                    way_out: format!("make one with `export {key}=$(openssl rand -hex 32)`"),
+                }),
+                Some(value) if value.expose_secret().len() < 16 => {
+                    Err(invalid(key, "must have at least 16 characters: `openssl rand -hex 32` makes a good one"))
+                }
+                Some(_) => Ok(()),
+            }
+        };
+        key("HUBFERRY_INGEST_KEY", &self.server.ingest_key)?;
+        key("HUBFERRY_ADMIN_KEY", &self.server.admin_key)?;
+        match (&self.server.ingest_key, &self.server.admin_key) {
+            (Some(ingest), Some(admin)) if ingest.expose_secret() == admin.expose_secret() => Err(
+                invalid("HUBFERRY_ADMIN_KEY", "must differ from HUBFERRY_INGEST_KEY: the application's key must not open the admin's door"),
+            ),
+            (Some(ingest), Some(admin)) => Ok((ingest, admin)),
+            _ => Err(invalid("HUBFERRY_ADMIN_KEY", "is not set")),
+        }
+    }
+
+    /// How to reach HubSpot.
+    ///
+    /// # Errors
+    /// When there is no token.
+    pub fn hubspot(&self) -> Result<hubspot::Settings, ConfigError> {
+        let token = self.hubspot.api_key.clone().ok_or_else(|| ConfigError::Missing {
+            key: "HUBSPOT_API_KEY",
+            way_out: "give the access token of a HubSpot service key or private app, or try without \
+                      an account: `hubferry sandbox` simulates HubSpot"
+                .into(),
+        })?;
+        Ok(hubspot::Settings {
+            api_url: self.hubspot.api_url.clone(),
+            version: self
+                .hubspot
+                .api_version
+                .parse()
+                .map_err(|e: String| invalid("hubspot.api_version", e))?,
+            token,
+            timeout: Duration::from_secs(self.hubspot.timeout_seconds),
+        })
+    }
+
+    /// The engine's settings.
+    #[must_use]
+    pub fn worker_settings(&self) -> worker::Settings {
+        worker::Settings {
+            lease: Duration::from_secs(self.worker.lease_seconds),
+            retry: worker::RetryPolicy {
+                base: Duration::from_millis(self.retry.delay_ms),
+                factor: self.retry.factor,
+                max_retries: self.retry.max_retries,
+                jitter: self.retry.jitter,
+                rejected: self.retry.rejected,
+            },
+            wait_create: TimeDelta::hours(self.worker.wait_create_hours),
+            namespace: self.mapping.namespace.clone().filter(|n| !n.is_empty()),
+        }
+    }
+
+    /// The quota.
+    #[must_use]
+    pub fn limits(&self) -> worker::Limits {
+        worker::Limits {
+            per_window: self.hubspot.limit_per_10s,
+            window: Duration::from_secs(10),
+            per_day: self.hubspot.limit_per_day,
+        }
+    }
+
+    /// The door's settings.
+    #[must_use]
+    pub fn ingest_settings(&self) -> IngestSettings {
+        IngestSettings {
+            default_source: self.ingest.default_source.clone(),
+            max_ahead: TimeDelta::seconds(self.ingest.max_ahead_seconds),
+            max_body: self.ingest.max_body_bytes,
+            max_events: self.ingest.max_events,
+        }
+    }
+}
+
+/// Variables that set a key, with the key. The well-known names come last and win.
+fn environment_keys(environment: &Environment) -> Vec<(String, String)> {
+    let prefixed = environment.0.keys().filter_map(|name| {
+        let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
+        Some((name.clone(), key))
+    });
+    let known = NAMES.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
+    prefixed.chain(known).filter(|(name, _)| environment.get(name).is_some()).collect()
+}
+
+/// Numbers and flags as such, except where the key holds text that may look like one.
+fn parse(key: &str, value: &str) -> figment::value::Value {
+    const TEXTS: [&str; 9] =
+        ["url", "api_key", "owner_id", "ingest_key", "admin_key", "encryption_key", "listen", "namespace", "default_source"];
+    if TEXTS.iter().any(|text| key.rsplit('.').next() == Some(text)) {
+        return value.to_owned().into();
+    }
+    match (value.parse::<i64>(), value.parse::<f64>(), value.parse::<bool>()) {
+        (Ok(number), ..) => number.into(),
+        (_, Ok(number), _) => number.into(),
+        (.., Ok(flag)) => flag.into(),
+        _ => value.to_owned().into(),
+    }
+}

@@ -1,0 +1,27 @@
+//! `/admin/sync`: what admins and the command line see and do.
+
+mod queue;
+mod status;
+mod verbs;
+pub mod view;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use super::AppState;
+use super::auth::admin_only;
+
+/// The routes, behind the admin key.
+pub fn router(state: AppState) -> Router<AppState> {
+    Router::new()
+        .route("/status", get(status::show))
+        .route("/queue", get(queue::list))
+        .route("/queue/{id}", get(queue::show))
+        .route("/queue/{id}/retry", post(verbs::retry_one))
+        .route("/queue/{id}/discard", post(verbs::discard))
+        .route("/retry", post(verbs::retry))
+        .route("/pause", post(verbs::pause))
+        .route("/resume", post(verbs::resume))
+        .route_layer(from_fn_with_state(state, admin_only))
+}

@@ -1,0 +1,52 @@
+//! Health and metrics, for machines.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::AppState;
+use super::problem::Problem;
+
+/// Alive: the process answers.
+pub async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Ready: the database answers too. HubSpot need not: what is accepted waits.
+///
+/// # Errors
+/// 503 without a database.
+pub async fn readyz(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    let patience = Duration::from_secs(2);
+    match tokio::time::timeout(patience, state.queue.now()).await {
+        Ok(Ok(_)) => Ok(Json(json!({ "ready": true }))),
+        _ => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not_ready",
+            "the database does not answer",
+        )),
+    }
+}
+
+/// Prometheus text: counters of this process, gauges of the shared queue.
+///
+/// # Errors
+/// 503 without a database.
+pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
+    let now = state.queue.now().await?;
+    let totals = state.queue.totals(now).await?;
+    for count in &totals.counts {
+        let labels = [("sync_type", count.sync_type.clone()), ("status", count.status.clone())];
+        metrics::gauge!("hubferry_rows", &labels).set(count.rows as f64);
+    }
+    let age = totals.oldest_waiting.map_or(0, |since| (now - since).num_seconds());
+    metrics::gauge!("hubferry_oldest_waiting_seconds").set(age as f64);
+    metrics::gauge!("hubferry_window_used").set(totals.window_used as f64);
+    metrics::gauge!("hubferry_window_limit").set(f64::from(state.quota.per_window));
+    let gates = state.queue.gates(now).await?;
+    metrics::gauge!("hubferry_gates_closed").set(gates.len() as f64);
+    Ok(state.metrics.render())
+}

@@ -1,0 +1,122 @@
+//! The way in: events, the admin API, health. Handlers never call HubSpot.
+
+pub mod admin;
+pub mod auth;
+pub mod extract;
+pub mod health;
+pub mod ingest;
+pub mod parse;
+pub mod problem;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::routing::{get, post};
+use chrono::TimeDelta;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::mapping::Mapping;
+use crate::queue::Queue;
+use problem::Problem;
+
+pub use auth::Keys;
+
+/// What the door checks.
+#[derive(Debug, Clone)]
+pub struct IngestSettings {
+    /// The source of events that name none.
+    pub default_source: String,
+    /// How far an event's time may run ahead of the database's clock.
+    pub max_ahead: TimeDelta,
+    /// The largest body, in bytes.
+    pub max_body: usize,
+    /// The most events of one body.
+    pub max_events: usize,
+}
+
+/// What the quota is, for the status answer.
+#[derive(Debug, Clone, Copy)]
+pub struct QuotaView {
+    /// Calls in any rolling window.
+    pub per_window: u32,
+    /// The window in milliseconds.
+    pub window_ms: u64,
+    /// Calls a day.
+    pub per_day: u32,
+    /// After so many retries a row fails.
+    pub max_retries: i32,
+}
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The queue.
+    pub queue: Queue,
+    /// The mapping.
+    pub mapping: Arc<Mapping>,
+    /// The keys.
+    pub keys: Arc<Keys>,
+    /// What the door checks.
+    pub ingest: Arc<IngestSettings>,
+    /// The quota.
+    pub quota: QuotaView,
+    /// The metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// No request takes longer.
+const LONGEST_REQUEST: Duration = Duration::from_secs(60);
+
+/// All routes.
+#[must_use]
+pub fn router(state: AppState) -> Router {
+    let routes = Router::new()
+        .route("/v1/events", post(ingest::post_events))
+        .route("/v1/events/{id}", get(ingest::show_event))
+        .nest("/admin/sync", admin::router(state.clone()));
+    layered(routes, state)
+}
+
+/// Health and metrics only, for a process that runs workers.
+#[must_use]
+pub fn health_router(state: AppState) -> Router {
+    layered(Router::new(), state)
+}
+
+fn layered(routes: Router<AppState>, state: AppState) -> Router {
+    let request_id = HeaderName::from_static("x-request-id");
+    routes
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the path has no such method")
+        })
+        .with_state(state)
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(
+            TraceLayer::new_for_http().make_span_with(|request: &axum::http::Request<_>| {
+                let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
+                // The route's pattern, not the path: an external id in it may be an address.
+                let route = request.extensions().get::<axum::extract::MatchedPath>();
+                tracing::info_span!(
+                    "request",
+                    http.method = %request.method(),
+                    http.route = route.map(axum::extract::MatchedPath::as_str),
+                    request.id = id
+                )
+            }),
+        )
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_REQUEST))
+        .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response_now()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+}

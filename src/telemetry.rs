@@ -1,0 +1,46 @@
+//! Logs and metrics of the process.
+//!
+//! One line an event: JSON when nobody watches, readable on a terminal. Fields are dotted by
+//! entity and carry their unit. No payload, key, token or address ever gets into one.
+
+use std::io::IsTerminal as _;
+
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Starts logging to standard error. `format` is `auto`, `text` or `json`; `filter` is `RUST_LOG`.
+/// A second start in the same process changes nothing.
+pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
+    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE);
+    let json = match format {
+        "json" => true,
+        "text" => false,
+        _ => !std::io::stderr().is_terminal(),
+    };
+    // A subscriber that is there already is the caller's own.
+    let _ = if json {
+        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    } else {
+        logs.with_target(false).try_init()
+    };
+}
+
+/// Starts collecting metrics and returns what renders them. A second start in the same process
+/// collects into the first.
+///
+/// # Errors
+/// When the bucket bounds are wrong.
+pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
+    let buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let recorder = PrometheusBuilder::new().set_buckets(&buckets)?.build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_err() {
+        tracing::debug!("metrics are collected elsewhere already");
+    }
+    Ok(handle)
+}
