@@ -1,0 +1,32 @@
+//! A compiled field: where a property's text comes from, and what becomes of an invalid value.
+
+use std::collections::BTreeMap;
+
+use super::pointer::Pointer;
+use super::transform::Transform;
+
+/// One property that a file writes.
+#[derive(Debug, Clone)]
+pub(super) struct Field {
+    pub(super) property: String,
+    pub(super) source: Source,
+    /// Must be there and valid on `created`, and is never cleared.
+    pub(super) required: bool,
+    /// An invalid value refuses the event; else it is left out with a warning.
+    pub(super) refuse: bool,
+    /// By verb: the text where the data says nothing, or null.
+    pub(super) when_absent: BTreeMap<String, String>,
+}
+
+/// Where the text comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Source {
+    /// The file itself.
+    Constant(String),
+    /// The settings; such properties are no part of what an example promises.
+    Setting(String),
+    /// One place in the data.
+    One { from: Pointer, transform: Transform },
+    /// Several places, joined; `main` is the part without which the rest says nothing.
+    Join { parts: Vec<Pointer>, main: usize, separator: String },
+}

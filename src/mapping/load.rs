@@ -1,0 +1,93 @@
+//! Loading: the files compiled in, or a directory of the same form. The only input of this layer.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Error, ErrorKind, Read};
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+
+use super::{Mapping, MappingError, Vars, compile, examples, objects, spec::SheetSpec};
+
+const OBJECTS: &str = "objects.toml";
+const MAPPINGS: &str = "mappings";
+/// The largest file and the most files that are read.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_FILES: usize = 1000;
+
+static BUILTIN_OBJECTS: &str = include_str!("../../config/objects.toml");
+static BUILTIN_MAPPINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/mappings");
+
+impl Mapping {
+    /// The files that are compiled in.
+    pub fn builtin(vars: &Vars) -> Result<Self, MappingError> {
+        let sheets = BUILTIN_MAPPINGS.files().filter_map(|file| {
+            Some((format!("{MAPPINGS}/{}", file.path().display()), file.contents_utf8()?))
+        });
+        let sheets: BTreeMap<String, &str> =
+            sheets.filter(|(name, _)| name.ends_with(".toml")).collect();
+        Self::compile(OBJECTS, BUILTIN_OBJECTS, &sheets, vars)
+    }
+
+    /// The files of `dir`: `objects.toml` and `mappings/*.toml`, instead of those compiled in.
+    pub fn load(dir: &Path, vars: &Vars) -> Result<Self, MappingError> {
+        let objects = dir.join(OBJECTS);
+        let text = read(&objects)?;
+        let mut sheets = BTreeMap::new();
+        for path in toml_files(&dir.join(MAPPINGS))? {
+            sheets.insert(path.display().to_string(), read(&path)?);
+        }
+        Self::compile(&objects.display().to_string(), &text, &sheets, vars)
+    }
+
+    /// Compiles `objects.toml` and the mapping files, each with the name that errors call it by.
+    fn compile(
+        objects_file: &str,
+        objects_text: &str,
+        sheets: &BTreeMap<String, impl AsRef<str>>,
+        vars: &Vars,
+    ) -> Result<Self, MappingError> {
+        let objects = objects::parse(objects_file, objects_text)?;
+        let mut mapping = Self { objects, sheets: BTreeMap::new() };
+        for (file, text) in sheets {
+            let spec: SheetSpec = toml::from_str(text.as_ref()).map_err(|error| {
+                MappingError::Syntax { file: file.clone(), message: error.to_string() }
+            })?;
+            let sheet = compile::sheet(file, &spec, &mapping.objects, vars)?;
+            examples::run(file, &spec.entity, &sheet, &spec.examples)?;
+            let siblings = mapping.sheets.entry(spec.entity).or_default();
+            if siblings.iter().any(|sibling| sibling.sync_type == sheet.sync_type) {
+                let problem = "another file already maps this entity to this object: keep one";
+                return Err(MappingError::invalid(file, "object", problem));
+            }
+            siblings.push(sheet);
+        }
+        Ok(mapping)
+    }
+}
+
+fn toml_files(dir: &Path) -> Result<Vec<std::path::PathBuf>, MappingError> {
+    let failed = |source| MappingError::Read { path: dir.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+        if paths.len() > MAX_FILES {
+            return Err(failed(Error::new(ErrorKind::InvalidData, "more than 1000 files")));
+        }
+    }
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<String, MappingError> {
+    let failed = |source| MappingError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(failed(Error::new(ErrorKind::InvalidData, "larger than 1 MiB")));
+    }
+    Ok(text)
+}

@@ -1,0 +1,226 @@
+//! Planning: one compiled file applied to one event, property by property.
+//!
+//! The rules, for a field: absent leaves the property alone; null and blank text clear it; an
+//! invalid value refuses the event or is left out with a warning. A required field must be there
+//! on `created` and can never be cleared. Constants and settings are written on every upsert:
+//! they are the same each time, so only a record that lacks them costs anything.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::field::{Field, Source};
+use super::pointer::{Found, Pointer};
+use super::transform::{Invalid, Outcome, Transform};
+use super::{Change, Input, Operation, Sheet, SlotRule, Warning};
+use crate::event::Fault;
+
+/// The verb on which required fields must be there.
+const CREATED: &str = "created";
+/// The longest text that HubSpot keeps, in characters.
+const MAX_VALUE_CHARS: usize = 65_536;
+/// The longest external id, as for `subject`.
+const MAX_ID_CHARS: usize = 512;
+
+impl Sheet {
+    /// What `input` means for the record of this sheet's kind.
+    pub(super) fn plan(
+        &self,
+        operation: Operation,
+        input: &Input<'_>,
+    ) -> Result<Change, Vec<Fault>> {
+        let mut draft = Draft {
+            verb: input.event_type.verb(),
+            data: input.data,
+            properties: BTreeMap::new(),
+            associations: BTreeMap::new(),
+            warnings: Vec::new(),
+            faults: Vec::new(),
+        };
+        if operation == Operation::Upsert {
+            self.fields.iter().for_each(|field| draft.write(field));
+            self.slots.iter().for_each(|slot| draft.associate(slot));
+        }
+        if !draft.faults.is_empty() {
+            return Err(draft.faults);
+        }
+        Ok(Change {
+            sync_type: self.sync_type.clone(),
+            external_id: input.subject.to_owned(),
+            operation,
+            priority: self.priority,
+            properties: draft.properties,
+            associations: draft.associations,
+            warnings: draft.warnings,
+        })
+    }
+}
+
+/// A change in the making.
+struct Draft<'a> {
+    verb: &'a str,
+    data: &'a Map<String, Value>,
+    properties: BTreeMap<String, String>,
+    associations: BTreeMap<String, Option<String>>,
+    warnings: Vec<Warning>,
+    faults: Vec<Fault>,
+}
+
+impl Draft<'_> {
+    fn write(&mut self, field: &Field) {
+        match &field.source {
+            Source::Constant(text) | Source::Setting(text) => self.set(field, text.clone()),
+            Source::One { from, transform } => self.write_one(field, from, transform),
+            Source::Join { parts, main, separator } => {
+                self.write_joined(field, parts, *main, separator);
+            }
+        }
+    }
+
+    fn write_one(&mut self, field: &Field, from: &Pointer, transform: &Transform) {
+        let value = match from.find(self.data) {
+            Found::Absent => return self.absent(field, from, false),
+            Found::Null => return self.absent(field, from, true),
+            Found::Blocked(at) => return self.blocked(&field.property, field.refuse, at),
+            Found::Value(value) => value,
+        };
+        match transform.apply(value, self.data) {
+            Ok(Outcome::Leave) => {}
+            Ok(Outcome::Set(text)) if text.is_empty() && field.required => {
+                self.faults.push(empty(from));
+            }
+            Ok(Outcome::Set(text)) => self.set(field, text),
+            Err(invalid) => {
+                self.reject(&field.property, field.refuse, from.in_event(), invalid);
+            }
+        }
+    }
+
+    /// Joins what there is. An event that names some parts and not others says nothing certain of
+    /// the whole, unless it is the first; null and blank parts are known to be none.
+    fn write_joined(&mut self, field: &Field, parts: &[Pointer], main: usize, separator: &str) {
+        let Some(texts) = self.parts(field, parts) else { return };
+        let absent = texts.iter().filter(|part| matches!(part, Part::Absent)).count();
+        let from = &parts[main];
+        match &texts[main] {
+            Part::Absent if absent == texts.len() || self.verb == CREATED => {
+                return self.absent(field, from, false);
+            }
+            Part::Null => return self.absent(field, from, true),
+            Part::Text(text) if text.is_empty() && field.required => {
+                return self.faults.push(empty(from));
+            }
+            Part::Text(text) if text.is_empty() => return self.set(field, String::new()),
+            Part::Absent | Part::Text(_) => {}
+        }
+        if absent > 0 && self.verb != CREATED {
+            let pointers: Vec<_> = parts.iter().map(Pointer::in_event).collect();
+            let message = format!("left alone, since not all of {} were sent", pointers.join(", "));
+            return self.warn(&field.property, "incomplete_parts", message);
+        }
+        let known = texts.into_iter().filter_map(|part| match part {
+            Part::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
+        });
+        let text = known.collect::<Vec<_>>().join(separator);
+        self.set(field, text);
+    }
+
+    /// The parts' texts, unless one is invalid.
+    fn parts(&mut self, field: &Field, parts: &[Pointer]) -> Option<Vec<Part>> {
+        let mut texts = Vec::with_capacity(parts.len());
+        for from in parts {
+            match from.find(self.data) {
+                Found::Absent => texts.push(Part::Absent),
+                Found::Null => texts.push(Part::Null),
+                Found::Blocked(at) => self.blocked(&field.property, field.refuse, at),
+                Found::Value(value) => match Transform::Text.apply(value, self.data) {
+                    Ok(Outcome::Set(text)) => texts.push(Part::Text(text)),
+                    Ok(Outcome::Leave) => texts.push(Part::Absent),
+                    Err(invalid) => {
+                        self.reject(&field.property, field.refuse, from.in_event(), invalid);
+                    }
+                },
+            }
+        }
+        (texts.len() == parts.len()).then_some(texts)
+    }
+
+    /// The data says nothing of the field, or that there is none.
+    fn absent(&mut self, field: &Field, from: &Pointer, null: bool) {
+        if let Some(text) = field.when_absent.get(self.verb) {
+            self.set(field, text.clone());
+        } else if field.required && (null || self.verb == CREATED) {
+            let detail = if null { "is required, null cannot stand for it" } else { "is required" };
+            self.faults.push(Fault::new(0, from.in_event(), "required", detail));
+        } else if null {
+            self.set(field, String::new());
+        }
+    }
+
+    fn set(&mut self, field: &Field, mut text: String) {
+        if let Some((end, _)) = text.char_indices().nth(MAX_VALUE_CHARS) {
+            text.truncate(end);
+            let message = format!("cut to the {MAX_VALUE_CHARS} characters that HubSpot keeps");
+            self.warn(&field.property, "truncated", message);
+        }
+        self.properties.insert(field.property.clone(), text);
+    }
+
+    fn associate(&mut self, slot: &SlotRule) {
+        let target = match slot.from.find(self.data) {
+            Found::Absent => return,
+            Found::Null => None,
+            Found::Blocked(at) => return self.blocked(&slot.name, slot.refuse, at),
+            Found::Value(value) => match reference(value) {
+                Ok(target) => target,
+                Err(invalid) => {
+                    return self.reject(&slot.name, slot.refuse, slot.from.in_event(), invalid);
+                }
+            },
+        };
+        self.associations.insert(slot.name.clone(), target);
+    }
+
+    fn blocked(&mut self, name: &str, refuse: bool, at: String) {
+        self.reject(name, refuse, at, Invalid::new("wrong_type", "must be an object"));
+    }
+
+    fn reject(&mut self, name: &str, refuse: bool, at: String, invalid: Invalid) {
+        if refuse {
+            self.faults.push(Fault::new(0, at, invalid.code, invalid.reason));
+        } else {
+            self.warn(name, invalid.code, format!("left out: {at} {}", invalid.reason));
+        }
+    }
+
+    fn warn(&mut self, name: &str, code: &str, message: String) {
+        let property = Some(name.to_owned());
+        self.warnings.push(Warning { code: code.to_owned(), property, message });
+    }
+}
+
+/// One part of a join.
+enum Part {
+    Absent,
+    Null,
+    Text(String),
+}
+
+fn empty(from: &Pointer) -> Fault {
+    Fault::new(0, from.in_event(), "empty", "must not be empty")
+}
+
+/// The external id of another record, exactly as its own events spell it; blank drops.
+fn reference(value: &Value) -> Result<Option<String>, Invalid> {
+    let id = match value {
+        Value::String(id) => id.clone(),
+        Value::Number(id) if !id.is_f64() => id.to_string(),
+        _ => return Err(Invalid::new("wrong_type", "must be the id of another record")),
+    };
+    if id.chars().count() > MAX_ID_CHARS || id.chars().any(char::is_control) {
+        let reason = format!("must be an id of at most {MAX_ID_CHARS} characters on one line");
+        return Err(Invalid::new("invalid_reference", reason));
+    }
+    Ok(Some(id).filter(|id| !id.trim().is_empty()))
+}

@@ -1,0 +1,121 @@
+//! Transforms: each turns one JSON value into the text HubSpot wants, or says what it should be.
+//!
+//! A new one is an arm here, a name in the grammar, a function and its rows in a test.
+//! No transform repeats the value in what it says: the words reach answers, rows and logs.
+
+mod address;
+mod number;
+mod phone;
+mod pick;
+mod place;
+mod text;
+mod time;
+
+use serde_json::{Map, Value};
+
+pub(crate) use phone::PhoneRule;
+pub(crate) use pick::{OnUnknown, Options, PickRule};
+pub(crate) use place::region;
+
+/// A value that cannot become what is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    /// Stable, snake_case.
+    pub(crate) code: &'static str,
+    /// What the value must be: `must be …`.
+    pub(crate) reason: String,
+}
+
+impl Invalid {
+    pub(crate) fn new(code: &'static str, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    fn wrong_type(wanted: &str) -> Self {
+        Self::new("wrong_type", format!("must be {wanted}"))
+    }
+}
+
+/// What a valid value comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// This text; empty clears the property.
+    Set(String),
+    /// Nothing: the property is left alone, without a word.
+    Leave,
+}
+
+/// A compiled transform with its arguments.
+#[derive(Debug, Clone)]
+pub(crate) enum Transform {
+    Text,
+    Multiline,
+    Lower,
+    Name,
+    Html,
+    Email,
+    Phone(PhoneRule),
+    Url,
+    Domain,
+    Country,
+    CountryCode,
+    Decimal,
+    Integer,
+    Currency,
+    Boolean,
+    Date,
+    Datetime,
+    Pick(PickRule),
+}
+
+impl Transform {
+    /// Applies it to `value`, never null; `data` is the whole, for transforms that look aside.
+    pub(crate) fn apply(
+        &self,
+        value: &Value,
+        data: &Map<String, Value>,
+    ) -> Result<Outcome, Invalid> {
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            return Ok(Outcome::Set(String::new()));
+        }
+        let text = match self {
+            Self::Text => text::line(&text::of(value)?),
+            Self::Multiline => text::multiline(&text::of(value)?),
+            Self::Lower => text::line(&text::of(value)?).to_lowercase(),
+            Self::Name => text::name(&text::line(&text::of(value)?)),
+            Self::Html => text::html(&text::multiline(&text::of(value)?)),
+            Self::Email => address::email(text::only(value)?)?,
+            Self::Phone(rule) => rule.apply(text::only(value)?, data)?,
+            Self::Url => address::url(text::only(value)?)?,
+            Self::Domain => address::domain(text::only(value)?)?,
+            Self::Country => place::name(text::only(value)?)?,
+            Self::CountryCode => place::code(text::only(value)?)?,
+            Self::Decimal => number::decimal(value)?,
+            Self::Integer => number::integer(value)?,
+            Self::Currency => number::currency(text::only(value)?)?,
+            Self::Boolean => number::boolean(value)?,
+            Self::Date => time::date(text::only(value)?)?,
+            Self::Datetime => time::datetime(text::only(value)?)?,
+            Self::Pick(rule) => return rule.apply(text::only(value)?),
+        };
+        Ok(Outcome::Set(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn blank_text_clears_and_a_wrong_type_is_named() {
+        let data = Map::new();
+        assert_eq!(Transform::Email.apply(&json!("  "), &data), Ok(Outcome::Set(String::new())));
+        for transform in [Transform::Text, Transform::Email, Transform::Date, Transform::Decimal] {
+            for value in [json!({}), json!([]), json!(true)] {
+                assert_eq!(transform.apply(&value, &data).unwrap_err().code, "wrong_type");
+            }
+        }
+    }
+}

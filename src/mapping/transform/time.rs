@@ -1,0 +1,77 @@
+//! Dates and instants, in the only two forms that HubSpot takes without a warning.
+
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
+
+use super::Invalid;
+
+/// Beyond these years a date is a slip of the pen.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=9999;
+
+/// A day, `2026-10-01`. An instant is taken for its day in UTC.
+pub(super) fn date(text: &str) -> Result<String, Invalid> {
+    let day = day(text).or_else(|| instant(text).map(|instant| instant.date_naive()));
+    match day {
+        Some(day) => Ok(day.format("%Y-%m-%d").to_string()),
+        None => Err(Invalid::new("invalid_date", "must be a date, such as 2026-10-01")),
+    }
+}
+
+/// An instant in UTC with milliseconds. A day is taken for its midnight in UTC.
+pub(super) fn datetime(text: &str) -> Result<String, Invalid> {
+    let midnight = || day(text)?.and_hms_opt(0, 0, 0).map(|midnight| midnight.and_utc());
+    match instant(text).or_else(midnight) {
+        Some(instant) => Ok(instant.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        None => {
+            let reason = "must be RFC 3339, such as 2026-10-01T08:30:00Z, or a date";
+            Err(Invalid::new("invalid_datetime", reason))
+        }
+    }
+}
+
+/// `YYYY-MM-DD` and nothing looser.
+fn day(text: &str) -> Option<NaiveDate> {
+    let padded = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    (padded && YEARS.contains(&day.year())).then_some(day)
+}
+
+/// RFC 3339 in whole milliseconds, so that a leap second becomes the second after it.
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    let sent = DateTime::parse_from_rfc3339(text).ok()?;
+    let instant = DateTime::from_timestamp_millis(sent.timestamp_millis())?;
+    YEARS.contains(&instant.year()).then_some(instant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (sent, kept) in [
+            ("2025-01-31", "2025-01-31"),
+            ("2024-02-29", "2024-02-29"),
+            ("2025-01-31T23:30:00-02:00", "2025-02-01"),
+        ] {
+            assert_eq!(date(sent).as_deref(), Ok(kept), "{sent}");
+        }
+        for text in ["2025-02-29", "31/01/2025", "2025-1-31", "20250131", "0001-01-01", "soon"] {
+            assert_eq!(date(text).unwrap_err().code, "invalid_date", "{text}");
+        }
+    }
+
+    #[test]
+    fn instants() {
+        for (sent, kept) in [
+            ("2024-12-08T08:29:51Z", "2024-12-08T08:29:51.000Z"),
+            ("2024-12-08T09:29:51.1239+01:00", "2024-12-08T08:29:51.123Z"),
+            ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z"),
+            ("2025-01-31", "2025-01-31T00:00:00.000Z"),
+        ] {
+            assert_eq!(datetime(sent).as_deref(), Ok(kept), "{sent}");
+        }
+        for text in ["2024-12-08T08:29:51", "9999-12-31T23:59:59-23:59", "1733646591", "now"] {
+            assert_eq!(datetime(text).unwrap_err().code, "invalid_datetime", "{text}");
+        }
+    }
+}
