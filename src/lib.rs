@@ -1,1 +1,3 @@
 //! hubferry
+
+pub mod sandbox;
