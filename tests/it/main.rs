@@ -3,4 +3,5 @@
 
 mod cluster;
 mod mapping;
+mod sandbox;
 mod tidy;
