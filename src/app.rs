@@ -82,7 +82,9 @@ pub fn connect_options(config: &Config) -> Result<PgConnectOptions> {
     let url = config.database_url()?;
     // The parser's own message may repeat the password.
     url.expose_secret().parse().map_err(|_| {
-        anyhow::anyhow!("DATABASE_URL is malformed: use postgres://user:password@host:5432/database")
+        anyhow::anyhow!(
+            "DATABASE_URL is malformed: use postgres://user:password@host:5432/database"
+        )
     })
 }
 
@@ -140,10 +142,22 @@ impl App {
         Ok(app)
     }
 
-    fn start_workers(&self, config: &Config, queue: &Queue, client: &Client, mapping: &Arc<Mapping>) {
-        let holder = format!("{}-{}", std::process::id(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        let permits =
-            Permits::new(queue.clone(), client.clone(), config.limits(), &holder, self.shutdown.clone());
+    fn start_workers(
+        &self,
+        config: &Config,
+        queue: &Queue,
+        client: &Client,
+        mapping: &Arc<Mapping>,
+    ) {
+        let holder =
+            format!("{}-{}", std::process::id(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        let permits = Permits::new(
+            queue.clone(),
+            client.clone(),
+            config.limits(),
+            &holder,
+            self.shutdown.clone(),
+        );
         let settings = pool::Settings {
             workers: config.worker.count,
             frequency: Duration::from_millis(config.worker.frequency_ms),
@@ -204,7 +218,10 @@ impl App {
         // Closing waits for connections that are still in use: not longer than a moment.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.queue.pool().close()).await;
         if drained.is_err() {
-            bail!("the grace of {} s was not enough; what is leased is taken back by itself", self.grace.as_secs());
+            bail!(
+                "the grace of {} s was not enough; what is leased is taken back by itself",
+                self.grace.as_secs()
+            );
         }
         tracing::info!("shut down");
         Ok(())

@@ -227,7 +227,11 @@ impl Environment {
     /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+        Self(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        )
     }
 
     /// An environment of these variables only.
@@ -286,7 +290,9 @@ impl Config {
             let least = (timeout + worker::SETTLE_MARGIN).as_secs() + 1;
             return Err(invalid(
                 "worker.lease_seconds",
-                format!("must be at least {least}: a call (hubspot.timeout_seconds) and 5 seconds for its settling must end before the lease does"),
+                format!(
+                    "must be at least {least}: a call (hubspot.timeout_seconds) and 5 seconds for its settling must end before the lease does"
+                ),
             ));
         }
         let positive: [(&'static str, u64); 8] = [
@@ -312,7 +318,10 @@ impl Config {
             return Err(invalid("retry.jitter", "must be between 0 and 1"));
         }
         if !(0..=30).contains(&self.retry.max_retries) {
-            return Err(invalid("retry.max_retries", "must be between 0 and 30 (HUBSPOT_MAX_RETRIES)"));
+            return Err(invalid(
+                "retry.max_retries",
+                "must be between 0 and 30 (HUBSPOT_MAX_RETRIES)",
+            ));
         }
         if !["auto", "text", "json"].contains(&self.log.format.as_str()) {
             return Err(invalid("log.format", "must be auto, text or json"));
@@ -353,18 +362,22 @@ impl Config {
                     key,
                     way_out: format!("make one with `export {key}=$(openssl rand -hex 32)`"),
                 }),
-                Some(value) if value.expose_secret().len() < 16 => {
-                    Err(invalid(key, "must have at least 16 characters: `openssl rand -hex 32` makes a good one"))
-                }
+                Some(value) if value.expose_secret().len() < 16 => Err(invalid(
+                    key,
+                    "must have at least 16 characters: `openssl rand -hex 32` makes a good one",
+                )),
                 Some(_) => Ok(()),
             }
         };
         key("HUBFERRY_INGEST_KEY", &self.server.ingest_key)?;
         key("HUBFERRY_ADMIN_KEY", &self.server.admin_key)?;
         match (&self.server.ingest_key, &self.server.admin_key) {
-            (Some(ingest), Some(admin)) if ingest.expose_secret() == admin.expose_secret() => Err(
-                invalid("HUBFERRY_ADMIN_KEY", "must differ from HUBFERRY_INGEST_KEY: the application's key must not open the admin's door"),
-            ),
+            (Some(ingest), Some(admin)) if ingest.expose_secret() == admin.expose_secret() => {
+                Err(invalid(
+                    "HUBFERRY_ADMIN_KEY",
+                    "must differ from HUBFERRY_INGEST_KEY: the application's key must not open the admin's door",
+                ))
+            }
             (Some(ingest), Some(admin)) => Ok((ingest, admin)),
             _ => Err(invalid("HUBFERRY_ADMIN_KEY", "is not set")),
         }
@@ -377,9 +390,10 @@ impl Config {
     pub fn hubspot(&self) -> Result<hubspot::Settings, ConfigError> {
         let token = self.hubspot.api_key.clone().ok_or_else(|| ConfigError::Missing {
             key: "HUBSPOT_API_KEY",
-            way_out: "give the access token of a HubSpot service key or private app, or try without \
+            way_out:
+                "give the access token of a HubSpot service key or private app, or try without \
                       an account: `hubferry sandbox` simulates HubSpot"
-                .into(),
+                    .into(),
         })?;
         Ok(hubspot::Settings {
             api_url: self.hubspot.api_url.clone(),
@@ -444,8 +458,17 @@ fn environment_keys(environment: &Environment) -> Vec<(String, String)> {
 
 /// Numbers and flags as such, except where the key holds text that may look like one.
 fn parse(key: &str, value: &str) -> figment::value::Value {
-    const TEXTS: [&str; 9] =
-        ["url", "api_key", "owner_id", "ingest_key", "admin_key", "encryption_key", "listen", "namespace", "default_source"];
+    const TEXTS: [&str; 9] = [
+        "url",
+        "api_key",
+        "owner_id",
+        "ingest_key",
+        "admin_key",
+        "encryption_key",
+        "listen",
+        "namespace",
+        "default_source",
+    ];
     if TEXTS.iter().any(|text| key.rsplit('.').next() == Some(text)) {
         return value.to_owned().into();
     }

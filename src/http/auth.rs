@@ -59,7 +59,11 @@ fn check(state: &AppState, parts: &Parts, role: Role) -> Result<(), Problem> {
     });
     match key {
         Some(key) if state.keys.allows(key, role) => Ok(()),
-        Some(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid_key", "this key does not open this door")),
+        Some(_) => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_key",
+            "this key does not open this door",
+        )),
         None => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "missing_key",

@@ -15,7 +15,7 @@ use super::auth::IngestKey;
 use super::extract::Params;
 use super::problem::Problem;
 use super::{AppState, parse};
-use crate::event::{Admission, Fault, admit};
+use crate::event::{Admission, Fault, admit, legible};
 use crate::mapping::Input;
 use crate::queue::enqueue::{Admitted, EnqueueError, Receipt};
 
@@ -62,13 +62,18 @@ pub async fn post_events(
         EnqueueError::Queue(error) => error.into(),
     })?;
     let duplicates = receipts.iter().filter(|r| r.duplicate).count();
-    metrics::counter!("hubferry_events_accepted_total").increment((receipts.len() - duplicates) as u64);
+    metrics::counter!("hubferry_events_accepted_total")
+        .increment((receipts.len() - duplicates) as u64);
     metrics::counter!("hubferry_events_duplicate_total").increment(duplicates as u64);
     Ok((StatusCode::ACCEPTED, Json(answer(&receipts, duplicates))).into_response())
 }
 
 /// Checks and maps `events`; all faults of all of them.
-fn admit_all(state: &AppState, events: &[Value], now: DateTime<Utc>) -> Result<Vec<Admitted>, Problem> {
+fn admit_all(
+    state: &AppState,
+    events: &[Value],
+    now: DateTime<Utc>,
+) -> Result<Vec<Admitted>, Problem> {
     let admission = Admission {
         default_source: &state.ingest.default_source,
         now,
@@ -80,12 +85,16 @@ fn admit_all(state: &AppState, events: &[Value], now: DateTime<Utc>) -> Result<V
             Ok(event) => event,
             Err(found) => {
                 faults.extend(found);
+                // What its data lacks is told in the same answer.
+                if let Some((event_type, subject, data)) = legible(raw) {
+                    let input = Input { event_type: &event_type, subject, data };
+                    let more = state.mapping.map(&input).err().unwrap_or_default();
+                    faults.extend(more.into_iter().map(|fault| Fault { index, ..fault }));
+                }
                 continue;
             }
         };
-        let input =
-            Input { event_type: &event.event_type, subject: &event.subject, data: &event.data };
-        match state.mapping.map(&input) {
+        match state.mapping.map(&Input::from(&event)) {
             Ok(changes) => admitted.push(Admitted { event, changes }),
             Err(found) => faults.extend(found.into_iter().map(|fault| Fault { index, ..fault })),
         }

@@ -96,25 +96,29 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path"))
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
+        })
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the path has no such method")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "the path has no such method",
+            )
         })
         .with_state(state)
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(
-            TraceLayer::new_for_http().make_span_with(|request: &axum::http::Request<_>| {
-                let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
-                // The route's pattern, not the path: an external id in it may be an address.
-                let route = request.extensions().get::<axum::extract::MatchedPath>();
-                tracing::info_span!(
-                    "request",
-                    http.method = %request.method(),
-                    http.route = route.map(axum::extract::MatchedPath::as_str),
-                    request.id = id
-                )
-            }),
-        )
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::http::Request<_>| {
+            let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
+            // The route's pattern, not the path: an external id in it may be an address.
+            let route = request.extensions().get::<axum::extract::MatchedPath>();
+            tracing::info_span!(
+                "request",
+                http.method = %request.method(),
+                http.route = route.map(axum::extract::MatchedPath::as_str),
+                request.id = id
+            )
+        }))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, LONGEST_REQUEST))
         .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response_now()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))

@@ -39,13 +39,18 @@ pub fn events(content_type: Option<&str>, body: &[u8], most: usize) -> Result<Ve
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
     }
     if events.is_empty() {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_events", "the body holds no event"));
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "no_events",
+            "the body holds no event",
+        ));
     }
     Ok(events)
 }
 
 fn layout(content_type: Option<&str>) -> Result<Layout, Problem> {
-    let essence = content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let essence =
+        content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => Ok(Layout::OneOrMany),
         "application/cloudevents+json" => Ok(Layout::One),

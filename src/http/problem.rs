@@ -37,7 +37,11 @@ impl Problem {
     /// A fault of ours; the log says which.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an error of ours; the log names it by the request id")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "an error of ours; the log names it by the request id",
+        )
     }
 
     /// The response, for layers that want one.

@@ -27,7 +27,8 @@ pub async fn details(sender: &impl Sender, version: &Version) -> Result<Account,
     let id = body.get("portalId").and_then(Value::as_i64).ok_or_else(|| {
         Failure::lost("BROKEN_REPLY", "the account's details lack its portal id".into(), false)
     })?;
-    let more = body.get("additionalCurrencies").and_then(Value::as_array).cloned().unwrap_or_default();
+    let more =
+        body.get("additionalCurrencies").and_then(Value::as_array).cloned().unwrap_or_default();
     let more = more.iter().filter_map(|c| c.as_str().map(str::to_owned));
     Ok(Account {
         id,

@@ -85,7 +85,8 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
         let mut found = false;
         for (place, pair) in pairs.iter().enumerate() {
             let (from, to) = (ids.contains(&&pair.from), ids.contains(&&pair.to));
-            let both_named = context.contains_key("fromObjectId") && context.contains_key("toObjectId");
+            let both_named =
+                context.contains_key("fromObjectId") && context.contains_key("toObjectId");
             if if both_named { from && to } else { from || to } {
                 verdicts[place] = Verdict::Refused(failure.clone());
                 found = true;
@@ -100,14 +101,16 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
             let value = result.pointer(nested).or_else(|| result.get(flat))?;
             value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|n| n.to_string()))
         };
-        let (Some(from), Some(to)) = (id("/from/id", "fromObjectId"), id("/to/id", "toObjectId")) else {
+        let (Some(from), Some(to)) = (id("/from/id", "fromObjectId"), id("/to/id", "toObjectId"))
+        else {
             continue;
         };
         if let Some(&place) = places.get(&(from.as_str(), to.as_str())) {
             verdicts[place] = Verdict::Done;
         }
     }
-    let open: Vec<usize> = (0..pairs.len()).filter(|&i| verdicts[i] == Verdict::Unanswered).collect();
+    let open: Vec<usize> =
+        (0..pairs.len()).filter(|&i| verdicts[i] == Verdict::Unanswered).collect();
     if let ([place], [failure]) = (open.as_slice(), nameless.as_slice()) {
         verdicts[*place] = Verdict::Refused(failure.clone());
     }

@@ -104,7 +104,13 @@ pub fn archive(version: &Version, plural: &str, ids: &[String]) -> Call {
 
 /// The call that reads `ids` of the unique property `by`, with the properties named.
 #[must_use]
-pub fn read(version: &Version, plural: &str, by: &str, ids: &[String], properties: &[&str]) -> Call {
+pub fn read(
+    version: &Version,
+    plural: &str,
+    by: &str,
+    ids: &[String],
+    properties: &[&str],
+) -> Call {
     let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
     let body = json!({
         "inputs": inputs, "idProperty": by, "properties": properties, "propertiesWithHistory": [],
@@ -130,7 +136,9 @@ pub fn verdicts(inputs: &[Input], key: Option<&str>, body: &Value) -> Vec<Verdic
             // A trace id that we never sent belongs to nobody.
             Some(trace) => by_trace.get(trace).copied(),
             None => match key {
-                Some(key) => record.properties.get(key).and_then(|v| by_id.get(v.as_str()).copied()),
+                Some(key) => {
+                    record.properties.get(key).and_then(|v| by_id.get(v.as_str()).copied())
+                }
                 None => by_id.get(record.id.as_str()).copied(),
             },
         };

@@ -58,8 +58,8 @@ impl ErrorBody {
         if !details.iter().any(|d| d.code.is_some()) {
             details = embedded(&message).unwrap_or(details);
         }
-        let status_word =
-            text("status").filter(|s| s.contains('_') && s.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
+        let status_word = text("status")
+            .filter(|s| s.contains('_') && s.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
         let existing_id = context
             .get("existingId")
             .and_then(|ids| ids.first().cloned())
@@ -110,8 +110,13 @@ fn lists(value: &Value) -> BTreeMap<String, Vec<String>> {
 
 fn detail(error: &Value) -> Detail {
     let text = |key: &str| error.get(key).and_then(scalar);
-    let property = error.get("context").map(lists).and_then(|c| c.get("propertyName")?.first().cloned());
-    Detail { code: text("code"), property: property.or_else(|| text("name")), message: text("message") }
+    let property =
+        error.get("context").map(lists).and_then(|c| c.get("propertyName")?.first().cloned());
+    Detail {
+        code: text("code"),
+        property: property.or_else(|| text("name")),
+        message: text("message"),
+    }
 }
 
 /// The faults that stand as JSON text inside a message: `Property values were not valid: [{…}]`.

@@ -167,8 +167,11 @@ pub fn classify(status: u16, headers: &Headers, body: &Value) -> Failure {
         .code
         .or_else(|| code_of(class, &body))
         .or_else(|| body.category.clone())
-        .unwrap_or_else(|| if status == 207 { class.as_str().to_uppercase() } else { format!("HTTP_{status}") });
-    let message = first.message.filter(|m| !m.is_empty()).unwrap_or_else(|| plain(&body.message, status));
+        .unwrap_or_else(|| {
+            if status == 207 { class.as_str().to_uppercase() } else { format!("HTTP_{status}") }
+        });
+    let message =
+        first.message.filter(|m| !m.is_empty()).unwrap_or_else(|| plain(&body.message, status));
     Failure {
         class,
         hint: hint(class, &code, &body),
@@ -254,7 +257,9 @@ fn plain(message: &str, status: u16) -> String {
 fn wait(class: Class, status: u16, headers: &Headers, body: &ErrorBody) -> Option<Duration> {
     let told = headers.retry_after;
     match class {
-        Class::Migrating => Some(told.unwrap_or(Duration::from_secs(600)).min(Duration::from_secs(86_400))),
+        Class::Migrating => {
+            Some(told.unwrap_or(Duration::from_secs(600)).min(Duration::from_secs(86_400)))
+        }
         Class::Locked => Some(told.unwrap_or_default().max(Duration::from_secs(2))),
         Class::ThrottledWindow => {
             let second = body.message.contains("secondly limit")

@@ -83,12 +83,19 @@ pub struct Client {
     settings: Settings,
 }
 
+/// Chooses the TLS backend of the process; the first choice stays.
+pub fn install_tls() {
+    // The only failure is that somebody chose before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Client {
     /// A client with its own connection pool.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+        install_tls();
         let http = reqwest::Client::builder()
             .user_agent(concat!("hubferry/", env!("CARGO_PKG_VERSION")))
             .timeout(settings.timeout)
@@ -123,13 +130,19 @@ impl Client {
         let status = reply.status();
         let header = |name: &str| Some(reply.headers().get(name)?.to_str().ok()?.to_owned());
         let headers = Headers {
-            retry_after: header("retry-after").and_then(|v| v.parse().ok()).map(Duration::from_secs),
+            retry_after: header("retry-after")
+                .and_then(|v| v.parse().ok())
+                .map(Duration::from_secs),
             correlation_id: header("x-hubspot-correlation-id"),
         };
         let mut bytes = Vec::new();
         while let Some(chunk) = reply.chunk().await.map_err(|e| lost(&e))? {
             if bytes.len() + chunk.len() > LONGEST_REPLY {
-                return Err(Failure::lost("REPLY_TOO_LONG", "the reply was longer than 32 MiB".into(), true));
+                return Err(Failure::lost(
+                    "REPLY_TOO_LONG",
+                    "the reply was longer than 32 MiB".into(),
+                    true,
+                ));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -156,9 +169,12 @@ impl Sender for Client {
                 };
                 Answer { status: Some(status), result, correlation_id, duration }
             }
-            Err(failure) => {
-                Answer { status: failure.http_status, result: Err(failure), correlation_id: None, duration }
-            }
+            Err(failure) => Answer {
+                status: failure.http_status,
+                result: Err(failure),
+                correlation_id: None,
+                duration,
+            },
         }
     }
 }
@@ -187,6 +203,10 @@ fn lost(error: &reqwest::Error) -> Failure {
     } else if error.is_timeout() {
         Failure::lost("TIMEOUT", "HubSpot did not answer within the time-out".into(), true)
     } else {
-        Failure::lost("CONNECTION_LOST", "the connection to HubSpot broke before its reply".into(), true)
+        Failure::lost(
+            "CONNECTION_LOST",
+            "the connection to HubSpot broke before its reply".into(),
+            true,
+        )
     }
 }

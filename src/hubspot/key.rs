@@ -17,7 +17,9 @@ pub fn key(namespace: Option<&str>, external_id: &str) -> String {
     let plain = !external_id.is_empty()
         && external_id.len() + prefix.len() <= LONGEST
         && !external_id.starts_with("sha256:")
-        && external_id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b':' | b'-'));
+        && external_id
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b':' | b'-'));
     if plain {
         return format!("{prefix}{external_id}");
     }

@@ -47,7 +47,7 @@ impl Pacer {
     }
 }
 
-impl<C: Clock> Pacer<C> {
+impl<C: Clock + Clone> Pacer<C> {
     /// A bucket on another clock.
     #[must_use]
     pub fn with_clock(limit: u32, window: Duration, clock: C) -> Self {

@@ -16,7 +16,8 @@ pub fn redact<'a>(message: &str, sent: impl Iterator<Item = &'a str>) -> String 
             text = text.replace(value, "[value]");
         }
     }
-    let words: Vec<&str> = text.split(' ').map(|word| if is_personal(word) { "[value]" } else { word }).collect();
+    let words: Vec<&str> =
+        text.split(' ').map(|word| if is_personal(word) { "[value]" } else { word }).collect();
     let mut text = words.join(" ");
     if text.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
@@ -37,9 +38,13 @@ mod tests {
 
     #[test]
     fn values_and_addresses_do_not_stay() {
-        let message = "Email address ann@@example.com is invalid, Teal was not an option, call +33612345678";
+        let message =
+            "Email address ann@@example.com is invalid, Teal was not an option, call +33612345678";
         let told = redact(message, ["Teal"].into_iter());
-        assert_eq!(told, "Email address [value] is invalid, [value] was not an option, call [value]");
+        assert_eq!(
+            told,
+            "Email address [value] is invalid, [value] was not an option, call [value]"
+        );
     }
 
     #[test]

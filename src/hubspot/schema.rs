@@ -48,7 +48,10 @@ fn property(value: &Value) -> Option<(String, Property)> {
         property_type: text("type").unwrap_or_default(),
         unique: flag("/hasUniqueValue"),
         read_only: flag("/modificationMetadata/readOnlyValue") || flag("/calculated"),
-        options: options.iter().filter_map(|o| o.get("value")?.as_str().map(str::to_owned)).collect(),
+        options: options
+            .iter()
+            .filter_map(|o| o.get("value")?.as_str().map(str::to_owned))
+            .collect(),
     };
     Some((text("name")?, definition))
 }
@@ -88,7 +91,8 @@ pub async fn create_group(
     label: &str,
 ) -> Result<(), Failure> {
     let body = json!({ "name": name, "label": label, "displayOrder": -1 });
-    let call = Call::post(version.property_groups(plural), format!("create group of {plural}"), body, 1);
+    let call =
+        Call::post(version.property_groups(plural), format!("create group of {plural}"), body, 1);
     exists_or_made(sender.send(call).await.result)
 }
 

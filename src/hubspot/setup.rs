@@ -66,7 +66,8 @@ pub async fn setup(
             if definition.is_none() && !check {
                 create_property(sender, version, &object.plural, &wanted).await?;
             }
-            let mut found = finding(object, "property", &wanted.name, state(definition.is_some(), check));
+            let mut found =
+                finding(object, "property", &wanted.name, state(definition.is_some(), check));
             if definition.is_some_and(|d| wanted.unique && !d.unique) {
                 found.state = State::Wrong;
                 found.hint = Some(
@@ -98,7 +99,8 @@ fn wanted(object: &ObjectKind) -> Vec<NewProperty> {
     let key = NewProperty {
         name: object.key.clone(),
         label: "hubferry id".into(),
-        description: "The application's id of this record. Written by hubferry; do not edit.".into(),
+        description: "The application's id of this record. Written by hubferry; do not edit."
+            .into(),
         group: object.group.clone(),
         property_type: "string".into(),
         field_type: "text".into(),
@@ -121,13 +123,17 @@ fn wanted(object: &ObjectKind) -> Vec<NewProperty> {
 /// Options that the mapping can write and the account's property lacks.
 fn missing_options(object: &ObjectKind, mapping: &Mapping, known: &Properties) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let staged =
+        |name: &str| object.stage.as_ref().is_some_and(|s| s.stage == name || s.pipeline == name);
     for (property, values) in mapping.possible_values(&object.sync_type) {
-        let Some(definition) = known.get(&property) else { continue };
-        if definition.property_type != "enumeration" || is_stage(&property) {
+        let Some(definition) = known.get(property) else { continue };
+        if definition.property_type != "enumeration" || staged(property) {
             continue;
         }
-        for value in values.iter().filter(|v| !v.is_empty() && !definition.options.contains(v)) {
-            let mut found = finding(object, "option", &format!("{property}={value}"), State::Missing);
+        let lacks = |value: &&str| !definition.options.iter().any(|option| option == value);
+        for value in values.into_iter().filter(lacks) {
+            let name = format!("{property}={value}");
+            let mut found = finding(object, "option", &name, State::Missing);
             found.hint = Some("add the option in HubSpot, or map to another one".into());
             findings.push(found);
         }
@@ -135,35 +141,29 @@ fn missing_options(object: &ObjectKind, mapping: &Mapping, known: &Properties) -
     findings
 }
 
-/// Stages that the mapping can write and no pipeline of the account has.
+/// Stages that the mapping can write and its pipelines in the account lack.
 async fn missing_stages(
     sender: &impl Sender,
     version: &Version,
     object: &ObjectKind,
     mapping: &Mapping,
 ) -> Result<Vec<Finding>, Failure> {
+    let Some(names) = &object.stage else { return Ok(Vec::new()) };
     let possible = mapping.possible_values(&object.sync_type);
-    let Some((property, wanted)) = possible.iter().find(|(name, _)| is_stage(name)) else {
-        return Ok(Vec::new());
-    };
+    let Some(wanted) = possible.get(names.stage.as_str()) else { return Ok(Vec::new()) };
+    let pipelines = possible.get(names.pipeline.as_str());
     let known = stages(sender, version, &object.plural).await?;
-    let pipelines = possible.get(&property.replace("_stage", "").replace("dealstage", "pipeline"));
     let known: Vec<&String> = known
         .iter()
-        .filter(|(id, _)| pipelines.is_none_or(|p| p.contains(*id)))
+        .filter(|(id, _)| pipelines.is_none_or(|wanted| wanted.contains(id.as_str())))
         .flat_map(|(_, stages)| stages)
         .collect();
-    Ok(wanted
-        .iter()
-        .filter(|stage| !stage.is_empty() && !known.contains(stage))
-        .map(|stage| {
-            let mut found = finding(object, "stage", stage, State::Missing);
-            found.hint = Some("add the stage to the pipeline, or change the table in the mapping file".into());
-            found
-        })
-        .collect())
-}
-
-fn is_stage(property: &str) -> bool {
-    matches!(property, "dealstage" | "hs_pipeline_stage")
+    let lacks = |stage: &&&str| !known.iter().any(|known| known == *stage);
+    let missing = wanted.iter().filter(lacks).map(|stage| {
+        let mut found = finding(object, "stage", stage, State::Missing);
+        found.hint =
+            Some("add the stage to the pipeline, or change the table in the mapping file".into());
+        found
+    });
+    Ok(missing.collect())
 }

@@ -30,3 +30,14 @@ pub(super) enum Source {
     /// Several places, joined; `main` is the part without which the rest says nothing.
     Join { parts: Vec<Pointer>, main: usize, separator: String },
 }
+
+impl Source {
+    /// The texts that it can come to, where the file itself lists them.
+    pub(super) fn written(&self) -> Vec<&str> {
+        match self {
+            Self::Constant(text) => vec![text],
+            Self::One { transform: Transform::Pick(rule), .. } => rule.options(),
+            Self::One { .. } | Self::Setting(_) | Self::Join { .. } => Vec::new(),
+        }
+    }
+}

@@ -18,13 +18,13 @@ mod pointer;
 mod spec;
 mod transform;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Fault, Priority};
 
 pub use change::{Change, Input, Operation, UnknownOperation, Warning};
 pub use error::MappingError;
-pub use objects::{CustomProperty, ObjectKind, OnMissing, Slot};
+pub use objects::{CustomProperty, ObjectKind, OnMissing, Slot, StageProperties};
 
 use field::Field;
 use pointer::Pointer;
@@ -84,7 +84,7 @@ impl Mapping {
             faults.push(Fault::new(0, "/type", "unknown_event_type", detail));
         }
         // Two properties fed from one place would name the same fault twice.
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         faults.retain(|fault| seen.insert((fault.pointer.clone(), fault.code.clone())));
         if faults.is_empty() { Ok(changes) } else { Err(faults) }
     }
@@ -97,6 +97,23 @@ impl Mapping {
     /// The object kind of a sync type.
     pub fn object(&self, sync_type: &str) -> Option<&ObjectKind> {
         self.objects.iter().find(|object| object.sync_type == sync_type)
+    }
+
+    /// Property -> the values that the files can write to it, for properties of `sync_type` that are
+    /// fed from constants and pick lists. What HubSpot must know for them to work.
+    pub fn possible_values(&self, sync_type: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
+        for field in sheets.flat_map(|sheet| &sheet.fields) {
+            let written = field.source.written();
+            let absent = field.when_absent.values().map(String::as_str);
+            let all: BTreeSet<&str> =
+                written.into_iter().chain(absent).filter(|v| !v.is_empty()).collect();
+            if !all.is_empty() {
+                values.entry(&field.property).or_default().extend(all);
+            }
+        }
+        values
     }
 
     /// Every event type that is understood, sorted.

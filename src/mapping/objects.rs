@@ -72,6 +72,20 @@ pub struct ObjectKind {
     pub slots: Vec<Slot>,
     /// The property by which HubSpot itself recognises a record, where there is one.
     pub email_property: Option<String>,
+    /// Pipeline and stage, for kinds that move through one: the two are always sent together.
+    pub stage: Option<StageProperties>,
+    /// Whether HubSpot can erase a record for good (contacts); others are archived instead.
+    pub erasable: bool,
+}
+
+/// The two properties that place a record in a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageProperties {
+    /// Such as `pipeline`.
+    pub pipeline: String,
+    /// Such as `dealstage`.
+    pub stage: String,
 }
 
 impl ObjectKind {
@@ -93,6 +107,9 @@ struct ObjectSpec {
     required_on_create: Vec<Vec<String>>,
     on_missing: OnMissing,
     email_property: Option<String>,
+    stage: Option<StageProperties>,
+    #[serde(default)]
+    erasable: bool,
     #[serde(default)]
     properties: Vec<PropertySpec>,
     #[serde(default)]
@@ -196,6 +213,8 @@ fn object(
         custom_properties: spec.properties.into_iter().map(custom_property).collect(),
         slots,
         email_property: spec.email_property,
+        stage: spec.stage,
+        erasable: spec.erasable,
     })
 }
 

@@ -94,7 +94,9 @@ impl Queue {
         let known: Vec<usize> = unique
             .iter()
             .copied()
-            .filter(|&i| !numbers.contains_key(&(events[i].event.source.clone(), events[i].event.id.clone())))
+            .filter(|&i| {
+                !numbers.contains_key(&(events[i].event.source.clone(), events[i].event.id.clone()))
+            })
             .collect();
         let mut receipts = known_events(&mut tx, events, &known).await?;
         let fresh: Vec<(i64, &Admitted)> = unique
@@ -233,7 +235,10 @@ async fn insert_rows(
 ) -> Result<HashMap<EventKey, Receipt>, QueueError> {
     let records = ensure_records(
         db,
-        fresh.iter().flat_map(|(_, a)| &a.changes).map(|c| (c.sync_type.as_str(), c.external_id.as_str())),
+        fresh
+            .iter()
+            .flat_map(|(_, a)| &a.changes)
+            .map(|c| (c.sync_type.as_str(), c.external_id.as_str())),
         now,
     )
     .await?;
@@ -333,5 +338,8 @@ pub(super) async fn ensure_records<'a>(
     .bind(&ids)
     .fetch_all(db)
     .await?;
-    Ok(rows.into_iter().map(|(sync_type, external_id, id)| ((sync_type, external_id), id)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(sync_type, external_id, id)| ((sync_type, external_id), id))
+        .collect())
 }

@@ -159,7 +159,14 @@ impl Queue {
         .bind(now)
         .fetch_one(&self.pool)
         .await?;
-        Ok(Totals { counts, oldest_waiting, last_sync, synced_last_minute, window_used, parked_associations })
+        Ok(Totals {
+            counts,
+            oldest_waiting,
+            last_sync,
+            synced_last_minute,
+            window_used,
+            parked_associations,
+        })
     }
 
     /// Rows that are neither synced nor failed.
@@ -167,9 +174,11 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn open_rows(&self) -> Result<i64, QueueError> {
-        Ok(sqlx::query_scalar("SELECT count(*) FROM sync_queue WHERE status IN ('pending', 'retry')")
-            .fetch_one(&self.pool)
-            .await?)
+        Ok(sqlx::query_scalar(
+            "SELECT count(*) FROM sync_queue WHERE status IN ('pending', 'retry')",
+        )
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// When the next record that waits for its time is due.
@@ -236,7 +245,11 @@ impl Queue {
         Ok(Some(RowDetail { row, payload, attempts, record, associations }))
     }
 
-    async fn record_by(&self, place: &'static str, id: i64) -> Result<Option<RecordView>, QueueError> {
+    async fn record_by(
+        &self,
+        place: &'static str,
+        id: i64,
+    ) -> Result<Option<RecordView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new(
             "SELECT id, sync_type, external_id, hubspot_id, accepted, doubt <> 0 AS uncertain, failures,
                     due_at, waiting_reason, lease_holder, lease_until, synced_at,

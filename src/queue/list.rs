@@ -79,7 +79,8 @@ pub struct RowFilter {
 }
 
 /// The columns of [`RowView`].
-pub(super) const COLUMNS: &str = "id, event_id, event_type, sync_type, external_id, status, priority,
+pub(super) const COLUMNS: &str =
+    "id, event_id, event_type, sync_type, external_id, status, priority,
     retry_count, created_at, scheduled_at, processed_at, discarded_at, waiting_reason, warnings,
     error_code, error_property, error_message, error_hint, error_correlation_id, error_http_status,
     record_id, event_no";

@@ -50,9 +50,9 @@ impl From<sqlx::Error> for QueueError {
         let passing = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
             sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(db) => db
-                .code()
-                .is_some_and(|c| ["08", "53", "57", "40", "25006"].iter().any(|p| c.starts_with(p))),
+            sqlx::Error::Database(db) => db.code().is_some_and(|c| {
+                ["08", "53", "57", "40", "25006"].iter().any(|p| c.starts_with(p))
+            }),
             _ => false,
         };
         if passing { Self::Unavailable(error) } else { Self::Database(error) }

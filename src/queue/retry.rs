@@ -69,9 +69,10 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<u64, QueueError> {
         // The rows that are failed now: one that fails again meanwhile is not retried twice.
-        let top: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM sync_queue WHERE status = 'failed'")
-            .fetch_one(&self.pool)
-            .await?;
+        let top: Option<i64> =
+            sqlx::query_scalar("SELECT max(id) FROM sync_queue WHERE status = 'failed'")
+                .fetch_one(&self.pool)
+                .await?;
         let (mut after, mut retried) = (0, 0);
         while let Some(last) = self.retry_some(filter, after, top.unwrap_or(0), now).await? {
             (after, retried) = (last.0, retried + last.1);
@@ -154,10 +155,11 @@ impl Queue {
     }
 
     async fn not_failed(&self, row: i64) -> Result<OneRow, QueueError> {
-        let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sync_queue WHERE id = $1)")
-            .bind(row)
-            .fetch_one(&self.pool)
-            .await?;
+        let known: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sync_queue WHERE id = $1)")
+                .bind(row)
+                .fetch_one(&self.pool)
+                .await?;
         Ok(if known { OneRow::NotFailed } else { OneRow::Unknown })
     }
 }

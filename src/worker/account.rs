@@ -35,7 +35,10 @@ impl Worker {
                     "the token belongs to HubSpot account {}, the links were made in {remembered}",
                     account.id
                 ),
-                hint: Some("set HUBSPOT_API_KEY to a token of the account that the links were made in".into()),
+                hint: Some(
+                    "set HUBSPOT_API_KEY to a token of the account that the links were made in"
+                        .into(),
+                ),
                 ..Closure::default()
             };
             let now = self.now().await?;

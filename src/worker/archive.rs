@@ -47,13 +47,12 @@ impl Worker {
             return Ok(Delivered { permit: Some(permit), calls: 0, closed: false });
         };
         // Erasure is one record a call; the others are due again at once.
-        let erases = batch.stage == Stage::Erase && object.erases && purpose == Purpose::Delete;
+        let erases = batch.stage == Stage::Erase && object.erasable && purpose == Purpose::Delete;
         let group = if erases { group.into_iter().take(1).collect() } else { group };
         let call = self.delete_call(object, &group, purpose, erases);
         let (number, answer) = self.permits.call(permit, call).await;
         let now = self.now().await?;
-        let terms =
-            Terms { object, retry: &self.settings.retry, now, dice: rand::rng().random() };
+        let terms = Terms { object, retry: &self.settings.retry, now, dice: rand::rng().random() };
         let mut closed = false;
         let settlements: Vec<Settlement> = match answer.result {
             Ok(body) if purpose == Purpose::Find => {
@@ -66,7 +65,10 @@ impl Worker {
             }
             Err(failure) => {
                 closed = self.close_for(&object.sync_type, &failure, now).await?;
-                group.iter().map(|p| verdict::failed(p, &BTreeMap::new(), &failure, terms)).collect()
+                group
+                    .iter()
+                    .map(|p| verdict::failed(p, &BTreeMap::new(), &failure, terms))
+                    .collect()
             }
         };
         self.settle(&held.lease, &settlements, Some(number)).await?;
@@ -86,10 +88,17 @@ impl Worker {
             Purpose::Delete => group.iter().filter_map(|p| p.record.hubspot_id.clone()).collect(),
         };
         let mut call = match purpose {
-            Purpose::Find => batch::read(version, &object.plural, &object.key, &ids, &[&object.key]),
+            Purpose::Find => {
+                batch::read(version, &object.plural, &object.key, &ids, &[&object.key])
+            }
             Purpose::Delete if erases => {
                 let body = serde_json::json!({ "objectId": ids.first() });
-                Call::post(version.gdpr_delete(&object.plural), format!("erase {}", object.plural), body, 1)
+                Call::post(
+                    version.gdpr_delete(&object.plural),
+                    format!("erase {}", object.plural),
+                    body,
+                    1,
+                )
             }
             Purpose::Delete => batch::archive(version, &object.plural, &ids),
         };
@@ -102,7 +111,12 @@ impl Worker {
     }
 
     /// The link of a record that a lost call may have created; its delete goes with the next step.
-    fn found(&self, planned: &Planned, object: &ObjectKind, shown: &[batch::Written]) -> Settlement {
+    fn found(
+        &self,
+        planned: &Planned,
+        object: &ObjectKind,
+        shown: &[batch::Written],
+    ) -> Settlement {
         let key = self.key_of(planned);
         let found = shown.iter().find(|w| w.properties.get(&object.key) == Some(&key));
         let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);

@@ -86,15 +86,22 @@ impl Worker {
         Ok(Delivered { permit: None, calls: 1, closed })
     }
 
-    fn association_call(&self, object: &ObjectKind, group: &Group, pairs: &[Pair]) -> crate::hubspot::Call {
-        let target = self.mapping.object(&group.target).map_or(group.target.as_str(), |o| &o.plural);
+    fn association_call(
+        &self,
+        object: &ObjectKind,
+        group: &Group,
+        pairs: &[Pair],
+    ) -> crate::hubspot::Call {
+        let target =
+            self.mapping.object(&group.target).map_or(group.target.as_str(), |o| &o.plural);
         let version = self.client.version();
         if group.makes {
             return associate::make(version, &object.plural, target, group.type_id, pairs);
         }
         let slot = object.slots.iter().find(|s| s.type_id == group.type_id);
-        let types: Vec<u32> =
-            std::iter::once(group.type_id).chain(slot.into_iter().flat_map(|s| s.also_drop.clone())).collect();
+        let types: Vec<u32> = std::iter::once(group.type_id)
+            .chain(slot.into_iter().flat_map(|s| s.also_drop.clone()))
+            .collect();
         associate::unmake(version, &object.plural, target, &types, pairs)
     }
 

@@ -63,7 +63,12 @@ impl Worker {
             match &planned.need {
                 Need::Nothing => settled.push(verdict::unchanged(&planned, terms)),
                 Need::Missing(lacking) => {
-                    settled.push(verdict::missing(&planned, lacking, self.settings.wait_create, terms));
+                    settled.push(verdict::missing(
+                        &planned,
+                        lacking,
+                        self.settings.wait_create,
+                        terms,
+                    ));
                 }
                 Need::Write(properties) => {
                     let input = self.input(object, batch.stage, &planned, properties);
@@ -123,7 +128,8 @@ impl Worker {
             };
             if !held.lasts(self.client.timeout()) || !permit.lasts(self.client.timeout()) {
                 self.permits.give_back(permit).await;
-                let rest: Vec<Settlement> = parts.iter().flatten().chain(&part).map(released).collect();
+                let rest: Vec<Settlement> =
+                    parts.iter().flatten().chain(&part).map(released).collect();
                 self.settle(&held.lease, &rest, None).await?;
                 return Ok((calls, false));
             }
@@ -241,7 +247,9 @@ fn released(work: &Work) -> Settlement {
 fn splits(failure: &Failure) -> bool {
     match failure.class {
         Class::RowRejected | Class::Conflict | Class::NotFound => true,
-        Class::BadRequestWholeBatch => failure.code == "DUPLICATE_IDS" || failure.code == "INVALID_JSON",
+        Class::BadRequestWholeBatch => {
+            failure.code == "DUPLICATE_IDS" || failure.code == "INVALID_JSON"
+        }
         _ => false,
     }
 }

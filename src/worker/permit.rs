@@ -98,7 +98,9 @@ impl Permits {
     pub async fn set_time_zone(&self, name: &str) {
         match name.parse() {
             Ok(zone) => *self.zone.write().await = zone,
-            Err(_) => tracing::warn!(time_zone = name, "unknown time zone, the day ends at midnight UTC"),
+            Err(_) => {
+                tracing::warn!(time_zone = name, "unknown time zone, the day ends at midnight UTC")
+            }
         }
     }
 
@@ -128,13 +130,21 @@ impl Permits {
                     metrics::counter!("hubferry_window_full_total").increment(1);
                     // A reply of another process may free a place sooner than the ledger says now.
                     let wait = wait.to_std().unwrap_or_default();
-                    tokio::time::sleep(wait.clamp(Duration::from_millis(2), Duration::from_millis(250))).await;
+                    tokio::time::sleep(
+                        wait.clamp(Duration::from_millis(2), Duration::from_millis(250)),
+                    )
+                    .await;
                 }
                 Reserved::Spent(until) => {
                     let closure = Closure {
                         code: Some("DAILY_LIMIT".into()),
-                        reason: format!("the daily quota of {} calls is spent", self.limits.per_day),
-                        hint: Some("sending goes on after midnight in the account's time zone".into()),
+                        reason: format!(
+                            "the daily quota of {} calls is spent",
+                            self.limits.per_day
+                        ),
+                        hint: Some(
+                            "sending goes on after midnight in the account's time zone".into(),
+                        ),
                         ..Closure::default()
                     };
                     self.queue.close_gate(GateKind::Daily, &closure, Some(until), now).await?;
@@ -262,8 +272,18 @@ mod tests {
     fn the_day_ends_at_midnight_of_the_account_over_changes_of_the_clock() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
         let cases = [
-            ("2026-11-20T22:30:00Z", "Europe/Paris", "2026-11-19T23:00:00Z", "2026-11-20T23:00:00Z"),
-            ("2026-10-25T12:00:00Z", "Europe/Paris", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+            (
+                "2026-11-20T22:30:00Z",
+                "Europe/Paris",
+                "2026-11-19T23:00:00Z",
+                "2026-11-20T23:00:00Z",
+            ),
+            (
+                "2026-10-25T12:00:00Z",
+                "Europe/Paris",
+                "2026-10-24T22:00:00Z",
+                "2026-10-25T23:00:00Z",
+            ),
             ("2026-11-20T22:30:00Z", "US/Eastern", "2026-11-20T05:00:00Z", "2026-11-21T05:00:00Z"),
         ];
         for (now, zone, start, end) in cases {

@@ -57,7 +57,16 @@ fn need(object: &ObjectKind, record: &Record, folded: &Folded) -> Need {
     if !linked && !folded.alive && !(doubtful && !folded.properties.is_empty()) {
         return Need::Nothing;
     }
-    let changes = difference(folded, &record.accepted, !linked || doubtful);
+    let mut changes = difference(folded, &record.accepted, !linked || doubtful);
+    // A stage is valid within its pipeline only, and a person may have moved the record.
+    if let Some(names) = &object.stage {
+        for name in [&names.pipeline, &names.stage] {
+            let moved = changes.contains_key(&names.pipeline) || changes.contains_key(&names.stage);
+            if let (true, Some(register)) = (moved, folded.properties.get(name)) {
+                changes.insert(name.clone(), register.value.clone());
+            }
+        }
+    }
     if linked {
         return if changes.is_empty() && !doubtful { Need::Nothing } else { Need::Write(changes) };
     }

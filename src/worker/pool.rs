@@ -57,7 +57,9 @@ pub fn tasks(
     tasks.push(Box::pin(async move { listen(&listening, &waking, &stop).await }));
     let (queue, stop, keep) = (queue.clone(), shutdown.clone(), settings.keep_calls);
     let checker = worker(settings.workers);
-    tasks.push(Box::pin(async move { keep_house(&queue, &checker, &wake, &known, keep, &stop).await }));
+    tasks.push(Box::pin(
+        async move { keep_house(&queue, &checker, &wake, &known, keep, &stop).await },
+    ));
     tasks
 }
 

@@ -23,7 +23,13 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { base: Duration::from_secs(60), factor: 2.0, max_retries: 3, jitter: 0.0, rejected: false }
+        Self {
+            base: Duration::from_secs(60),
+            factor: 2.0,
+            max_retries: 3,
+            jitter: 0.0,
+            rejected: false,
+        }
     }
 }
 

@@ -56,7 +56,9 @@ pub(super) fn missing(
         http_status: None,
     };
     settlement.certainty = Certainty::Certain;
-    settlement.rows.extend(planned.rows.iter().map(|r| (r.stamp.row, RowVerdict::Failed(reason.clone()))));
+    settlement
+        .rows
+        .extend(planned.rows.iter().map(|r| (r.stamp.row, RowVerdict::Failed(reason.clone()))));
     settlement
 }
 
@@ -91,7 +93,9 @@ pub(super) fn failed(
         Blame::Transient => transient(&mut settlement, planned, failure, &reason, terms),
         Blame::Throttled | Blame::Misconfigured => {}
         Blame::Rejected if failure.code == "PROPERTY_DOESNT_EXIST" => {}
-        Blame::Rejected if failure.class == Class::NotFound && planned.record.hubspot_id.is_some() => {
+        Blame::Rejected
+            if failure.class == Class::NotFound && planned.record.hubspot_id.is_some() =>
+        {
             vanished(&mut settlement, planned, reason, terms);
         }
         Blame::Rejected => rejected(&mut settlement, planned, failure, reason, terms),
@@ -239,7 +243,8 @@ fn warnings(
 }
 
 fn slots(folded: &Folded, object: &ObjectKind) -> Vec<SlotWrite> {
-    let target = |slot: &str| object.slots.iter().find(|s| s.name == slot).map(|s| s.target.clone());
+    let target =
+        |slot: &str| object.slots.iter().find(|s| s.name == slot).map(|s| s.target.clone());
     folded
         .slots
         .iter()
@@ -253,7 +258,8 @@ fn slots(folded: &Folded, object: &ObjectKind) -> Vec<SlotWrite> {
 
 /// A failure as a person reads it, without the values that were sent.
 pub(super) fn reason(failure: &Failure, sent: &BTreeMap<String, String>) -> Reason {
-    let mut message = crate::hubspot::redact::redact(&failure.message, sent.values().map(String::as_str));
+    let mut message =
+        crate::hubspot::redact::redact(&failure.message, sent.values().map(String::as_str));
     if let Some(id) = &failure.existing_id {
         if !message.contains(id.as_str()) {
             message.push_str(&format!(" (existing record: {id})"));

@@ -25,7 +25,8 @@ pub(super) async fn show(State(state): State<AppState>) -> Result<Json<Value>, P
     }
     for count in &totals.counts {
         *all.entry(&count.status).or_default() += count.rows;
-        *by_type.entry(&count.sync_type).or_default().entry(&count.status).or_default() += count.rows;
+        *by_type.entry(&count.sync_type).or_default().entry(&count.status).or_default() +=
+            count.rows;
     }
     let last_sync: BTreeMap<&str, _> =
         totals.last_sync.iter().map(|l| (l.sync_type.as_str(), l.last_synced_at)).collect();

@@ -63,6 +63,14 @@ impl PickRule {
     }
 }
 
+impl PickRule {
+    /// The options that it can come to.
+    pub(crate) fn options(&self) -> Vec<&str> {
+        let options = self.options.by_key.values().chain(&self.options.default);
+        options.map(String::as_str).collect()
+    }
+}
+
 fn plain(key: &str) -> String {
     let words = key.split(|c: char| c.is_whitespace() || c == '-' || c == '_');
     let words: Vec<_> = words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect();

@@ -1,0 +1,45 @@
+//! `hubferry check`: settings and mapping files, offline.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use crate::app;
+use crate::config::Config;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
+    let mapping = app::mapping(config)?;
+    let kinds: Vec<&str> = mapping.objects().iter().map(|o| o.sync_type.as_str()).collect();
+    let types = mapping.event_types();
+    let missing: Vec<String> = [
+        config.database_url().err().map(|e| e.to_string()),
+        config.keys().err().map(|e| e.to_string()),
+        config.hubspot().err().map(|e| e.to_string()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if args.json {
+        println!(
+            "{}",
+            json!({ "objects": kinds, "event_types": types, "missing_for_serve": missing })
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("settings and mapping files are sound, their examples hold");
+    println!("objects      {}", kinds.join(", "));
+    println!("event types  {}", types.join(", "));
+    for line in missing {
+        println!("serve needs  {line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,203 @@
+//! `hubferry demo`: everything on one machine, with nothing configured.
+//!
+//! A private Postgres cluster, the sandbox, the server with its workers, and the sample events
+//! through the front door. It reads nothing of the environment but where Postgres' programs are.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use super::cluster::{Cluster, Options};
+use super::{remote, setup, stop_signal};
+use crate::app::{self, App, Role};
+use crate::config::{Config, Environment};
+use crate::hubspot::Client;
+use crate::sandbox::{Sandbox, Settings};
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// End once the sample events are synced; exit with 1 when a record is missing
+    #[arg(long)]
+    exit: bool,
+}
+
+/// The sample events: one business, one user, one milestone, one dispute.
+const SAMPLES: &str = include_str!("../../config/samples.ndjson");
+/// What HubSpot must hold after them.
+const RECORDS: [(&str, &str); 4] =
+    [("companies", "name"), ("contacts", "email"), ("deals", "dealname"), ("tickets", "subject")];
+const ASSOCIATIONS: usize = 6;
+/// The samples take less than a second; a machine under load some more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(args: &DemoArgs, environment: &Environment) -> Result<ExitCode> {
+    let started = Instant::now();
+    let steps = Steps::new();
+    steps.begin("starting a private PostgreSQL");
+    let options = Options {
+        bin_dir: environment.pg_bin_dir(),
+        path: environment.path(),
+        ..Options::default()
+    };
+    let cluster = tokio::task::spawn_blocking(move || Cluster::temporary(options)).await??;
+    let database = cluster.create_database("hubferry").await?;
+
+    steps.begin("starting the simulated HubSpot");
+    let hubspot = TcpListener::bind("127.0.0.1:0").await?;
+    let hubspot_url = format!("http://{}", hubspot.local_addr()?);
+    let sandbox = Sandbox::new(Settings::default());
+    let serving = sandbox.clone().serve(hubspot, std::future::pending());
+
+    let outcome = tokio::select! {
+        outcome = show(args, &steps, database, &hubspot_url, &sandbox, started) => outcome,
+        served = serving => Err(anyhow::anyhow!("the simulated HubSpot ended: {served:?}")),
+    };
+    steps.end();
+    tokio::task::spawn_blocking(move || cluster.stop()).await??;
+    outcome
+}
+
+async fn show(
+    args: &DemoArgs,
+    steps: &Steps,
+    database: sqlx::postgres::PgConnectOptions,
+    hubspot_url: &str,
+    sandbox: &Sandbox,
+    started: Instant,
+) -> Result<ExitCode> {
+    let (ingest_key, admin_key) = (random_key(), random_key());
+    let config = Config::load(
+        None,
+        &Environment::of(&[
+            ("HUBSPOT_API_URL", hubspot_url),
+            ("HUBSPOT_API_KEY", &Settings::default().token),
+            ("HUBFERRY_INGEST_KEY", &ingest_key),
+            ("HUBFERRY_ADMIN_KEY", &admin_key),
+        ]),
+    )?;
+    steps.begin("setting the HubSpot account up");
+    let client = Client::new(config.hubspot()?)?;
+    let created = setup::prepare(&client, &config, &client).await?;
+
+    steps.begin("starting the server");
+    let queue = app::open_queue(&config, database).await?;
+    // The usual port, or a free one where that is taken.
+    let listener = match TcpListener::bind(config.server.listen).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind("127.0.0.1:0").await?,
+    };
+    let app = App::start(&config, Role::All, queue, listener).await?;
+    let url = format!("http://{}", app.address);
+
+    steps.begin("sending the sample events");
+    let http = remote::client(Duration::from_secs(10))?;
+    let reply = http
+        .post(format!("{url}/v1/events"))
+        .bearer_auth(&ingest_key)
+        .header("content-type", "application/x-ndjson")
+        .body(SAMPLES)
+        .send()
+        .await?;
+    let status = reply.status();
+    let answer: Value = reply.json().await?;
+    if !status.is_success() {
+        bail!("the sample events were refused: {answer}");
+    }
+    let synced = wait_until_synced(&app).await?;
+    steps.end();
+
+    println!(
+        "hubferry carried {} events into HubSpot in {} calls, {:.1} s after its start ({created} properties and groups set up).\n",
+        answer["accepted"],
+        sandbox.calls().iter().filter(|c| c.method == "POST" && c.path.contains("/batch/")).count(),
+        started.elapsed().as_secs_f64(),
+    );
+    let complete = table(sandbox) && synced;
+    println!();
+    println!("  server     {url}    events: POST /v1/events, admin: /admin/sync/status");
+    println!("  HubSpot    {hubspot_url}    look inside: /_sandbox");
+    println!("  ingest key {ingest_key}");
+    println!("  admin key  {admin_key}");
+    println!("\n  Try: curl -s -H 'Authorization: Bearer {admin_key}' {url}/admin/sync/queue\n");
+    if !complete {
+        println!("Something is missing: the samples did not arrive whole.");
+    }
+    if !args.exit {
+        println!("Ctrl-C ends it and removes everything.");
+        app.run_until(stop_signal()).await?;
+    } else {
+        app.stop().await?;
+    }
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether every row ended `synced` in time.
+async fn wait_until_synced(app: &App) -> Result<bool> {
+    let deadline = Instant::now() + PATIENCE;
+    while app.queue.open_rows().await.context("the queue")? > 0 {
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let totals = app.queue.totals(app.queue.now().await?).await?;
+    Ok(totals.counts.iter().all(|count| count.status == "synced"))
+}
+
+/// What HubSpot holds now; answers whether it is all there.
+fn table(sandbox: &Sandbox) -> bool {
+    println!("  {:<10} {:<12} {:<10} {}", "object", "HubSpot id", "our id", "what it says");
+    let mut complete = true;
+    for (kind, title) in RECORDS {
+        let records = sandbox.objects(kind);
+        complete &= records.len() == 1;
+        for record in records {
+            let text = |name: &str| record.properties.get(name).cloned().unwrap_or_default();
+            println!("  {kind:<10} {:<12} {:<10} {}", record.id, text("hubferry_id"), text(title));
+        }
+    }
+    // Both directions are listed, and the primary company beside the plain one: a pair is one.
+    let mut pairs: Vec<_> = sandbox
+        .associations()
+        .into_iter()
+        .map(|a| {
+            let (one, other) = ((a.from_type, a.from_id), (a.to_type, a.to_id));
+            if one < other { (one, other) } else { (other, one) }
+        })
+        .collect();
+    pairs.sort();
+    pairs.dedup();
+    let names: Vec<String> =
+        pairs.iter().map(|((one, _), (other, _))| format!("{one}–{other}")).collect();
+    println!("  {} associations: {}", names.len(), names.join(", "));
+    complete && pairs.len() == ASSOCIATIONS
+}
+
+fn random_key() -> String {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+}
+
+/// A spinner on a terminal; nothing elsewhere.
+struct Steps(ProgressBar);
+
+impl Steps {
+    fn new() -> Self {
+        let bar = ProgressBar::new_spinner();
+        bar.set_style(ProgressStyle::default_spinner());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    fn begin(&self, what: &'static str) {
+        self.0.set_message(what);
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,24 @@
+//! `hubferry health`: the container's health check.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::config::Config;
+
+pub(super) async fn run(config: &Config) -> Result<ExitCode> {
+    let mut address = config.server.listen;
+    if address.ip().is_unspecified() {
+        address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
+    }
+    let client = super::remote::client(Duration::from_secs(3))?;
+    let reply = client.get(format!("http://{address}/readyz")).send().await;
+    if reply.is_ok_and(|reply| reply.status().is_success()) {
+        println!("ready");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("not ready: http://{address}/readyz");
+    Ok(ExitCode::FAILURE)
+}

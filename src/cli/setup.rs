@@ -1,0 +1,85 @@
+//! `hubferry setup`: the HubSpot account made ready.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::app;
+use crate::config::Config;
+use crate::hubspot::client::Sender;
+use crate::hubspot::setup::{Finding, State, setup};
+use crate::hubspot::{Client, Failure};
+use crate::worker::Permits;
+
+#[derive(Debug, Args)]
+pub(super) struct SetupArgs {
+    /// Only report; exit with 1 when something is missing
+    #[arg(long)]
+    check: bool,
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &SetupArgs, config: &Config) -> Result<ExitCode> {
+    let mapping = app::mapping(config)?;
+    let client = Client::new(config.hubspot()?)?;
+    let version = client.version().clone();
+    // With a database its calls are counted in the quota that running servers share.
+    let findings = match config.database_url() {
+        Ok(_) => {
+            let queue = app::open_queue(config, app::connect_options(config)?).await?;
+            let stop = CancellationToken::new();
+            let permits = Permits::new(queue, client, config.limits(), "setup", stop);
+            setup(&permits, &version, &mapping, args.check).await
+        }
+        Err(_) => setup(&client, &version, &mapping, args.check).await,
+    }
+    .map_err(|failure| told(&failure))?;
+    if args.json {
+        println!("{}", serde_json::to_string(&findings)?);
+    } else {
+        print(&findings);
+    }
+    let open = findings.iter().any(|f| matches!(f.state, State::Missing | State::Wrong));
+    Ok(if open { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print(findings: &[Finding]) {
+    for finding in findings {
+        let state = match finding.state {
+            State::Present => "present",
+            State::Created => "created",
+            State::Missing => "MISSING",
+            State::Wrong => "WRONG",
+        };
+        println!("{state:<8} {:<8} {:<9} {}", finding.object, finding.kind, finding.name);
+        if let Some(hint) = &finding.hint {
+            println!("         {hint}");
+        }
+    }
+    let open = findings.iter().filter(|f| matches!(f.state, State::Missing | State::Wrong)).count();
+    match open {
+        0 => println!("the account is ready"),
+        n => println!("{n} things are left to do, see above"),
+    }
+}
+
+fn told(failure: &Failure) -> anyhow::Error {
+    let hint = failure.hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
+    anyhow!("HubSpot refused a call ({}): {}{hint}", failure.code, failure.message)
+}
+
+/// Makes an account ready through `sender`, for the demo.
+pub(super) async fn prepare(
+    sender: &impl Sender,
+    config: &Config,
+    client: &Client,
+) -> Result<usize> {
+    let mapping = app::mapping(config)?;
+    let findings =
+        setup(sender, client.version(), &mapping, false).await.map_err(|failure| told(&failure))?;
+    Ok(findings.iter().filter(|f| f.state == State::Created).count())
+}

@@ -1,0 +1,227 @@
+//! The statements of a settle: records, slots and rows, a batch each.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::{Backoff, Certainty, RowVerdict, Settlement};
+use crate::queue::QueueError;
+use crate::queue::model::{Accepted, Reason};
+
+/// Ends the leases and writes what has become of the records.
+pub(super) async fn write_records(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+    token: i64,
+    now: DateTime<Utc>,
+) -> Result<(), QueueError> {
+    let n = ours.len();
+    let (mut ids, mut doubts, mut certainty) = (vec![], vec![], vec![]);
+    let (mut relink, mut links, mut accepted) =
+        (vec![], vec![], Vec::<Option<Json<&Accepted>>>::with_capacity(n));
+    let (mut tomb_at, mut tomb_row) = (vec![], vec![]);
+    let (mut failed, mut backoff) = (vec![], vec![]);
+    let (mut wait_until, mut wait_reason) = (vec![], vec![]);
+    for s in ours {
+        ids.push(s.record);
+        doubts.push(s.doubt);
+        certainty.push(match s.certainty {
+            Certainty::Certain => 1_i16,
+            Certainty::Doubtful => -1,
+            Certainty::AsBefore => 0,
+        });
+        relink.push(s.link.is_some());
+        links.push(s.link.clone().flatten());
+        accepted.push(s.accepted.as_ref().map(Json));
+        tomb_at.push(s.tombstone.map(|t| t.at));
+        tomb_row.push(s.tombstone.map(|t| t.row));
+        let (count, until) = match s.backoff {
+            Backoff::Reset => (Some(0), None),
+            Backoff::Until(until) => (Some(1), Some(until)),
+            Backoff::Pause(until) => (None, Some(until)),
+            Backoff::AsBefore => (None, None),
+        };
+        failed.push(count);
+        backoff.push(until);
+        let (until, reason) = s.wait.clone().unzip();
+        wait_until.push(until);
+        wait_reason.push(reason);
+    }
+    sqlx::query(
+        "UPDATE crm_record r
+         SET lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL,
+             hubspot_id = CASE WHEN s.relink THEN s.link ELSE r.hubspot_id END,
+             link_mark = CASE WHEN s.relink THEN $1 ELSE r.link_mark END,
+             accepted = COALESCE(s.accepted, r.accepted),
+             tombstone_at = COALESCE(s.tomb_at, r.tombstone_at),
+             tombstone_row = COALESCE(s.tomb_row, r.tombstone_row),
+             doubt = CASE WHEN s.certain < 0 THEN $1
+                          WHEN s.certain > 0 AND r.doubt = s.doubt THEN 0 ELSE r.doubt END,
+             failures = CASE s.failed WHEN 0 THEN 0 WHEN 1 THEN r.failures + 1 ELSE r.failures END,
+             backoff_until = CASE WHEN s.failed = 0 THEN NULL ELSE COALESCE(s.backoff, r.backoff_until) END,
+             waiting_until = s.wait_until, waiting_reason = s.wait_reason,
+             synced_at = CASE WHEN s.certain > 0 THEN $2 ELSE r.synced_at END
+         FROM UNNEST($3::bigint[], $4::bigint[], $5::smallint[], $6::bool[], $7::text[], $8::jsonb[],
+                     $9::timestamptz[], $10::bigint[], $11::int[], $12::timestamptz[],
+                     $13::timestamptz[], $14::text[])
+              AS s (id, doubt, certain, relink, link, accepted, tomb_at, tomb_row, failed, backoff,
+                    wait_until, wait_reason)
+         WHERE r.id = s.id",
+    )
+    .bind(token)
+    .bind(now)
+    .bind(ids)
+    .bind(doubts)
+    .bind(certainty)
+    .bind(relink)
+    .bind(links)
+    .bind(accepted)
+    .bind(tomb_at)
+    .bind(tomb_row)
+    .bind(failed)
+    .bind(backoff)
+    .bind(wait_until)
+    .bind(wait_reason)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes slots that are newer than what is stored.
+pub(super) async fn write_slots(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+    targets: &HashMap<(String, String), i64>,
+) -> Result<(), QueueError> {
+    let mut columns: (Vec<i64>, Vec<&str>, Vec<Option<i64>>, Vec<DateTime<Utc>>, Vec<i64>) =
+        Default::default();
+    for (s, write) in ours.iter().flat_map(|s| s.slots.iter().map(move |w| (s, w))) {
+        columns.0.push(s.record);
+        columns.1.push(&write.slot);
+        columns.2.push(write.target.as_ref().and_then(|key| targets.get(key).copied()));
+        columns.3.push(write.stamp.at);
+        columns.4.push(write.stamp.row);
+    }
+    if columns.0.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
+         SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[], $5::bigint[])
+         ON CONFLICT (record_id, slot) DO UPDATE
+         SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by,
+             refused = a.refused AND a.target_id IS NOT DISTINCT FROM excluded.target_id
+         WHERE (a.set_at, a.set_by) <= (excluded.set_at, excluded.set_by)",
+    )
+    .bind(columns.0)
+    .bind(columns.1)
+    .bind(columns.2)
+    .bind(columns.3)
+    .bind(columns.4)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Writes the rows' verdicts. Rows whose record owes associations wait for them as `written`.
+pub(super) async fn write_rows(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+    call: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<(), QueueError> {
+    let ids: Vec<i64> = ours.iter().map(|s| s.record).collect();
+    let owing: HashSet<i64> = sqlx::query_scalar(
+        "SELECT DISTINCT record_id FROM association_owed WHERE record_id = ANY($1)",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *db)
+    .await?
+    .into_iter()
+    .collect();
+    let (mut written, mut owes, mut warnings) = (vec![], vec![], vec![]);
+    let mut refused = Vec::new();
+    for (s, (row, verdict)) in ours.iter().flat_map(|s| s.rows.iter().map(move |r| (s, r))) {
+        match verdict {
+            RowVerdict::Written(notes) => {
+                written.push(*row);
+                owes.push(owing.contains(&s.record));
+                warnings.push((!notes.is_empty()).then_some(Json(notes)));
+            }
+            RowVerdict::Retry(reason) => refused.push((*row, "retry", reason)),
+            RowVerdict::Failed(reason) => refused.push((*row, "failed", reason)),
+        }
+    }
+    sqlx::query(
+        "UPDATE sync_queue q
+         SET written = true, status = CASE WHEN v.owes THEN q.status ELSE 'synced' END,
+             processed_at = CASE WHEN v.owes THEN q.processed_at ELSE $1 END,
+             call_id = COALESCE($2, q.call_id), warnings = v.warnings,
+             error_code = NULL, error_property = NULL, error_message = NULL, error_hint = NULL,
+             error_correlation_id = NULL, error_http_status = NULL
+         FROM UNNEST($3::bigint[], $4::bool[], $5::jsonb[]) AS v (id, owes, warnings)
+         WHERE q.id = v.id AND q.status IN ('pending', 'retry')",
+    )
+    .bind(now)
+    .bind(call)
+    .bind(written)
+    .bind(owes)
+    .bind(warnings)
+    .execute(&mut *db)
+    .await?;
+    refuse_rows(db, &refused, call, now).await
+}
+
+/// Marks rows `retry` or `failed` with their reasons and writes an attempt each.
+pub(in crate::queue) async fn refuse_rows(
+    db: &mut PgConnection,
+    refused: &[(i64, &str, &Reason)],
+    call: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<(), QueueError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    // One verdict a row: the first.
+    let refused: BTreeMap<i64, (&str, &Reason)> =
+        refused.iter().rev().map(|(row, status, reason)| (*row, (*status, *reason))).collect();
+    let ids: Vec<i64> = refused.keys().copied().collect();
+    let column = |f: fn(&Reason) -> Option<&str>| -> Vec<Option<&str>> {
+        refused.values().map(|(_, reason)| f(reason)).collect()
+    };
+    sqlx::query(
+        "WITH v AS (
+             SELECT * FROM UNNEST($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+                                  $8::text[], $9::text[], $10::text[], $11::int[])
+                 AS v (id, status, class, code, property, message, hint, correlation_id, http_status)
+         ), noted AS (
+             INSERT INTO attempt (row_id, call_id, attempted_at, class, code, property, message, hint,
+                                  correlation_id, http_status)
+             SELECT id, $2, $1, class, code, property, message, hint, correlation_id, http_status FROM v
+         )
+         UPDATE sync_queue q
+         SET status = v.status, processed_at = CASE WHEN v.status = 'failed' THEN $1 END,
+             call_id = COALESCE($2, q.call_id),
+             retry_count = q.retry_count + CASE WHEN v.status = 'retry' THEN 1 ELSE 0 END,
+             error_code = v.code, error_property = v.property, error_message = v.message,
+             error_hint = v.hint, error_correlation_id = v.correlation_id,
+             error_http_status = v.http_status
+         FROM v WHERE q.id = v.id",
+    )
+    .bind(now)
+    .bind(call)
+    .bind(&ids)
+    .bind(refused.values().map(|(status, _)| *status).collect::<Vec<_>>())
+    .bind(column(|r| Some(r.class)))
+    .bind(column(|r| Some(&r.code)))
+    .bind(column(|r| r.property.as_deref()))
+    .bind(column(|r| Some(&r.message)))
+    .bind(column(|r| r.hint.as_deref()))
+    .bind(column(|r| r.correlation_id.as_deref()))
+    .bind(refused.values().map(|(_, reason)| reason.http_status).collect::<Vec<_>>())
+    .execute(db)
+    .await?;
+    Ok(())
+}
