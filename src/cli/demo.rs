@@ -139,7 +139,7 @@ async fn show(
 /// Whether every row ended `synced` in time.
 async fn wait_until_synced(app: &App) -> Result<bool> {
     let deadline = Instant::now() + PATIENCE;
-    while app.queue.open_rows().await.context("the queue")? > 0 {
+    while app.queue.outstanding().await.context("the queue")? > 0 {
         if Instant::now() > deadline {
             return Ok(false);
         }

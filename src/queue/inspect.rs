@@ -169,13 +169,16 @@ impl Queue {
         })
     }
 
-    /// Rows that are neither synced nor failed.
+    /// How much is still owed: rows that are neither synced nor failed, and records that are due or
+    /// leased for other reasons, such as an association whose other end has just been linked.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn open_rows(&self) -> Result<i64, QueueError> {
+    pub async fn outstanding(&self) -> Result<i64, QueueError> {
         Ok(sqlx::query_scalar(
-            "SELECT count(*) FROM sync_queue WHERE status IN ('pending', 'retry')",
+            "SELECT (SELECT count(*) FROM sync_queue WHERE status IN ('pending', 'retry'))
+                  + (SELECT count(*) FROM crm_record
+                     WHERE due_at IS NOT NULL OR lease_token IS NOT NULL OR link_mark IS NOT NULL)",
         )
         .fetch_one(&self.pool)
         .await?)

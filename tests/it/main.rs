@@ -1,7 +1,18 @@
 //! The integration tests, in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, reason = "tests own their tasks")]
 
+mod accounting;
+mod associations;
+mod cli;
 mod cluster;
+mod convergence;
+mod crash;
+mod door;
+mod gates;
 mod mapping;
+mod retries;
 mod sandbox;
+mod support;
 mod tidy;
+mod windows;

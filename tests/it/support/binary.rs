@@ -1,0 +1,87 @@
+//! The real binary as a child process.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::process::{Child, Command};
+
+use super::{ADMIN_KEY, INGEST_KEY};
+
+/// The binary without anything of our environment but what running needs.
+pub fn hubferry(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hubferry"));
+    command.args(args).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    #[expect(clippy::disallowed_methods, reason = "children need the search path")]
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command
+}
+
+/// How a child reaches `options`.
+pub fn database_url(options: &PgConnectOptions) -> String {
+    use sqlx::ConnectOptions as _;
+    options.to_url_lossy().to_string()
+}
+
+/// A running `hubferry serve`.
+pub struct Server {
+    pub child: Child,
+    pub url: String,
+}
+
+impl Server {
+    /// Starts it and waits until it says that it is ready.
+    pub async fn start(
+        database: &PgConnectOptions,
+        hubspot_url: &str,
+        more: &[(&str, &str)],
+    ) -> Self {
+        let mut command = hubferry(&["serve"]);
+        command
+            .env("DATABASE_URL", database_url(database))
+            .env("HUBSPOT_API_URL", hubspot_url)
+            .env("HUBSPOT_API_KEY", "sandbox-token")
+            .env("HUBFERRY_INGEST_KEY", INGEST_KEY)
+            .env("HUBFERRY_ADMIN_KEY", ADMIN_KEY)
+            .env("HUBFERRY_LISTEN", "127.0.0.1:0")
+            .envs(more.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let log = child.stderr.take().expect("a log");
+        let (said, ready) = tokio::sync::oneshot::channel();
+        tokio::spawn(read_log(log, said));
+        let url = tokio::time::timeout(Duration::from_secs(30), ready).await;
+        Self { url: url.expect("ready in time").expect("ready"), child }
+    }
+
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("kill -9");
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub async fn terminate(mut self) -> std::process::ExitStatus {
+        let pid = rustix::process::Pid::from_raw(self.child.id().expect("running") as i32)
+            .expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
+        self.child.wait().await.expect("an end")
+    }
+}
+
+/// Reads the JSON log to its end, and tells the address once the server is ready.
+async fn read_log(log: tokio::process::ChildStderr, said: tokio::sync::oneshot::Sender<String>) {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let (mut lines, mut said) = (BufReader::new(log).lines(), Some(said));
+    while let Ok(Some(line)) = lines.next_line().await {
+        let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        if entry["message"] == "ready" {
+            if let (Some(said), Some(address)) = (said.take(), entry["server.address"].as_str()) {
+                said.send(format!("http://{address}")).ok();
+            }
+        } else if entry["level"] == "ERROR" || entry.is_null() {
+            println!("server: {line}");
+        }
+    }
+}

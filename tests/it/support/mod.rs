@@ -1,0 +1,278 @@
+//! A world of one test: its own database, sandbox, server and hand-stepped worker.
+
+pub mod binary;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use hubferry::cli::cluster::{Cluster, Options};
+use hubferry::http::{AppState, IngestSettings, Keys, QuotaView, router};
+use hubferry::hubspot::{self, Client};
+use hubferry::mapping::{Mapping, Vars};
+use hubferry::queue::Queue;
+use hubferry::sandbox::{Sandbox, Settings};
+use hubferry::worker::{self, Limits, Permits, RetryPolicy, Step, Worker, janitor};
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub const INGEST_KEY: &str = "ingest-key-of-the-tests";
+pub const ADMIN_KEY: &str = "admin-key-of-the-tests-";
+/// The sample events that are built into the demo.
+pub const SAMPLES: &str = include_str!("../../../config/samples.ndjson");
+
+/// A fresh, empty database: in the server of `DATABASE_URL`, else in a private cluster.
+pub async fn database() -> PgConnectOptions {
+    let name = format!("hubferry_test_{}", uuid::Uuid::new_v4().simple());
+    #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+    let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+    if let Some(url) = url {
+        let options: PgConnectOptions = url.parse().expect("DATABASE_URL");
+        let mut connection = options.connect().await.expect("DATABASE_URL answers");
+        let statement = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::query(statement).execute(&mut connection).await.expect("a database");
+        connection.close().await.ok();
+        return options.database(&name);
+    }
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    let cluster = tokio::task::spawn_blocking(|| {
+        CLUSTER.get_or_init(|| {
+            #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+            let path = std::env::var_os("PATH");
+            Cluster::temporary(Options { path, ..Options::default() }).expect("a private Postgres")
+        })
+    });
+    cluster.await.expect("a cluster").create_database(&name).await.expect("a database")
+}
+
+/// What a test may want otherwise.
+pub struct Setup {
+    pub sandbox: Settings,
+    pub limits: Limits,
+    pub worker: worker::Settings,
+    pub timeout: Duration,
+    pub version: &'static str,
+    /// Whether the account has been set up.
+    pub prepared: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            sandbox: Settings { limit_per_10s: 100_000, ..Settings::default() },
+            limits: Limits {
+                per_window: 100_000,
+                window: Duration::from_secs(10),
+                per_day: 1_000_000,
+            },
+            worker: worker::Settings {
+                lease: Duration::from_secs(25),
+                retry: RetryPolicy::default(),
+                wait_create: TimeDelta::hours(24),
+                namespace: None,
+            },
+            timeout: Duration::from_secs(5),
+            version: "2026-09",
+            prepared: true,
+        }
+    }
+}
+
+/// Everything of one test. Nothing in it moves unless the test steps it.
+pub struct World {
+    pub queue: Queue,
+    pub database: PgConnectOptions,
+    pub sandbox: Sandbox,
+    pub hubspot_url: String,
+    pub worker: Worker,
+    pub url: String,
+    pub http: reqwest::Client,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub async fn with(setup: Setup) -> Self {
+        hubspot::client::install_tls();
+        let database = database().await;
+        let pool = PgPoolOptions::new().max_connections(6).connect_with(database.clone()).await;
+        let queue = Queue::new(pool.expect("a pool"));
+        queue.migrate().await.expect("the schema");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let hubspot_url = format!("http://{}", listener.local_addr().expect("an address"));
+        let token = setup.sandbox.token.clone();
+        let sandbox = Sandbox::new(setup.sandbox);
+        tokio::spawn(sandbox.clone().serve(listener, std::future::pending()));
+
+        let mapping = Arc::new(Mapping::builtin(&Vars::default()).expect("the built-in files"));
+        let client = Client::new(hubspot::Settings {
+            api_url: hubspot_url.clone(),
+            version: setup.version.parse().expect("a version"),
+            token: token.into(),
+            timeout: setup.timeout,
+        })
+        .expect("a client");
+        if setup.prepared {
+            let version = client.version().clone();
+            hubspot::setup::setup(&client, &version, &mapping, false)
+                .await
+                .expect("a set-up account");
+            sandbox.clear_calls();
+        }
+        let stop = CancellationToken::new();
+        let permits = Permits::new(queue.clone(), client.clone(), setup.limits, "test", stop);
+        let retry = setup.worker.retry.clone();
+        let worker = Worker::new(
+            queue.clone(),
+            client,
+            Arc::clone(&mapping),
+            permits,
+            setup.worker,
+            "test/0".into(),
+        );
+        let state = AppState {
+            queue: queue.clone(),
+            mapping,
+            keys: Arc::new(Keys::new(INGEST_KEY, ADMIN_KEY)),
+            ingest: Arc::new(IngestSettings {
+                default_source: "app".into(),
+                max_ahead: TimeDelta::minutes(5),
+                max_body: 8 * 1024 * 1024,
+                max_events: 10_000,
+            }),
+            quota: QuotaView {
+                per_window: setup.limits.per_window,
+                window_ms: 10_000,
+                per_day: setup.limits.per_day,
+                max_retries: retry.max_retries,
+            },
+            metrics: hubferry::telemetry::start_metrics().expect("metrics"),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router(state)).await });
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { queue, database, sandbox, hubspot_url, worker, url, http }
+    }
+
+    /// Another worker of the same world, under another name and with settings of its own.
+    pub fn worker_with(&self, setup: Setup, name: &str) -> Worker {
+        let client = Client::new(hubspot::Settings {
+            api_url: self.hubspot_url.clone(),
+            version: setup.version.parse().expect("a version"),
+            token: setup.sandbox.token.into(),
+            timeout: setup.timeout,
+        })
+        .expect("a client");
+        let mapping = Arc::new(Mapping::builtin(&Vars::default()).expect("the built-in files"));
+        let stop = CancellationToken::new();
+        let permits = Permits::new(self.queue.clone(), client.clone(), setup.limits, name, stop);
+        Worker::new(self.queue.clone(), client, mapping, permits, setup.worker, name.into())
+    }
+
+    /// Posts `body` as JSON with the ingest key.
+    pub async fn post(&self, body: &Value) -> (u16, Value) {
+        self.post_as("application/json", body.to_string()).await
+    }
+
+    pub async fn post_as(
+        &self,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Value) {
+        let request = self.http.post(format!("{}/v1/events", self.url)).bearer_auth(INGEST_KEY);
+        let reply =
+            request.header("content-type", content_type).body(body).send().await.expect("a reply");
+        (reply.status().as_u16(), reply.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Posts `body`, which must be accepted.
+    pub async fn accept(&self, body: &Value) -> Value {
+        let (status, answer) = self.post(body).await;
+        assert_eq!(status, 202, "{answer}");
+        answer
+    }
+
+    pub async fn admin(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method: reqwest::Method = method.parse().expect("a method");
+        let mut request = self
+            .http
+            .request(method, format!("{}/admin/sync{path}", self.url))
+            .bearer_auth(ADMIN_KEY);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let reply = request.send().await.expect("a reply");
+        (reply.status().as_u16(), reply.json().await.unwrap_or(Value::Null))
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.admin("GET", path, None).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// The row of this number.
+    pub async fn row(&self, id: &str) -> Value {
+        self.get(&format!("/queue/{id}")).await
+    }
+
+    pub async fn step(&self) -> Step {
+        self.worker.step().await.expect("a step")
+    }
+
+    /// Steps until nothing is due; answers the calls made.
+    pub async fn drain(&self) -> usize {
+        let mut calls = 0;
+        for _ in 0..2_000 {
+            janitor::tick(&self.queue).await.expect("a round");
+            match self.step().await {
+                Step::Worked { calls: more, .. } => calls += more,
+                Step::Idle => return calls,
+            }
+        }
+        panic!("the queue does not come to rest");
+    }
+
+    pub fn advance(&self, by: TimeDelta) {
+        self.queue.advance(by);
+    }
+
+    /// The only record of a kind.
+    pub fn only(&self, kind: &str) -> std::collections::BTreeMap<String, String> {
+        let mut records = self.sandbox.objects(kind);
+        assert_eq!(records.len(), 1, "{kind}: {records:?}");
+        records.remove(0).properties
+    }
+
+    /// Write calls of the sandbox's log whose path contains `part`.
+    pub fn calls(&self, part: &str) -> usize {
+        self.sandbox.calls().iter().filter(|c| c.method != "GET" && c.path.contains(part)).count()
+    }
+}
+
+/// A user event.
+pub fn user(id: &str, subject: &str, time: &str, data: Value) -> Value {
+    event(id, "user.updated", subject, time, data)
+}
+
+pub fn event(id: &str, kind: &str, subject: &str, time: &str, data: Value) -> Value {
+    json!({ "specversion": "1.0", "id": id, "source": "test", "type": kind, "subject": subject,
+            "time": time, "data": data })
+}
+
+/// The number of the first row of an answer's event `index`.
+pub fn row_id(answer: &Value, index: usize) -> String {
+    answer["events"][index]["rows"][0]["id"].as_str().expect("a row").to_owned()
+}
+
+/// The sample events, parsed.
+pub fn samples() -> Vec<Value> {
+    SAMPLES.lines().map(|line| serde_json::from_str(line).expect("a sample")).collect()
+}
