@@ -2,9 +2,9 @@
 //!
 //! Whatever is wrong stops the start with a sentence that names the key and the way out.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::net::SocketAddr;
+mod environment;
+mod sections;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,27 +17,14 @@ use serde::Deserialize;
 use crate::http::IngestSettings;
 use crate::{hubspot, worker};
 
+pub use environment::Environment;
+use environment::{environment_keys, parse};
+pub use sections::{
+    Breaker, Database, HubSpot, Ingest, Log, MappingFiles, Retry, Security, Server, Worker,
+};
+
 /// The defaults, commented.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
-
-/// The well-known names of the environment, and the keys that they set.
-const NAMES: [(&str, &str); 14] = [
-    ("DATABASE_URL", "database.url"),
-    ("HUBSPOT_API_KEY", "hubspot.api_key"),
-    ("HUBSPOT_API_URL", "hubspot.api_url"),
-    ("HUBSPOT_API_VERSION", "hubspot.api_version"),
-    ("HUBSPOT_TIMEOUT", "hubspot.timeout_seconds"),
-    ("HUBSPOT_MAX_RETRIES", "retry.max_retries"),
-    ("HUBSPOT_RETRY_DELAY", "retry.delay_ms"),
-    ("HUBSPOT_CB_THRESHOLD", "breaker.threshold"),
-    ("HUBSPOT_CB_TIMEOUT", "breaker.timeout_seconds"),
-    ("HUBSPOT_OWNER_ID", "hubspot.owner_id"),
-    ("HUBFERRY_INGEST_KEY", "server.ingest_key"),
-    ("HUBFERRY_ADMIN_KEY", "server.admin_key"),
-    ("HUBFERRY_ENCRYPTION_KEY", "security.encryption_key"),
-    ("HUBFERRY_LISTEN", "server.listen"),
-];
-const PREFIX: &str = "HUBFERRY__";
 
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -101,162 +88,6 @@ pub struct Config {
     /// Encryption at rest.
     #[serde(default)]
     pub security: Security,
-}
-
-macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $kind:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $kind),* }
-    };
-}
-
-section!(/// The HTTP server.
-Server {
-    /// Where it listens.
-    listen: SocketAddr,
-    /// The application's key.
-    ingest_key: Option<SecretString>,
-    /// The admins' key.
-    admin_key: Option<SecretString>,
-    /// How long a shutdown may take.
-    grace_seconds: u64,
-});
-section!(/// Postgres.
-Database {
-    /// Its address.
-    url: Option<SecretString>,
-    /// Connections of this process.
-    max_connections: u32,
-    /// How long to wait for one.
-    acquire_timeout_seconds: u64,
-});
-section!(/// HubSpot.
-HubSpot {
-    /// The access token.
-    api_key: Option<SecretString>,
-    /// Its address.
-    api_url: String,
-    /// The version in the paths.
-    api_version: String,
-    /// The time-out of a call.
-    timeout_seconds: u64,
-    /// Calls in any rolling ten seconds.
-    limit_per_10s: u32,
-    /// Calls a day.
-    limit_per_day: u32,
-    /// The owner of what is created.
-    owner_id: Option<String>,
-});
-section!(/// When failures are tried again.
-Retry {
-    /// The first wait.
-    delay_ms: u64,
-    /// What each further one is multiplied by.
-    factor: f64,
-    /// The most retries of a row.
-    max_retries: i32,
-    /// The variation of waits.
-    jitter: f64,
-    /// Whether rejected rows are retried too.
-    rejected: bool,
-});
-section!(/// When HubSpot is left alone after failures.
-Breaker {
-    /// So many failures within a minute close the gate.
-    threshold: u32,
-    /// For so long.
-    timeout_seconds: u64,
-});
-section!(/// The engine.
-Worker {
-    /// Workers of this process.
-    count: usize,
-    /// The life of a lease.
-    lease_seconds: u64,
-    /// How long an idle worker gathers.
-    frequency_ms: u64,
-    /// How long a record waits for what its creation lacks.
-    wait_create_hours: i64,
-    /// Whether anything is sent.
-    enabled: bool,
-    /// How long call-log lines are kept.
-    keep_calls_days: i64,
-});
-section!(/// The door.
-Ingest {
-    /// The source of events that name none.
-    default_source: String,
-    /// How far ahead an event's time may run.
-    max_ahead_seconds: i64,
-    /// The largest body.
-    max_body_bytes: usize,
-    /// The most events of a body.
-    max_events: usize,
-});
-section!(/// The log.
-Log {
-    /// `auto`, `text` or `json`.
-    format: String,
-});
-
-/// The mapping files.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MappingFiles {
-    /// The folder, instead of the compiled-in files.
-    pub dir: Option<PathBuf>,
-    /// What keys are put behind.
-    pub namespace: Option<String>,
-}
-
-/// Encryption at rest.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Security {
-    /// Reserved for stored secrets; nothing is encrypted with it yet.
-    pub encryption_key: Option<SecretString>,
-}
-
-/// What the process was started with.
-#[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// The environment of this process.
-    #[must_use]
-    pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-                .collect(),
-        )
-    }
-
-    /// An environment of these variables only.
-    #[must_use]
-    pub fn of(variables: &[(&str, &str)]) -> Self {
-        Self(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
-    }
-
-    /// A variable that is set and not empty.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// `PATH`, for finding the programs of Postgres.
-    #[must_use]
-    pub fn path(&self) -> Option<OsString> {
-        self.get("PATH").map(OsString::from)
-    }
-
-    /// `PG_BIN_DIR`, where the programs of Postgres are.
-    #[must_use]
-    pub fn pg_bin_dir(&self) -> Option<PathBuf> {
-        self.get("PG_BIN_DIR").map(PathBuf::from)
-    }
 }
 
 impl Config {
@@ -443,39 +274,5 @@ impl Config {
             max_body: self.ingest.max_body_bytes,
             max_events: self.ingest.max_events,
         }
-    }
-}
-
-/// Variables that set a key, with the key. The well-known names come last and win.
-fn environment_keys(environment: &Environment) -> Vec<(String, String)> {
-    let prefixed = environment.0.keys().filter_map(|name| {
-        let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
-        Some((name.clone(), key))
-    });
-    let known = NAMES.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
-    prefixed.chain(known).filter(|(name, _)| environment.get(name).is_some()).collect()
-}
-
-/// Numbers and flags as such, except where the key holds text that may look like one.
-fn parse(key: &str, value: &str) -> figment::value::Value {
-    const TEXTS: [&str; 9] = [
-        "url",
-        "api_key",
-        "owner_id",
-        "ingest_key",
-        "admin_key",
-        "encryption_key",
-        "listen",
-        "namespace",
-        "default_source",
-    ];
-    if TEXTS.iter().any(|text| key.rsplit('.').next() == Some(text)) {
-        return value.to_owned().into();
-    }
-    match (value.parse::<i64>(), value.parse::<f64>(), value.parse::<bool>()) {
-        (Ok(number), ..) => number.into(),
-        (_, Ok(number), _) => number.into(),
-        (.., Ok(flag)) => flag.into(),
-        _ => value.to_owned().into(),
     }
 }

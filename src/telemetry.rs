@@ -4,6 +4,7 @@
 //! entity and carry their unit. No payload, key, token or address ever gets into one.
 
 use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -31,17 +32,21 @@ pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
     };
 }
 
-/// Starts collecting metrics and returns what renders them. A second start in the same process
-/// collects into the first.
+/// Starts collecting metrics and returns what renders them; once a process.
 ///
 /// # Errors
 /// When the bucket bounds are wrong.
 pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
+    static STARTED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*started {
+        return Ok(handle.clone());
+    }
     let buckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     let recorder = PrometheusBuilder::new().set_buckets(&buckets)?.build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
         tracing::debug!("metrics are collected elsewhere already");
     }
-    Ok(handle)
+    Ok(started.insert(handle).clone())
 }

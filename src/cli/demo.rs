@@ -151,7 +151,7 @@ async fn wait_until_synced(app: &App) -> Result<bool> {
 
 /// What HubSpot holds now; answers whether it is all there.
 fn table(sandbox: &Sandbox) -> bool {
-    println!("  {:<10} {:<12} {:<10} {}", "object", "HubSpot id", "our id", "what it says");
+    println!("  {:<10} {:<12} {:<10} what it says", "object", "HubSpot id", "our id");
     let mut complete = true;
     for (kind, title) in RECORDS {
         let records = sandbox.objects(kind);

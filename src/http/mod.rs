@@ -75,7 +75,6 @@ pub struct AppState {
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
 /// All routes.
-#[must_use]
 pub fn router(state: AppState) -> Router {
     let routes = Router::new()
         .route("/v1/events", post(ingest::post_events))
@@ -85,7 +84,6 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// Health and metrics only, for a process that runs workers.
-#[must_use]
 pub fn health_router(state: AppState) -> Router {
     layered(Router::new(), state)
 }

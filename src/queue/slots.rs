@@ -53,6 +53,19 @@ pub enum SlotVerdict {
     Untried,
 }
 
+/// What an association call came to.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotSettlement<'a> {
+    /// The leased records, whether or not one of their slots was in the call.
+    pub records: &'a [i64],
+    /// The slots' verdicts.
+    pub verdicts: &'a [(OwedSlot, SlotVerdict)],
+    /// A row that was retried so often fails.
+    pub max_retries: i32,
+    /// The call that the verdicts come from.
+    pub call: Option<i64>,
+}
+
 impl Queue {
     /// The slots of `records` that owe a call.
     ///
@@ -105,21 +118,18 @@ impl Queue {
         Ok(noted == slots.len() as u64)
     }
 
-    /// Ends `lease` for the owners of `verdicts` and for `records`, fenced, in one transaction.
-    /// A row that was retried `max_retries` times fails.
+    /// Ends `lease` for the records of `settlement`, fenced, in one transaction.
     ///
     /// # Errors
     /// When the database fails; nothing has changed then.
     pub async fn settle_slots(
         &self,
         lease: &Lease,
-        records: &[i64],
-        verdicts: &[(OwedSlot, SlotVerdict)],
+        settlement: &SlotSettlement<'_>,
         backoff: impl Fn(i64) -> Backoff,
-        max_retries: i32,
-        call: Option<i64>,
         now: DateTime<Utc>,
     ) -> Result<Settled, QueueError> {
+        let SlotSettlement { records, verdicts, max_retries, call } = *settlement;
         let mut tx = self.pool.begin().await?;
         let mut ids = records.to_vec();
         ids.sort_unstable();

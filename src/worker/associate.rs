@@ -17,7 +17,7 @@ use crate::hubspot::{Blame, Failure};
 use crate::mapping::{ObjectKind, Slot};
 use crate::queue::model::Batch;
 use crate::queue::settle::Backoff;
-use crate::queue::slots::{OwedSlot, SlotVerdict};
+use crate::queue::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 
 /// The pairs that one call can carry: the same two object types and the same association types.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,9 +124,9 @@ impl Worker {
             (false, true) if call.is_some() => Backoff::Reset,
             _ => Backoff::AsBefore,
         };
-        self.queue
-            .settle_slots(&held.lease, records, verdicts, backoff, policy.max_retries, call, now)
-            .await?;
+        let settlement =
+            SlotSettlement { records, verdicts, max_retries: policy.max_retries, call };
+        self.queue.settle_slots(&held.lease, &settlement, backoff, now).await?;
         Ok(())
     }
 }

@@ -54,7 +54,8 @@ fn need(object: &ObjectKind, record: &Record, folded: &Folded) -> Need {
     let linked = record.hubspot_id.is_some();
     // A doubtful record goes whole: HubSpot may hold the value of a call whose answer was lost.
     let doubtful = record.doubt != 0;
-    if !linked && !folded.alive && !(doubtful && !folded.properties.is_empty()) {
+    let lost = doubtful && !folded.properties.is_empty();
+    if !(linked || folded.alive || lost) {
         return Need::Nothing;
     }
     let mut changes = difference(folded, &record.accepted, !linked || doubtful);

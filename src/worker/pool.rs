@@ -135,10 +135,10 @@ async fn keep_house(
             Ok(_) => wake.notify_one(),
             Err(error) => tracing::warn!(error = %error, "housekeeping failed"),
         }
-        if round.is_multiple_of(600) {
-            if let Err(error) = janitor::prune(queue, keep).await {
-                tracing::warn!(error = %error, "the call log could not be pruned");
-            }
+        if round.is_multiple_of(600)
+            && let Err(error) = janitor::prune(queue, keep).await
+        {
+            tracing::warn!(error = %error, "the call log could not be pruned");
         }
         round += 1;
         pause(ROUND, shutdown).await;

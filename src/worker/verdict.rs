@@ -260,10 +260,8 @@ fn slots(folded: &Folded, object: &ObjectKind) -> Vec<SlotWrite> {
 pub(super) fn reason(failure: &Failure, sent: &BTreeMap<String, String>) -> Reason {
     let mut message =
         crate::hubspot::redact::redact(&failure.message, sent.values().map(String::as_str));
-    if let Some(id) = &failure.existing_id {
-        if !message.contains(id.as_str()) {
-            message.push_str(&format!(" (existing record: {id})"));
-        }
+    if let Some(id) = failure.existing_id.as_ref().filter(|id| !message.contains(id.as_str())) {
+        message.push_str(&format!(" (existing record: {id})"));
     }
     Reason {
         class: failure.class.blame().as_str(),

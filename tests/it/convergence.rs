@@ -12,7 +12,7 @@ use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 
-use crate::support::{World, row_id, samples, user};
+use crate::support::{World, event, row_id, samples, user};
 
 /// What HubSpot must hold of the samples, by kind.
 fn assert_samples(world: &World) {
@@ -218,33 +218,28 @@ async fn duplicates_change_nothing_and_are_answered_like_the_first_time() {
 #[tokio::test]
 async fn an_old_row_that_is_retried_never_overwrites_a_newer_value() {
     let world = World::new().await;
-    // HubSpot refuses the first row by its address; a later event brings a good one.
-    world.sandbox.create("contacts", &[("email", "taken@example.com")]);
-    let bad = json!({ "email": "taken@example.com", "first_name": "Old", "last_name": "Name" });
-    let answer = world.accept(&user("1", "u-1", "2026-01-01T10:00:00Z", bad)).await;
+    let deal = |name: &str, currency: &str| json!({ "name": name, "amount": { "value": "10.00", "currency": currency }, "status": "paid" });
+    let created =
+        |id: &str, time: &str, data: Value| event(id, "milestone.created", "m-1", time, data);
+    // The account has no pounds, so HubSpot refuses the first row by its currency.
+    let mut old = deal("Old", "GBP");
+    old["payment"] = json!({ "method": "card" });
+    let answer = world.accept(&created("1", "2026-01-01T10:00:00Z", old)).await;
     let old = row_id(&answer, 0);
-    world.sandbox.set_faults(Faults { no_multi_status: true, ..Faults::default() });
-    let rejected = json!({ "email": "nobody@invalid.example", "first_name": "Old" });
-    drop(rejected);
     world.drain().await;
-    let good = json!({ "email": "free@example.com", "first_name": "New" });
-    world.accept(&user("2", "u-1", "2026-01-02T10:00:00Z", good)).await;
+    let row = world.row(&old).await;
+    assert_eq!(row["status"], "failed", "{row}");
+    assert_eq!(row["error"]["property"], "deal_currency_code");
+
+    world.accept(&created("2", "2026-01-02T10:00:00Z", deal("New", "EUR"))).await;
     world.drain().await;
     let (status, body) = world.admin("POST", &format!("/queue/{old}/retry"), None).await;
-    if world.row(&old).await["status"] != "synced" {
-        assert_eq!(status, 200, "{body}");
-    }
+    assert_eq!(status, 200, "{body}");
     world.drain().await;
-    let contact = world
-        .sandbox
-        .objects("contacts")
-        .into_iter()
-        .find(|c| c.properties.get("hubferry_id").is_some_and(|k| k == "u-1"))
-        .expect("the contact");
-    assert_eq!(contact.properties["email"], "free@example.com");
-    assert_eq!(contact.properties["firstname"], "New");
+    let held = world.only("deals");
+    assert_eq!((held["dealname"].as_str(), held["deal_currency_code"].as_str()), ("New", "EUR"));
     assert_eq!(
-        contact.properties["lastname"], "Name",
+        held["hubferry_payment_method"], "card",
         "what is still newest of the old row goes out"
     );
     assert_eq!(world.row(&old).await["status"], "synced");
@@ -281,7 +276,7 @@ async fn a_delete_voids_what_is_older_and_a_newer_event_creates_the_record_again
             "2026-01-01T10:00:00Z",
             json!({ "email": "a@example.com", "job_title": "Old" }),
         ),
-        crate::support::event("2", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({})),
+        event("2", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({})),
         user("3", "u-1", "2026-01-03T10:00:00Z", json!({ "email": "b@example.com" })),
     ];
     for _ in 0..6 {

@@ -1,5 +1,11 @@
 //! The integration tests, in one binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::type_complexity,
+    unreachable_pub
+)]
 #![allow(clippy::disallowed_methods, reason = "tests own their tasks")]
 
 mod accounting;

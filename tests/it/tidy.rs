@@ -13,7 +13,7 @@ mod source;
 use source::{Keep, crate_paths, line_of, parts, words};
 
 /// Each module of the crate and those it may import: the rows below its own, plus what a row's
-/// members may take of each other. `config` is further held to settings, see [`imports`].
+/// members may take of each other.
 const ROWS: [(&str, &[&str]); 13] = [
     ("lib", &[]),
     (
@@ -129,17 +129,8 @@ fn an_import_from_above_is_reported_with_its_line_and_what_is_allowed() {
     assert_eq!(imports("src/http/mod.rs", "use crate::*;").len(), 1);
     assert_eq!(imports("src/main.rs", "use hubferry::{cli, sandbox::Portal};").len(), 1);
     assert_eq!(imports("src/misc.rs", "").len(), 1);
-    assert_eq!(imports("src/cli/demo.rs", "use crate::sandbox;\nfn f<'a>(x: &'a str) {}"), []);
-}
-
-#[test]
-fn the_configuration_takes_settings_and_nothing_else() {
-    assert_eq!(
-        imports("src/config.rs", "use crate::{http::settings::Limits, queue::QueueSettings};"),
-        []
-    );
-    assert_eq!(imports("src/config/mod.rs", "use crate::queue::lease;").len(), 1);
     assert_eq!(imports("src/hubspot/client.rs", "use crate::config::Config;").len(), 1);
+    assert_eq!(imports("src/cli/demo.rs", "use crate::sandbox;\nfn f<'a>(x: &'a str) {}"), []);
 }
 
 #[test]
@@ -172,15 +163,10 @@ fn imports(path: &str, text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (at, path) in crate_paths(&code) {
         let target = path.split("::").next().unwrap_or_default();
-        let settings =
-            path.split("::").any(|name| name == "settings" || name.ends_with("Settings"));
-        let fine = target == module
-            || module == "lib"
-            || (allowed.contains(&target) && (module != "config" || settings));
+        let fine = target == module || module == "lib" || allowed.contains(&target);
         if !fine {
             let row = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
-            let only = if module == "config" { " (their settings)" } else { "" };
-            let fault = format!("`{module}` imports `{path}`; allowed: {row}{only}");
+            let fault = format!("`{module}` imports `{path}`; allowed: {row}");
             faults.push((line_of(&code, at), fault));
         }
     }

@@ -1,1 +1,88 @@
-//! windows
+//! The quota: no rolling window is ever broken, over all replicas, and nearly all of it is used.
+
+use std::time::{Duration, Instant};
+
+use hubferry::sandbox::Settings;
+use serde_json::{Value, json};
+
+use crate::support::binary::Server;
+use crate::support::{Setup, World, user};
+
+#[tokio::test]
+async fn no_window_is_over_the_limit_while_3000_records_flow_through_two_replicas() {
+    const LIMIT: u32 = 20;
+    let sandbox = Settings {
+        limit_per_10s: LIMIT,
+        latency: Duration::from_millis(100),
+        ..Settings::default()
+    };
+    let world = World::with(Setup { sandbox, prepared: false, ..Setup::default() }).await;
+    world.sandbox.define_property("contacts", &json!({ "name": "hubferry_id", "label": "id",
+        "type": "string", "fieldType": "text", "groupName": "contactinformation", "hasUniqueValue": true }));
+    let limit = LIMIT.to_string();
+    let more = [("HUBFERRY__HUBSPOT__LIMIT_PER_10S", limit.as_str())];
+    let one = Server::start(&world.database, &world.hubspot_url, &more).await;
+    let other = Server::start(&world.database, &world.hubspot_url, &more).await;
+    let users = |from: usize, to: usize| -> Value {
+        (from..to)
+            .map(|n| {
+                let data = json!({ "email": format!("u{n}@example.com") });
+                user(&n.to_string(), &format!("u-{n}"), "2026-01-01T10:00:00Z", data)
+            })
+            .collect()
+    };
+    let started = Instant::now();
+    for part in 0..6 {
+        world.accept(&users(part * 500, part * 500 + 500)).await;
+    }
+    let deadline = started + Duration::from_secs(90);
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    while world.queue.outstanding().await.unwrap() > 0 {
+        assert!(Instant::now() < deadline, "{}", world.get("/status").await);
+        ticks.tick().await;
+    }
+    let calls = world.sandbox.calls();
+    println!(
+        "{} calls in {:?}, peak {}",
+        calls.len(),
+        started.elapsed(),
+        world.sandbox.peak_window()
+    );
+    assert!(world.sandbox.peak_window() <= LIMIT as usize);
+    assert!(calls.iter().all(|call| call.status != 429));
+    assert_eq!(world.sandbox.objects("contacts").len(), 3_000);
+    assert!(one.terminate().await.success() && other.terminate().await.success());
+}
+
+#[tokio::test]
+async fn a_place_is_held_from_its_reservation_to_its_reply_plus_the_window() {
+    use chrono::TimeDelta;
+    use hubferry::queue::ledger::{Limits, Reply, Reserved};
+    let world = World::new().await;
+    let limits = Limits {
+        per_window: 2,
+        window: TimeDelta::seconds(10),
+        per_day: 100,
+        longest: TimeDelta::seconds(16),
+    };
+    let now = world.queue.now().await.unwrap();
+    let day = (now - TimeDelta::hours(1), now + TimeDelta::hours(20));
+    let reserve = async || world.queue.reserve(&limits, day, "test").await.unwrap();
+    let (Reserved::Place(first), Reserved::Place(second)) = (reserve().await, reserve().await)
+    else {
+        panic!("two places are free");
+    };
+    assert!(matches!(reserve().await, Reserved::Full(_)));
+    // One is given back unused, the other is replied to: it stays for the window.
+    world.queue.cancel(first).await.unwrap();
+    let Reserved::Place(_third) = reserve().await else { panic!("given back") };
+    world.queue.replied(second, limits.window, &Reply::default()).await.unwrap();
+    world.advance(TimeDelta::milliseconds(9_900));
+    assert!(matches!(reserve().await, Reserved::Full(_)));
+    world.advance(TimeDelta::milliseconds(200));
+    let Reserved::Place(_fourth) = reserve().await else { panic!("ten seconds after the reply") };
+    // A process that died holds its place no longer than its call could have lasted.
+    assert!(matches!(reserve().await, Reserved::Full(_)));
+    world.advance(TimeDelta::seconds(16));
+    assert!(matches!(reserve().await, Reserved::Place(_)));
+}

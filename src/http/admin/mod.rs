@@ -23,5 +23,5 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/retry", post(verbs::retry))
         .route("/pause", post(verbs::pause))
         .route("/resume", post(verbs::resume))
-        .route_layer(from_fn_with_state(state, admin_only))
+        .layer(from_fn_with_state(state, admin_only))
 }

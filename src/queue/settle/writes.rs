@@ -95,16 +95,16 @@ pub(super) async fn write_slots(
     ours: &[&Settlement],
     targets: &HashMap<(String, String), i64>,
 ) -> Result<(), QueueError> {
-    let mut columns: (Vec<i64>, Vec<&str>, Vec<Option<i64>>, Vec<DateTime<Utc>>, Vec<i64>) =
-        Default::default();
+    let (mut records, mut slots, mut ends) = (vec![], vec![], vec![]);
+    let (mut times, mut rows) = (vec![], vec![]);
     for (s, write) in ours.iter().flat_map(|s| s.slots.iter().map(move |w| (s, w))) {
-        columns.0.push(s.record);
-        columns.1.push(&write.slot);
-        columns.2.push(write.target.as_ref().and_then(|key| targets.get(key).copied()));
-        columns.3.push(write.stamp.at);
-        columns.4.push(write.stamp.row);
+        records.push(s.record);
+        slots.push(write.slot.as_str());
+        ends.push(write.target.as_ref().and_then(|key| targets.get(key).copied()));
+        times.push(write.stamp.at);
+        rows.push(write.stamp.row);
     }
-    if columns.0.is_empty() {
+    if records.is_empty() {
         return Ok(());
     }
     sqlx::query(
@@ -115,11 +115,11 @@ pub(super) async fn write_slots(
              refused = a.refused AND a.target_id IS NOT DISTINCT FROM excluded.target_id
          WHERE (a.set_at, a.set_by) <= (excluded.set_at, excluded.set_by)",
     )
-    .bind(columns.0)
-    .bind(columns.1)
-    .bind(columns.2)
-    .bind(columns.3)
-    .bind(columns.4)
+    .bind(records)
+    .bind(slots)
+    .bind(ends)
+    .bind(times)
+    .bind(rows)
     .execute(db)
     .await?;
     Ok(())

@@ -161,21 +161,6 @@ impl World {
         Self { queue, database, sandbox, hubspot_url, worker, url, http }
     }
 
-    /// Another worker of the same world, under another name and with settings of its own.
-    pub fn worker_with(&self, setup: Setup, name: &str) -> Worker {
-        let client = Client::new(hubspot::Settings {
-            api_url: self.hubspot_url.clone(),
-            version: setup.version.parse().expect("a version"),
-            token: setup.sandbox.token.into(),
-            timeout: setup.timeout,
-        })
-        .expect("a client");
-        let mapping = Arc::new(Mapping::builtin(&Vars::default()).expect("the built-in files"));
-        let stop = CancellationToken::new();
-        let permits = Permits::new(self.queue.clone(), client.clone(), setup.limits, name, stop);
-        Worker::new(self.queue.clone(), client, mapping, permits, setup.worker, name.into())
-    }
-
     /// Posts `body` as JSON with the ingest key.
     pub async fn post(&self, body: &Value) -> (u16, Value) {
         self.post_as("application/json", body.to_string()).await

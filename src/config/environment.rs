@@ -1,0 +1,98 @@
+//! The environment of the process, and which settings its variables set.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The well-known names of the environment, and the keys that they set.
+const NAMES: [(&str, &str); 14] = [
+    ("DATABASE_URL", "database.url"),
+    ("HUBSPOT_API_KEY", "hubspot.api_key"),
+    ("HUBSPOT_API_URL", "hubspot.api_url"),
+    ("HUBSPOT_API_VERSION", "hubspot.api_version"),
+    ("HUBSPOT_TIMEOUT", "hubspot.timeout_seconds"),
+    ("HUBSPOT_MAX_RETRIES", "retry.max_retries"),
+    ("HUBSPOT_RETRY_DELAY", "retry.delay_ms"),
+    ("HUBSPOT_CB_THRESHOLD", "breaker.threshold"),
+    ("HUBSPOT_CB_TIMEOUT", "breaker.timeout_seconds"),
+    ("HUBSPOT_OWNER_ID", "hubspot.owner_id"),
+    ("HUBFERRY_INGEST_KEY", "server.ingest_key"),
+    ("HUBFERRY_ADMIN_KEY", "server.admin_key"),
+    ("HUBFERRY_ENCRYPTION_KEY", "security.encryption_key"),
+    ("HUBFERRY_LISTEN", "server.listen"),
+];
+const PREFIX: &str = "HUBFERRY__";
+
+/// What the process was started with.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// An environment of these variables only.
+    #[must_use]
+    pub fn of(variables: &[(&str, &str)]) -> Self {
+        Self(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    /// A variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// `PATH`, for finding the programs of Postgres.
+    #[must_use]
+    pub fn path(&self) -> Option<OsString> {
+        self.get("PATH").map(OsString::from)
+    }
+
+    /// `PG_BIN_DIR`, where the programs of Postgres are.
+    #[must_use]
+    pub fn pg_bin_dir(&self) -> Option<PathBuf> {
+        self.get("PG_BIN_DIR").map(PathBuf::from)
+    }
+}
+
+/// Variables that set a key, with the key. The well-known names come last and win.
+pub(super) fn environment_keys(environment: &Environment) -> Vec<(String, String)> {
+    let prefixed = environment.0.keys().filter_map(|name| {
+        let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
+        Some((name.clone(), key))
+    });
+    let known = NAMES.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
+    prefixed.chain(known).filter(|(name, _)| environment.get(name).is_some()).collect()
+}
+
+/// Numbers and flags as such, except where the key holds text that may look like one.
+pub(super) fn parse(key: &str, value: &str) -> figment::value::Value {
+    const TEXTS: [&str; 9] = [
+        "url",
+        "api_key",
+        "owner_id",
+        "ingest_key",
+        "admin_key",
+        "encryption_key",
+        "listen",
+        "namespace",
+        "default_source",
+    ];
+    if TEXTS.iter().any(|text| key.rsplit('.').next() == Some(text)) {
+        return value.to_owned().into();
+    }
+    match (value.parse::<i64>(), value.parse::<f64>(), value.parse::<bool>()) {
+        (Ok(number), ..) => number.into(),
+        (_, Ok(number), _) => number.into(),
+        (.., Ok(flag)) => flag.into(),
+        _ => value.to_owned().into(),
+    }
+}

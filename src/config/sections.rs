@@ -1,0 +1,123 @@
+//! The sections of the settings; config/default.toml says what each key means.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $kind),* }
+    };
+}
+
+section!(/// The HTTP server.
+Server {
+    /// Where it listens.
+    listen: SocketAddr,
+    /// The application's key.
+    ingest_key: Option<SecretString>,
+    /// The admins' key.
+    admin_key: Option<SecretString>,
+    /// How long a shutdown may take.
+    grace_seconds: u64,
+});
+section!(/// Postgres.
+Database {
+    /// Its address.
+    url: Option<SecretString>,
+    /// Connections of this process.
+    max_connections: u32,
+    /// How long to wait for one.
+    acquire_timeout_seconds: u64,
+});
+section!(/// HubSpot.
+HubSpot {
+    /// The access token.
+    api_key: Option<SecretString>,
+    /// Its address.
+    api_url: String,
+    /// The version in the paths.
+    api_version: String,
+    /// The time-out of a call.
+    timeout_seconds: u64,
+    /// Calls in any rolling ten seconds.
+    limit_per_10s: u32,
+    /// Calls a day.
+    limit_per_day: u32,
+    /// The owner of what is created.
+    owner_id: Option<String>,
+});
+section!(/// When failures are tried again.
+Retry {
+    /// The first wait.
+    delay_ms: u64,
+    /// What each further one is multiplied by.
+    factor: f64,
+    /// The most retries of a row.
+    max_retries: i32,
+    /// The variation of waits.
+    jitter: f64,
+    /// Whether rejected rows are retried too.
+    rejected: bool,
+});
+section!(/// When HubSpot is left alone after failures.
+Breaker {
+    /// So many failures within a minute close the gate.
+    threshold: u32,
+    /// For so long.
+    timeout_seconds: u64,
+});
+section!(/// The engine.
+Worker {
+    /// Workers of this process.
+    count: usize,
+    /// The life of a lease.
+    lease_seconds: u64,
+    /// How long an idle worker gathers.
+    frequency_ms: u64,
+    /// How long a record waits for what its creation lacks.
+    wait_create_hours: i64,
+    /// Whether anything is sent.
+    enabled: bool,
+    /// How long call-log lines are kept.
+    keep_calls_days: i64,
+});
+section!(/// The door.
+Ingest {
+    /// The source of events that name none.
+    default_source: String,
+    /// How far ahead an event's time may run.
+    max_ahead_seconds: i64,
+    /// The largest body.
+    max_body_bytes: usize,
+    /// The most events of a body.
+    max_events: usize,
+});
+section!(/// The log.
+Log {
+    /// `auto`, `text` or `json`.
+    format: String,
+});
+
+/// The mapping files.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MappingFiles {
+    /// The folder, instead of the compiled-in files.
+    pub dir: Option<PathBuf>,
+    /// What keys are put behind.
+    pub namespace: Option<String>,
+}
+
+/// Encryption at rest.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// Reserved for stored secrets; nothing is encrypted with it yet.
+    pub encryption_key: Option<SecretString>,
+}
