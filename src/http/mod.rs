@@ -97,13 +97,7 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
         })
-        .method_not_allowed_fallback(async || {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "the path has no such method",
-            )
-        })
+        .method_not_allowed_fallback(problem::no_such_method)
         .with_state(state)
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::http::Request<_>| {

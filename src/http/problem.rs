@@ -98,3 +98,9 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+/// The answer to a method that a path does not have.
+pub async fn no_such_method() -> Problem {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method_not_allowed", "the path has no such method")
+}

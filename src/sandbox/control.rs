@@ -151,7 +151,6 @@ async fn reset(Shared(sandbox): Shared<Sandbox>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-#[expect(clippy::result_large_err, reason = "the error is the reply")]
 fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Response> {
     serde_json::from_str(body).map_err(|e| fault(e.to_string()))
 }

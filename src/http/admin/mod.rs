@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 
 use super::AppState;
 use super::auth::admin_only;
+use super::problem::no_such_method;
 
 /// The routes, behind the admin key.
 pub fn router(state: AppState) -> Router<AppState> {
@@ -23,5 +24,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/retry", post(verbs::retry))
         .route("/pause", post(verbs::pause))
         .route("/resume", post(verbs::resume))
+        // Within the layer: without a key nobody learns which methods there are.
+        .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(state, admin_only))
 }
