@@ -49,6 +49,9 @@ CREATE TABLE crm_record (
     -- Cannot be created yet: due at this deadline, or as soon as another row arrives.
     waiting_until  timestamptz,
     waiting_reason text,
+    -- HubSpot holds a record with a unique value of ours: its id, or empty where it named none.
+    -- It is read, and adopted if it is nobody else's, before the record goes out again.
+    resolve        text,
     -- When and for which call it is due; all NULL when nothing is owed or while leased.
     due_at         timestamptz,
     stage          text,
@@ -63,12 +66,13 @@ CREATE TABLE crm_record (
     -- The token of the settle that changed the link, until all who wait for it have been woken.
     link_mark      bigint,
     CONSTRAINT crm_record_key UNIQUE (portal, sync_type, external_id),
-    CONSTRAINT crm_record_stage CHECK (stage IN ('create', 'update', 'associate', 'archive', 'erase')),
+    CONSTRAINT crm_record_stage CHECK (stage IN ('erase', 'archive', 'resolve', 'create', 'update', 'associate')),
     CONSTRAINT crm_record_lease CHECK (
         (lease_token IS NULL) = (lease_until IS NULL) AND (lease_token IS NULL OR due_at IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
-CREATE UNIQUE INDEX crm_record_link ON crm_record (portal, sync_type, hubspot_id)
+-- Not unique: people merge two records of ours into one in HubSpot.
+CREATE INDEX crm_record_link ON crm_record (portal, sync_type, hubspot_id)
     WHERE hubspot_id IS NOT NULL;
 -- What the lease scans, in the order in which it goes.
 CREATE INDEX crm_record_ready ON crm_record (portal, sync_type, stage, rank, id)

@@ -102,19 +102,22 @@ pub fn archive(version: &Version, plural: &str, ids: &[String]) -> Call {
     )
 }
 
-/// The call that reads `ids` of the unique property `by`, with the properties named.
+/// The call that reads `ids` of the unique property `by`, or HubSpot's own ids, with the properties
+/// named.
 #[must_use]
 pub fn read(
     version: &Version,
     plural: &str,
-    by: &str,
+    by: Option<&str>,
     ids: &[String],
     properties: &[&str],
 ) -> Call {
     let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
-    let body = json!({
-        "inputs": inputs, "idProperty": by, "properties": properties, "propertiesWithHistory": [],
-    });
+    let mut body =
+        json!({ "inputs": inputs, "properties": properties, "propertiesWithHistory": [] });
+    if let Some(by) = by {
+        body["idProperty"] = json!(by);
+    }
     Call::post(version.batch(plural, "read"), format!("read {plural}"), body, ids.len())
 }
 

@@ -1,5 +1,7 @@
 //! Looking at what is owed: totals, one row, one event, one record.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{Postgres, QueryBuilder};
@@ -182,6 +184,27 @@ impl Queue {
         )
         .fetch_one(&self.pool)
         .await?)
+    }
+
+    /// Which of `hubspot_ids` of an object kind are linked, and to which external ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn linked(
+        &self,
+        sync_type: &str,
+        hubspot_ids: &[String],
+    ) -> Result<HashMap<String, String>, QueueError> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT hubspot_id, external_id FROM crm_record
+             WHERE portal = $1 AND sync_type = $2 AND hubspot_id = ANY($3)",
+        )
+        .bind(PORTAL)
+        .bind(sync_type)
+        .bind(hubspot_ids)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// When the next record that waits for its time is due.

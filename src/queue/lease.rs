@@ -100,7 +100,7 @@ impl Queue {
                  due_at = NULL, waiting_until = NULL, waiting_reason = NULL
              FROM picked, token WHERE r.id = picked.id
              RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
-                       r.doubt, r.failures, r.lease_token, picked.rank",
+                       r.doubt, r.resolve, r.failures, r.lease_token, picked.rank",
         )
         .bind(PORTAL)
         .bind(&due.sync_type)
@@ -185,6 +185,7 @@ struct LeasedRow {
     tombstone_at: Option<DateTime<Utc>>,
     tombstone_row: Option<i64>,
     doubt: i64,
+    resolve: Option<String>,
     failures: i32,
     lease_token: i64,
     rank: DateTime<Utc>,
@@ -199,6 +200,7 @@ impl LeasedRow {
             accepted: self.accepted.0,
             tombstone: self.tombstone_at.zip(self.tombstone_row).map(|(at, row)| Stamp { at, row }),
             doubt: self.doubt,
+            resolve: self.resolve,
             failures: self.failures,
             rows: Vec::new(),
         }

@@ -60,6 +60,8 @@ pub enum Stage {
     Erase,
     /// Archive it: a delete is owed.
     Archive,
+    /// HubSpot holds a unique value of it elsewhere: look whose record that is.
+    Resolve,
     /// Not linked yet: upsert by our key.
     Create,
     /// Linked: update by HubSpot's id.
@@ -70,8 +72,8 @@ pub enum Stage {
 
 impl Stage {
     /// All of them; at equal rank an earlier one goes first.
-    pub const ALL: [Self; 5] =
-        [Self::Erase, Self::Archive, Self::Create, Self::Update, Self::Associate];
+    pub const ALL: [Self; 6] =
+        [Self::Erase, Self::Archive, Self::Resolve, Self::Create, Self::Update, Self::Associate];
 
     /// The word in the table.
     #[must_use]
@@ -79,6 +81,7 @@ impl Stage {
         match self {
             Self::Erase => "erase",
             Self::Archive => "archive",
+            Self::Resolve => "resolve",
             Self::Create => "create",
             Self::Update => "update",
             Self::Associate => "associate",
@@ -181,6 +184,8 @@ pub struct Record {
     pub tombstone: Option<Stamp>,
     /// Token of the last call without a definite verdict; 0 when certain.
     pub doubt: i64,
+    /// The HubSpot record that holds a unique value of ours; empty where it is not known yet.
+    pub resolve: Option<String>,
     /// Transient failures in a row.
     pub failures: i32,
     /// Its open rows that are not written yet, oldest first.

@@ -17,7 +17,7 @@ pub(super) async fn refresh(
 ) -> Result<(), QueueError> {
     sqlx::query(
         "WITH owed AS (
-             SELECT r.id, r.hubspot_id, r.backoff_until, r.waiting_until,
+             SELECT r.id, r.hubspot_id, r.resolve, r.backoff_until, r.waiting_until,
                     r.doubt <> 0 AND (r.hubspot_id IS NOT NULL OR r.accepted <> '{}') AS doubtful,
                     o.first_rank, o.archives, o.erases, o.unwritten, w.written_rank,
                     EXISTS (SELECT 1 FROM association_owed a WHERE a.record_id = r.id) AS slots
@@ -37,6 +37,7 @@ pub(super) async fn refresh(
                     CASE WHEN erases THEN 'erase'
                          WHEN archives THEN 'archive'
                          WHEN (unwritten OR doubtful) AND hubspot_id IS NOT NULL THEN 'update'
+                         WHEN (unwritten OR doubtful) AND resolve IS NOT NULL THEN 'resolve'
                          WHEN unwritten OR doubtful THEN 'create'
                          WHEN slots THEN 'associate' END AS stage,
                     COALESCE(first_rank, written_rank, $2) AS rank,

@@ -74,6 +74,8 @@ pub struct Settlement {
     pub doubt: i64,
     /// The new link, if it changed.
     pub link: Option<Option<String>>,
+    /// The HubSpot record that holds a unique value of ours, if that changed.
+    pub resolve: Option<Option<String>>,
     /// What HubSpot has accepted now.
     pub accepted: Option<Accepted>,
     /// The newest delete, if it changed.
@@ -98,6 +100,7 @@ impl Settlement {
             record,
             doubt,
             link: None,
+            resolve: None,
             accepted: None,
             tombstone: None,
             certainty: Certainty::AsBefore,

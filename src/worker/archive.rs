@@ -89,7 +89,7 @@ impl Worker {
         };
         let mut call = match purpose {
             Purpose::Find => {
-                batch::read(version, &object.plural, &object.key, &ids, &[&object.key])
+                batch::read(version, &object.plural, Some(&object.key), &ids, &[&object.key])
             }
             Purpose::Delete if erases => {
                 let body = serde_json::json!({ "objectId": ids.first() });

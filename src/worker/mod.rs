@@ -12,6 +12,7 @@ pub mod janitor;
 pub mod permit;
 pub mod plan;
 pub mod pool;
+mod resolve;
 pub mod retry;
 mod step;
 mod verdict;

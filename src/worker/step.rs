@@ -112,6 +112,7 @@ impl Worker {
         let done = match batch.stage {
             Stage::Create | Stage::Update => self.deliver(batch, leased_at, object, permit).await?,
             Stage::Associate => self.associate(batch, leased_at, object, permit).await?,
+            Stage::Resolve => self.resolve(batch, leased_at, object, permit).await?,
             Stage::Archive | Stage::Erase => self.archive(batch, leased_at, object, permit).await?,
         };
         if probing && done.calls > 0 && !done.closed {

@@ -88,6 +88,13 @@ pub(super) fn failed(
     terms: Terms<'_>,
 ) -> Settlement {
     let mut settlement = base(planned);
+    let mut failure = failure.clone();
+    // HubSpot does not say which value is taken; of ours only the address can be.
+    if failure.class == Class::Conflict && failure.property.is_none() {
+        failure.property =
+            terms.object.email_property.clone().filter(|name| sent.contains_key(name));
+    }
+    let failure = &failure;
     let reason = reason(failure, sent);
     match failure.class.blame() {
         Blame::Transient => transient(&mut settlement, planned, failure, &reason, terms),
@@ -98,9 +105,20 @@ pub(super) fn failed(
         {
             vanished(&mut settlement, planned, reason, terms);
         }
+        Blame::Rejected if resolvable(planned, failure) => {
+            settlement.resolve = Some(Some(failure.existing_id.clone().unwrap_or_default()));
+        }
         Blame::Rejected => rejected(&mut settlement, planned, failure, reason, terms),
     }
     settlement
+}
+
+/// Whether the record in conflict can be looked at, to adopt it if it is nobody else's.
+fn resolvable(planned: &Planned, failure: &Failure) -> bool {
+    failure.class == Class::Conflict
+        && planned.record.hubspot_id.is_none()
+        && planned.record.resolve.is_none()
+        && (failure.existing_id.is_some() || failure.property.is_some())
 }
 
 fn transient(
@@ -151,7 +169,7 @@ fn vanished(settlement: &mut Settlement, planned: &Planned, reason: Reason, term
 
 /// The row's own fault. A rejection that names a property fails only the row which supplied it; the
 /// fold is computed again over the others.
-fn rejected(
+pub(super) fn rejected(
     settlement: &mut Settlement,
     planned: &Planned,
     failure: &Failure,
@@ -188,7 +206,7 @@ fn rejected(
     }
 }
 
-fn base(planned: &Planned) -> Settlement {
+pub(super) fn base(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     settlement.tombstone = planned.folded.tombstone;
     settlement.rows = refused_rows(planned);

@@ -12,6 +12,7 @@ mod accounting;
 mod associations;
 mod cli;
 mod cluster;
+mod conflicts;
 mod convergence;
 mod crash;
 mod door;

@@ -24,6 +24,7 @@ pub(super) async fn write_records(
     let (mut tomb_at, mut tomb_row) = (vec![], vec![]);
     let (mut failed, mut backoff) = (vec![], vec![]);
     let (mut wait_until, mut wait_reason) = (vec![], vec![]);
+    let (mut resolves, mut resolve) = (vec![], vec![]);
     for s in ours {
         ids.push(s.record);
         doubts.push(s.doubt);
@@ -32,6 +33,8 @@ pub(super) async fn write_records(
             Certainty::Doubtful => -1,
             Certainty::AsBefore => 0,
         });
+        resolves.push(s.resolve.is_some());
+        resolve.push(s.resolve.clone().flatten());
         relink.push(s.link.is_some());
         links.push(s.link.clone().flatten());
         accepted.push(s.accepted.as_ref().map(Json));
@@ -53,6 +56,7 @@ pub(super) async fn write_records(
         "UPDATE crm_record r
          SET lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL,
              hubspot_id = CASE WHEN s.relink THEN s.link ELSE r.hubspot_id END,
+             resolve = CASE WHEN s.resolves THEN s.resolve WHEN s.relink THEN NULL ELSE r.resolve END,
              link_mark = CASE WHEN s.relink THEN $1 ELSE r.link_mark END,
              accepted = COALESCE(s.accepted, r.accepted),
              tombstone_at = COALESCE(s.tomb_at, r.tombstone_at),
@@ -65,9 +69,9 @@ pub(super) async fn write_records(
              synced_at = CASE WHEN s.certain > 0 THEN $2 ELSE r.synced_at END
          FROM UNNEST($3::bigint[], $4::bigint[], $5::smallint[], $6::bool[], $7::text[], $8::jsonb[],
                      $9::timestamptz[], $10::bigint[], $11::int[], $12::timestamptz[],
-                     $13::timestamptz[], $14::text[])
+                     $13::timestamptz[], $14::text[], $15::bool[], $16::text[])
               AS s (id, doubt, certain, relink, link, accepted, tomb_at, tomb_row, failed, backoff,
-                    wait_until, wait_reason)
+                    wait_until, wait_reason, resolves, resolve)
          WHERE r.id = s.id",
     )
     .bind(token)
@@ -84,6 +88,8 @@ pub(super) async fn write_records(
     .bind(backoff)
     .bind(wait_until)
     .bind(wait_reason)
+    .bind(resolves)
+    .bind(resolve)
     .execute(db)
     .await?;
     Ok(())

@@ -1,0 +1,172 @@
+//! Conflicts: HubSpot holds a unique value of ours elsewhere. The record that holds it is read, and
+//! adopted if it belongs to nobody else; else the row fails and names the other.
+//!
+//! Never an upsert by e-mail: that would silently take over a contact of another external id.
+
+use std::time::Instant;
+
+use rand::Rng as _;
+
+use super::Worker;
+use super::deliver::Held;
+use super::permit::Permit;
+use super::plan::{Planned, plan};
+use super::step::{Delivered, StepError};
+use super::verdict::{self, Terms};
+use crate::hubspot::batch::{self, Written};
+use crate::hubspot::{Class, Failure, key::key};
+use crate::mapping::ObjectKind;
+use crate::queue::model::Batch;
+use crate::queue::settle::{Certainty, Settlement};
+
+/// Further addresses of a contact, and the ids that were merged into a record.
+const MORE_EMAILS: &str = "hs_additional_emails";
+const MERGED: &str = "hs_merged_object_ids";
+
+impl Worker {
+    /// Looks at the records in conflict, with one call: those whose id HubSpot named, else those
+    /// that are found by their address.
+    pub(super) async fn resolve(
+        &self,
+        batch: Batch,
+        leased_at: Instant,
+        object: &ObjectKind,
+        permit: Permit,
+    ) -> Result<Delivered, StepError> {
+        let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
+        let planned: Vec<Planned> =
+            batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
+        let (named, unnamed): (Vec<_>, Vec<_>) = planned
+            .into_iter()
+            .partition(|p| p.record.resolve.as_deref().is_some_and(|id| !id.is_empty()));
+        let by_email = named.is_empty();
+        let (group, rest) = if by_email { (unnamed, named) } else { (named, unnamed) };
+        let (group, lost): (Vec<_>, Vec<_>) =
+            group.into_iter().partition(|p| sought(p, object, by_email).is_some());
+        // What gives nothing to look for goes out again as it is, once.
+        let released = |p: &Planned| Settlement::release(p.record.id, p.record.doubt);
+        let mut settled: Vec<Settlement> = rest.iter().map(released).collect();
+        settled.extend(lost.iter().map(|p| {
+            let mut settlement = verdict::base(p);
+            settlement.resolve = Some(None);
+            settlement
+        }));
+        self.settle(&held.lease, &settled, None).await?;
+
+        let ready = held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout());
+        if group.is_empty() || !ready {
+            return Ok(Delivered { permit: Some(permit), calls: 0, closed: false });
+        }
+        let mut ids: Vec<String> =
+            group.iter().filter_map(|p| sought(p, object, by_email)).collect();
+        ids.sort();
+        ids.dedup();
+        let by = object.email_property.as_deref().filter(|_| by_email);
+        let mut properties = vec![object.key.as_str(), MERGED];
+        if let Some(email) = object.email_property.as_deref() {
+            properties.extend([email, MORE_EMAILS]);
+        }
+        let mut call = batch::read(self.client.version(), &object.plural, by, &ids, &properties);
+        call.sync_type = Some(object.sync_type.clone());
+        let (number, answer) = self.permits.call(permit, call).await;
+        let now = self.now().await?;
+        let terms = Terms { object, retry: &self.settings.retry, now, dice: rand::rng().random() };
+        let mut closed = false;
+        let mut settlements = Vec::with_capacity(group.len());
+        match answer.result {
+            Ok(body) => {
+                let shown = batch::results(&body);
+                let ids: Vec<String> = shown.iter().map(|w| w.id.clone()).collect();
+                let linked = self.queue.linked(&object.sync_type, &ids).await?;
+                for planned in &group {
+                    let wanted = sought(planned, object, by_email).unwrap_or_default();
+                    let found = shown.iter().find(|w| is(w, object, &wanted, by_email));
+                    let other =
+                        found.and_then(|w| self.other(w, object, planned, linked.get(&w.id)));
+                    settlements.push(judge(planned, found, other, terms));
+                }
+            }
+            Err(failure) => {
+                closed = self.close_for(&object.sync_type, &failure, now).await?;
+                let failed = |p| verdict::failed(p, &Default::default(), &failure, terms);
+                settlements.extend(group.iter().map(failed));
+            }
+        }
+        self.settle(&held.lease, &settlements, Some(number)).await?;
+        Ok(Delivered { permit: None, calls: 1, closed })
+    }
+
+    /// Whose record it is, if somebody else's.
+    fn other(
+        &self,
+        found: &Written,
+        object: &ObjectKind,
+        planned: &Planned,
+        linked: Option<&String>,
+    ) -> Option<String> {
+        let ours = key(self.settings.namespace.as_deref(), &planned.record.external_id);
+        let theirs =
+            found.properties.get(&object.key).filter(|key| !key.is_empty() && **key != ours);
+        linked.filter(|id| **id != planned.record.external_id).or(theirs).cloned()
+    }
+}
+
+/// What the record in conflict is looked for by.
+fn sought(planned: &Planned, object: &ObjectKind, by_email: bool) -> Option<String> {
+    if !by_email {
+        return planned.record.resolve.clone();
+    }
+    let email = planned.folded.properties.get(object.email_property.as_ref()?)?;
+    Some(email.value.to_lowercase()).filter(|email| !email.is_empty())
+}
+
+/// Whether HubSpot's record is the one that was looked for: a merge gives it another id, and a
+/// contact is found by a further address while it shows its first.
+fn is(found: &Written, object: &ObjectKind, wanted: &str, by_email: bool) -> bool {
+    let list = |name: &str| found.properties.get(name).cloned().unwrap_or_default();
+    if by_email {
+        let email = object.email_property.as_ref().map(|name| list(name)).unwrap_or_default();
+        let more = list(MORE_EMAILS);
+        std::iter::once(email.as_str())
+            .chain(more.split(';'))
+            .any(|e| e.eq_ignore_ascii_case(wanted))
+    } else {
+        found.id == wanted || list(MERGED).split(';').any(|id| id == wanted)
+    }
+}
+
+fn judge(
+    planned: &Planned,
+    found: Option<&Written>,
+    other: Option<String>,
+    terms: Terms<'_>,
+) -> Settlement {
+    let mut settlement = verdict::base(planned);
+    settlement.resolve = Some(None);
+    let message = match (found, other) {
+        (Some(found), None) => {
+            // Doubtful with a link: all that we own goes to it, our key first of all.
+            settlement.link = Some(Some(found.id.clone()));
+            settlement.certainty = Certainty::Doubtful;
+            return settlement;
+        }
+        (Some(found), Some(other)) => format!(
+            "HubSpot record {} holds the same unique value and is linked to `{other}`",
+            found.id
+        ),
+        (None, _) => {
+            "HubSpot says that the value is taken, but shows no record that holds it".into()
+        }
+    };
+    let mut failure = Failure::lost("CONFLICT", message, false);
+    failure.class = Class::Conflict;
+    failure.property = terms.object.email_property.clone();
+    failure.existing_id = found.map(|w| w.id.clone());
+    failure.hint = Some(
+        "correct the value of one of the two in the application, or merge the two in HubSpot"
+            .into(),
+    );
+    let reason = verdict::reason(&failure, &Default::default());
+    verdict::rejected(&mut settlement, planned, &failure, reason, terms);
+    settlement
+}
