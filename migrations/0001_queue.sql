@@ -185,8 +185,11 @@ CREATE TABLE attempt (
     message        text        NOT NULL,
     hint           text,
     correlation_id text,
-    http_status    integer
+    http_status    integer,
+    -- false: given back, since it was an outage and not the row.
+    counted        boolean     NOT NULL DEFAULT true
 );
+CREATE INDEX attempt_call ON attempt (call_id);
 CREATE INDEX attempt_row ON attempt (row_id, id);
 
 -- The ledger of the rolling window and the call log in one: a call holds its place in the window
@@ -221,6 +224,8 @@ CREATE TABLE gate (
     closed_at timestamptz NOT NULL,
     -- NULL: until a person opens it.
     until     timestamptz,
+    -- Probes in a row that came through.
+    probes    integer     NOT NULL DEFAULT 0,
     PRIMARY KEY (portal, sync_type, kind),
     CONSTRAINT gate_kind CHECK (kind IN
         ('paused', 'account', 'window', 'daily', 'locked', 'migrating', 'credentials', 'scope', 'schema', 'breaker'))

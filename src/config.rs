@@ -250,6 +250,13 @@ impl Config {
                 jitter: self.retry.jitter,
                 rejected: self.retry.rejected,
             },
+            breaker: worker::BreakerPolicy {
+                threshold: self.breaker.threshold.into(),
+                rest: TimeDelta::seconds(
+                    i64::try_from(self.breaker.timeout_seconds).unwrap_or(120),
+                ),
+                ..worker::BreakerPolicy::default()
+            },
             wait_create: TimeDelta::hours(self.worker.wait_create_hours),
             namespace: self.mapping.namespace.clone().filter(|n| !n.is_empty()),
         }

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::classify::{Failure, Headers, classify};
+use super::classify::{Class, Failure, Headers, classify};
 use super::paths::Version;
 
 /// The largest reply that is read: a full batch with all its properties is far below.
@@ -68,6 +68,14 @@ pub struct Answer {
     pub correlation_id: Option<String>,
     /// From send to the end of the reply.
     pub duration: Duration,
+}
+
+impl Answer {
+    /// Whether HubSpot failed the call, or did not answer: what an outage looks like.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        matches!(&self.result, Err(failure) if failure.class == Class::Unavailable)
+    }
 }
 
 /// Whoever can send a call: the client itself, or one that keeps the quota's ledger.

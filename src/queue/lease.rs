@@ -18,6 +18,8 @@ pub struct Due {
     pub stage: Stage,
     /// A closed gate whose time is up: one record may go, to see whether it may open.
     pub probe: Option<String>,
+    /// Transient failures in a row of the first record; only its equals go with it.
+    pub failures: i32,
 }
 
 /// Who leases, and for how long.
@@ -45,8 +47,8 @@ impl Queue {
         .execute(&self.pool)
         .await?;
         let stages: Vec<&str> = Stage::ALL.iter().map(|s| s.as_str()).collect();
-        let row: Option<(String, String, Option<String>)> = sqlx::query_as(
-            "SELECT k.sync_type, s.stage,
+        let row: Option<(String, String, i32, Option<String>)> = sqlx::query_as(
+            "SELECT k.sync_type, s.stage, head.failures,
                     (SELECT g.kind FROM gate g
                      WHERE g.portal = $1 AND g.sync_type IN ('', k.sync_type)
                        AND g.kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')
@@ -54,7 +56,7 @@ impl Queue {
              FROM UNNEST($2::text[]) WITH ORDINALITY AS k (sync_type, place)
              CROSS JOIN UNNEST($3::text[]) WITH ORDINALITY AS s (stage, place)
              CROSS JOIN LATERAL (
-                 SELECT rank FROM crm_record
+                 SELECT rank, failures FROM crm_record
                  WHERE portal = $1 AND sync_type = k.sync_type AND stage = s.stage
                    AND due_at IS NOT NULL AND NOT deferred
                  ORDER BY rank, id LIMIT 1) AS head
@@ -70,8 +72,9 @@ impl Queue {
         .bind(now)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|(sync_type, stage, probe)| {
-            Ok(Due { sync_type, stage: stage.parse().map_err(QueueError::Corrupt)?, probe })
+        row.map(|(sync_type, stage, failures, probe)| {
+            let stage = stage.parse().map_err(QueueError::Corrupt)?;
+            Ok(Due { sync_type, stage, probe, failures })
         })
         .transpose()
     }
@@ -93,7 +96,7 @@ impl Queue {
             "WITH token AS MATERIALIZED (SELECT nextval('lease_token') AS value), picked AS MATERIALIZED (
                  SELECT id, rank FROM crm_record
                  WHERE portal = $1 AND sync_type = $2 AND stage = $3
-                   AND due_at IS NOT NULL AND NOT deferred
+                   AND due_at IS NOT NULL AND NOT deferred AND failures = $8
                  ORDER BY rank, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
              UPDATE crm_record r
              SET lease_token = token.value, lease_until = $5, lease_holder = $6, leased_at = $7,
@@ -109,6 +112,7 @@ impl Queue {
         .bind(until)
         .bind(&holder.name)
         .bind(now)
+        .bind(due.failures)
         .fetch_all(&self.pool)
         .await?;
         let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };

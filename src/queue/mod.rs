@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod breaker;
 pub mod enqueue;
 pub mod gate;
 pub mod inspect;

@@ -1,31 +1,22 @@
 //! Archiving and erasing: deletes of the application, carried by HubSpot's id only.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
-
-use rand::Rng as _;
 
 use super::Worker;
 use super::deliver::Held;
-use super::permit::Permit;
 use super::plan::{Planned, plan};
-use super::step::{Delivered, StepError};
-use super::verdict::{self, Terms};
+use super::step::{Delivered, StepError, Work};
+use super::verdict;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
-use crate::queue::model::{Batch, Stage};
+use crate::queue::model::Stage;
 use crate::queue::settle::{Certainty, RowVerdict, Settlement};
 
 impl Worker {
     /// Delivers a batch that owes a delete. One call: the links of doubtful records are read first,
     /// in a step of its own.
-    pub(super) async fn archive(
-        &self,
-        batch: Batch,
-        leased_at: Instant,
-        object: &ObjectKind,
-        permit: Permit,
-    ) -> Result<Delivered, StepError> {
+    pub(super) async fn archive(&self, work: Work<'_>) -> Result<Delivered, StepError> {
+        let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let planned: Vec<Planned> =
             batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
@@ -44,7 +35,7 @@ impl Worker {
             (true, true) => (Vec::new(), None),
         };
         let Some(purpose) = call else {
-            return Ok(Delivered { permit: Some(permit), calls: 0, closed: false });
+            return Ok(Delivered::without_call(permit));
         };
         // Erasure is one record a call; the others are due again at once.
         let erases = batch.stage == Stage::Erase && object.erasable && purpose == Purpose::Delete;
@@ -52,7 +43,8 @@ impl Worker {
         let call = self.delete_call(object, &group, purpose, erases);
         let (number, answer) = self.permits.call(permit, call).await;
         let now = self.now().await?;
-        let terms = Terms { object, retry: &self.settings.retry, now, dice: rand::rng().random() };
+        let transient = answer.failed();
+        let terms = self.terms(object, now, probing);
         let mut closed = false;
         let settlements: Vec<Settlement> = match answer.result {
             Ok(body) if purpose == Purpose::Find => {
@@ -72,7 +64,7 @@ impl Worker {
             }
         };
         self.settle(&held.lease, &settlements, Some(number)).await?;
-        Ok(Delivered { permit: None, calls: 1, closed })
+        Ok(Delivered { permit: None, calls: 1, closed, transient })
     }
 
     fn delete_call(

@@ -3,19 +3,16 @@
 //! Old pairs go before new ones are made. What is left of a lease goes back and is due again.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Instant;
 
 use rand::Rng as _;
 
 use super::Worker;
 use super::deliver::{Held, unanswered};
-use super::permit::Permit;
-use super::step::{Delivered, StepError};
+use super::step::{Delivered, StepError, Work};
 use super::verdict::reason;
 use crate::hubspot::associate::{self, Pair, Verdict};
 use crate::hubspot::{Blame, Failure};
 use crate::mapping::{ObjectKind, Slot};
-use crate::queue::model::Batch;
 use crate::queue::settle::Backoff;
 use crate::queue::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 
@@ -29,13 +26,8 @@ struct Group {
 }
 
 impl Worker {
-    pub(super) async fn associate(
-        &self,
-        batch: Batch,
-        leased_at: Instant,
-        object: &ObjectKind,
-        permit: Permit,
-    ) -> Result<Delivered, StepError> {
+    pub(super) async fn associate(&self, work: Work<'_>) -> Result<Delivered, StepError> {
+        let Work { batch, leased_at, object, permit, probing } = work;
         let records: Vec<i64> = batch.records.iter().map(|r| r.id).collect();
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let owed = self.queue.owed_slots(&records).await?;
@@ -55,7 +47,7 @@ impl Worker {
             .min_by_key(|(group, slots)| (group.makes, std::cmp::Reverse(slots.len())));
         let Some((group, mut slots)) = next else {
             self.end(&held, &records, &verdicts, &HashSet::new(), None).await?;
-            return Ok(Delivered { permit: Some(permit), calls: 0, closed: false });
+            return Ok(Delivered::without_call(permit));
         };
         slots.truncate(associate::LARGEST);
         let ready = held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout());
@@ -64,13 +56,14 @@ impl Worker {
                 || self.queue.intend(&held.lease, &slots.iter().collect::<Vec<_>>()).await?);
         if !noted {
             self.end(&held, &records, &verdicts, &HashSet::new(), None).await?;
-            return Ok(Delivered { permit: Some(permit), calls: 0, closed: false });
+            return Ok(Delivered::without_call(permit));
         }
         let pairs = pairs(&group, &slots);
         let mut call = self.association_call(object, &group, &pairs);
         call.sync_type = Some(object.sync_type.clone());
         let (number, answer) = self.permits.call(permit, call).await;
-        let (closed, failed) = match answer.result {
+        let transient = answer.failed();
+        let (closed, mut failed) = match answer.result {
             Ok(body) => {
                 let answers = associate::verdicts(&pairs, &body);
                 (false, collect(&group, slots, answers, &mut verdicts))
@@ -82,8 +75,13 @@ impl Worker {
                 (closed, collect(&group, slots, answers, &mut verdicts))
             }
         };
+        if probing && transient {
+            // Another record probes next; this one's failure counts for nothing.
+            verdicts.iter_mut().for_each(|(_, verdict)| *verdict = SlotVerdict::Untried);
+            failed.clear();
+        }
         self.end(&held, &records, &verdicts, &failed, Some(number)).await?;
-        Ok(Delivered { permit: None, calls: 1, closed })
+        Ok(Delivered { permit: None, calls: 1, closed, transient })
     }
 
     fn association_call(

@@ -6,8 +6,10 @@
 pub mod account;
 mod archive;
 mod associate;
+pub mod breaker;
 mod deliver;
 pub mod fold;
+mod isolate;
 pub mod janitor;
 pub mod permit;
 pub mod plan;
@@ -27,6 +29,7 @@ use crate::mapping::Mapping;
 use crate::queue::lease::Holder;
 use crate::queue::{Queue, QueueError};
 
+pub use breaker::BreakerPolicy;
 pub use permit::{Limits, Permits};
 pub use retry::RetryPolicy;
 pub use step::Step;
@@ -41,6 +44,8 @@ pub struct Settings {
     pub lease: Duration,
     /// When failures are tried again, and how often.
     pub retry: RetryPolicy,
+    /// When an outage closes the gate.
+    pub breaker: BreakerPolicy,
     /// How long a record that cannot be created yet waits for what is missing.
     pub wait_create: TimeDelta,
     /// What the key is put behind, where several applications share an account.

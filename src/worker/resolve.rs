@@ -3,20 +3,14 @@
 //!
 //! Never an upsert by e-mail: that would silently take over a contact of another external id.
 
-use std::time::Instant;
-
-use rand::Rng as _;
-
 use super::Worker;
 use super::deliver::Held;
-use super::permit::Permit;
 use super::plan::{Planned, plan};
-use super::step::{Delivered, StepError};
+use super::step::{Delivered, StepError, Work};
 use super::verdict::{self, Terms};
 use crate::hubspot::batch::{self, Written};
 use crate::hubspot::{Class, Failure, key::key};
 use crate::mapping::ObjectKind;
-use crate::queue::model::Batch;
 use crate::queue::settle::{Certainty, Settlement};
 
 /// Further addresses of a contact, and the ids that were merged into a record.
@@ -26,13 +20,8 @@ const MERGED: &str = "hs_merged_object_ids";
 impl Worker {
     /// Looks at the records in conflict, with one call: those whose id HubSpot named, else those
     /// that are found by their address.
-    pub(super) async fn resolve(
-        &self,
-        batch: Batch,
-        leased_at: Instant,
-        object: &ObjectKind,
-        permit: Permit,
-    ) -> Result<Delivered, StepError> {
+    pub(super) async fn resolve(&self, work: Work<'_>) -> Result<Delivered, StepError> {
+        let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let planned: Vec<Planned> =
             batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
@@ -55,7 +44,7 @@ impl Worker {
 
         let ready = held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout());
         if group.is_empty() || !ready {
-            return Ok(Delivered { permit: Some(permit), calls: 0, closed: false });
+            return Ok(Delivered::without_call(permit));
         }
         let mut ids: Vec<String> =
             group.iter().filter_map(|p| sought(p, object, by_email)).collect();
@@ -70,7 +59,8 @@ impl Worker {
         call.sync_type = Some(object.sync_type.clone());
         let (number, answer) = self.permits.call(permit, call).await;
         let now = self.now().await?;
-        let terms = Terms { object, retry: &self.settings.retry, now, dice: rand::rng().random() };
+        let transient = answer.failed();
+        let terms = self.terms(object, now, probing);
         let mut closed = false;
         let mut settlements = Vec::with_capacity(group.len());
         match answer.result {
@@ -93,7 +83,7 @@ impl Worker {
             }
         }
         self.settle(&held.lease, &settlements, Some(number)).await?;
-        Ok(Delivered { permit: None, calls: 1, closed })
+        Ok(Delivered { permit: None, calls: 1, closed, transient })
     }
 
     /// Whose record it is, if somebody else's.

@@ -5,12 +5,14 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Worker;
+use super::breaker::company;
 use super::permit::{NoPermit, Permit};
 use crate::hubspot::{Blame, Class, Failure, associate, batch};
+use crate::mapping::ObjectKind;
 use crate::queue::QueueError;
 use crate::queue::gate::{Closure, GateKind};
 use crate::queue::lease::Due;
-use crate::queue::model::Stage;
+use crate::queue::model::{Batch, Stage};
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,26 @@ pub(super) struct Delivered {
     pub(super) calls: usize,
     /// Whether a failure closed the gate.
     pub(super) closed: bool,
+    /// Whether HubSpot failed a call, or did not answer.
+    pub(super) transient: bool,
+}
+
+impl Delivered {
+    /// No call was made.
+    pub(super) fn without_call(permit: Permit) -> Self {
+        Self { permit: Some(permit), calls: 0, closed: false, transient: false }
+    }
+}
+
+/// A leased batch and what is needed to deliver it.
+pub(super) struct Work<'a> {
+    pub(super) batch: Batch,
+    /// When it was leased, on this process' clock.
+    pub(super) leased_at: Instant,
+    pub(super) object: &'a ObjectKind,
+    pub(super) permit: Permit,
+    /// One record that sees whether a gate may open: its failure counts for nothing.
+    pub(super) probing: bool,
 }
 
 /// Why a step ended early. Nothing is lost by it: what was leased is taken back in time.
@@ -92,9 +114,12 @@ impl Worker {
             return Ok((Some(permit), Step::Idle));
         }
         let most = if due.stage == Stage::Associate { associate::LARGEST } else { batch::LARGEST };
-        let limit = if probing { 1 } else { most as i64 };
+        let limit = if probing { 1 } else { company(due.failures, most) as i64 };
         let leased_at = Instant::now();
         let Some(batch) = self.queue.lease(&due, limit, &self.holder, now).await? else {
+            if probing {
+                self.queue.unclaim_probe(&due.sync_type, now).await?;
+            }
             return Ok((Some(permit), Step::Worked { records: 0, calls: 0 }));
         };
         let object = self
@@ -109,17 +134,46 @@ impl Worker {
             stage = batch.stage.as_str(),
             "leased"
         );
-        let done = match batch.stage {
-            Stage::Create | Stage::Update => self.deliver(batch, leased_at, object, permit).await?,
-            Stage::Associate => self.associate(batch, leased_at, object, permit).await?,
-            Stage::Resolve => self.resolve(batch, leased_at, object, permit).await?,
-            Stage::Archive | Stage::Erase => self.archive(batch, leased_at, object, permit).await?,
+        let work = Work { batch, leased_at, object, permit, probing };
+        let done = match work.batch.stage {
+            Stage::Create | Stage::Update => self.deliver(work).await?,
+            Stage::Associate => self.associate(work).await?,
+            Stage::Resolve => self.resolve(work).await?,
+            Stage::Archive | Stage::Erase => self.archive(work).await?,
         };
-        if probing && done.calls > 0 && !done.closed {
-            tracing::info!(sync_type = due.sync_type, "a call went through, the gate opens");
-            self.queue.mended(&due.sync_type).await?;
-        }
+        self.learn(&due, &done).await?;
         Ok((done.permit, Step::Worked { records, calls: done.calls }))
+    }
+
+    /// What the step's calls say of HubSpot: whether a gate may open, or an outage closes one.
+    async fn learn(&self, due: &Due, done: &Delivered) -> Result<(), QueueError> {
+        let now = self.now().await?;
+        let policy = self.settings.breaker;
+        match (&due.probe, done.calls) {
+            (Some(_), 0) => self.queue.unclaim_probe(&due.sync_type, now).await,
+            (Some(_), _) => {
+                self.queue.probed(!done.transient, policy.probes, policy.rest, now).await?;
+                if done.closed || done.transient {
+                    return Ok(());
+                }
+                tracing::info!(sync_type = due.sync_type, "a probe came through");
+                self.queue.mended(&due.sync_type).await
+            }
+            (None, _) if done.transient => {
+                let since = now - policy.within;
+                if policy.trips(self.queue.tally(since).await?)
+                    && self.queue.trip(since, now + policy.rest, now).await?
+                {
+                    metrics::counter!("hubferry_breaker_trips_total").increment(1);
+                    tracing::error!(
+                        gate.kind = "breaker",
+                        "HubSpot is down: the gate closes, and what failed is given back"
+                    );
+                }
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
     }
 
     /// Closes the gate that `failure` calls for, if any. Answers whether it did.

@@ -20,6 +20,9 @@ pub(super) struct Terms<'a> {
     pub(super) retry: &'a RetryPolicy,
     pub(super) now: DateTime<Utc>,
     pub(super) dice: f64,
+    /// The record only sees whether a gate may open: after a failure it rests for so long, and
+    /// nothing is counted.
+    pub(super) probe: Option<TimeDelta>,
 }
 
 /// Nothing had to be sent: HubSpot holds all of it.
@@ -130,6 +133,10 @@ fn transient(
 ) {
     if failure.ambiguous {
         settlement.certainty = Certainty::Doubtful;
+    }
+    if let Some(rest) = terms.probe {
+        settlement.backoff = Backoff::Pause(terms.now + rest);
+        return;
     }
     settlement.backoff =
         Backoff::Until(terms.now + terms.retry.delay(planned.record.failures, terms.dice));

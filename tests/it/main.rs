@@ -18,6 +18,7 @@ mod crash;
 mod door;
 mod gates;
 mod mapping;
+mod outages;
 mod retries;
 mod sandbox;
 mod support;

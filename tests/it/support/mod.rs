@@ -71,6 +71,7 @@ impl Default for Setup {
             worker: worker::Settings {
                 lease: Duration::from_secs(25),
                 retry: RetryPolicy::default(),
+                breaker: hubferry::worker::BreakerPolicy::default(),
                 wait_create: TimeDelta::hours(24),
                 namespace: None,
             },

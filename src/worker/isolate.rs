@@ -1,0 +1,166 @@
+//! Isolation: finding the bad records of a batch that HubSpot refused as a whole.
+//!
+//! Usually HubSpot says per record what is wrong. Where it does not, the records that it names stand
+//! alone; else the batch is halved until the bad ones do, and cut into single records once so many
+//! are bad that halving costs more. With k bad ones in n that is at most 2·k·log2(n) + 1 calls, and
+//! never more than 2·n. Every part is settled as soon as it has its verdicts.
+
+use std::time::Instant;
+
+use super::Worker;
+use super::deliver::{Held, Writing, unanswered};
+use super::permit::{NoPermit, Permit};
+use super::step::{Delivered, StepError};
+use super::verdict;
+use crate::hubspot::batch::{self, Input, Verdict, Write};
+use crate::hubspot::{Class, Failure};
+use crate::mapping::ObjectKind;
+use crate::queue::model::Stage;
+use crate::queue::settle::Settlement;
+
+/// Beyond so many bad records the rest goes out one by one.
+const MANY: usize = 10;
+
+/// A batch on its way, in parts that have no verdict yet.
+pub(super) struct Isolation<'a> {
+    pub(super) object: &'a ObjectKind,
+    pub(super) stage: Stage,
+    pub(super) probing: bool,
+    pub(super) held: Held,
+    pub(super) parts: Vec<Vec<Writing>>,
+    pub(super) bad: usize,
+}
+
+impl Worker {
+    /// Sends all parts. Stops early, and gives the rest back, when the gate closes, HubSpot fails a
+    /// call, the lease is lost or the process shuts down.
+    pub(super) async fn isolate(
+        &self,
+        mut isolation: Isolation<'_>,
+        permit: Permit,
+    ) -> Result<Delivered, StepError> {
+        let mut done = Delivered { permit: None, calls: 0, closed: false, transient: false };
+        let mut permit = Some(permit);
+        while !isolation.parts.is_empty() {
+            let usable = match permit.take() {
+                Some(permit) => Some(permit),
+                None => self.further(&mut isolation).await?,
+            };
+            let Some(part) = isolation.parts.pop() else { break };
+            let timeout = self.client.timeout();
+            let Some(permit) = usable.filter(|p| isolation.held.lasts(timeout) && p.lasts(timeout))
+            else {
+                isolation.parts.push(part);
+                break;
+            };
+            let inputs: Vec<Input> = part.iter().map(|w| w.input.clone()).collect();
+            let (how, key) = match isolation.stage {
+                Stage::Update => (Write::Update, None),
+                _ => (Write::Upsert(&isolation.object.key), Some(isolation.object.key.as_str())),
+            };
+            let plural = &isolation.object.plural;
+            let mut call = batch::write(self.client.version(), plural, how, &inputs);
+            call.sync_type = Some(isolation.object.sync_type.clone());
+            let (number, answer) = self.permits.call(permit, call).await;
+            done.calls += 1;
+            done.transient |= answer.failed();
+            let verdicts = match answer.result {
+                Ok(body) => batch::verdicts(&inputs, key, &body),
+                Err(failure) if part.len() > 1 && divides(&failure) => {
+                    isolation.divide(part, &failure);
+                    continue;
+                }
+                Err(failure) => vec![Verdict::Refused(failure); inputs.len()],
+            };
+            isolation.bad += verdicts.iter().filter(|v| matches!(v, Verdict::Refused(_))).count();
+            done.closed |= self.conclude(&isolation, &part, &verdicts, number).await?;
+            if done.closed || done.transient {
+                break;
+            }
+        }
+        let rest: Vec<Settlement> = isolation.parts.iter().flatten().map(released).collect();
+        self.settle(&isolation.held.lease, &rest, None).await?;
+        Ok(done)
+    }
+
+    /// A permit for a further call of the same lease, which is renewed for it.
+    async fn further(&self, isolation: &mut Isolation<'_>) -> Result<Option<Permit>, StepError> {
+        let permit = match self.permits.acquire().await {
+            Ok(permit) => permit,
+            Err(NoPermit::Queue(error)) => return Err(error.into()),
+            Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(None),
+        };
+        let ids: Vec<i64> = isolation.parts.iter().flatten().map(|w| w.planned.record.id).collect();
+        let (started, now) = (Instant::now(), self.now().await?);
+        let held = &mut isolation.held;
+        if self.queue.renew(&mut held.lease, &ids, self.holder.ttl, now).await? {
+            held.until = started + self.settings.lease;
+            return Ok(Some(permit));
+        }
+        self.permits.give_back(permit).await;
+        Ok(None)
+    }
+
+    /// Settles what has verdicts. Answers whether the gate closed.
+    async fn conclude(
+        &self,
+        isolation: &Isolation<'_>,
+        part: &[Writing],
+        verdicts: &[Verdict],
+        call: i64,
+    ) -> Result<bool, StepError> {
+        let object = isolation.object;
+        let terms = self.terms(object, self.now().await?, isolation.probing);
+        let mut settlements = Vec::with_capacity(part.len());
+        let mut closed = false;
+        for (work, verdict) in part.iter().zip(verdicts) {
+            let (planned, sent) = (&work.planned, &work.input.properties);
+            settlements.push(match verdict {
+                Verdict::Written(shown) => verdict::written(planned, sent, shown, terms),
+                Verdict::Refused(failure) => {
+                    closed =
+                        closed || self.close_for(&object.sync_type, failure, terms.now).await?;
+                    verdict::failed(planned, sent, failure, terms)
+                }
+                Verdict::Unanswered => verdict::failed(planned, sent, &unanswered(), terms),
+            });
+        }
+        self.settle(&isolation.held.lease, &settlements, Some(call)).await?;
+        Ok(closed)
+    }
+}
+
+impl Isolation<'_> {
+    /// Cuts a refused part so that its bad records come to stand alone.
+    fn divide(&mut self, part: Vec<Writing>, failure: &Failure) {
+        let size = part.len();
+        let (named, mut rest): (Vec<_>, Vec<_>) =
+            part.into_iter().partition(|w| failure.ids.contains(&w.input.id));
+        if self.bad >= MANY {
+            self.parts.extend(rest.into_iter().chain(named).map(|work| vec![work]));
+        } else if named.is_empty() || named.len() == size {
+            let mut all = named;
+            all.append(&mut rest);
+            let half = all.split_off(size / 2);
+            self.parts.extend([half, all]);
+        } else {
+            self.parts.push(rest);
+            self.parts.extend(named.into_iter().map(|work| vec![work]));
+        }
+    }
+}
+
+fn released(work: &Writing) -> Settlement {
+    Settlement::release(work.planned.record.id, work.planned.record.doubt)
+}
+
+/// Whether a refusal of the whole batch may be the fault of some of its inputs.
+fn divides(failure: &Failure) -> bool {
+    match failure.class {
+        Class::RowRejected | Class::Conflict | Class::NotFound => true,
+        Class::BadRequestWholeBatch => {
+            matches!(failure.code.as_str(), "DUPLICATE_IDS" | "INVALID_JSON")
+        }
+        _ => false,
+    }
+}
