@@ -59,6 +59,7 @@ pub async fn post_events(
     .map_err(|_| Problem::internal())??;
     let receipts = state.queue.enqueue(&admitted, now).await.map_err(|error| match error {
         EnqueueError::Conflict(places) => conflict(&places),
+        EnqueueError::Erased(places) => erased(&places),
         EnqueueError::Queue(error) => error.into(),
     })?;
     let duplicates = receipts.iter().filter(|r| r.duplicate).count();
@@ -122,6 +123,21 @@ fn conflict(places: &[usize]) -> Problem {
         StatusCode::CONFLICT,
         "id_reused",
         "nothing of this request was stored; give a new event a new id",
+    )
+    .with_errors(faults.collect())
+}
+
+fn erased(places: &[usize]) -> Problem {
+    let faults = places.iter().map(|&index| Fault {
+        index,
+        pointer: "/subject".into(),
+        code: "subject_erased".into(),
+        detail: "this subject was erased for good; an admin may allow it again".into(),
+    });
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "subject_erased",
+        "nothing was stored; POST /admin/sync/records/{sync_type}/{external_id}/allow lifts an erasure",
     )
     .with_errors(faults.collect())
 }

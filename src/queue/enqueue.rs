@@ -1,6 +1,6 @@
 //! Accepting events: the events, their records and their rows, in one transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -10,7 +10,7 @@ use super::notify::notify;
 use super::refresh::{lock, refresh};
 use super::{PORTAL, Queue, QueueError};
 use crate::event::Event;
-use crate::mapping::Change;
+use crate::mapping::{Change, Operation};
 
 /// An event that passed the door, and what it means for records.
 #[derive(Debug, Clone)]
@@ -51,6 +51,9 @@ pub enum EnqueueError {
     /// Events whose id is known with another body, by position. Nothing was stored.
     #[error("{} events carry an id that was used for another body", .0.len())]
     Conflict(Vec<usize>),
+    /// Events of subjects that were erased, by position. Nothing was stored.
+    #[error("{} events are about subjects that were erased", .0.len())]
+    Erased(Vec<usize>),
     /// The database.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -107,6 +110,13 @@ impl Queue {
             })
             .collect();
         if !fresh.is_empty() {
+            let erased = erased_subjects(&mut tx, &fresh).await?;
+            if !erased.is_empty() {
+                let about =
+                    |event: &Event| erased.contains(&(event.source.as_str(), event.id.as_str()));
+                let places = events.iter().enumerate().filter(|(_, a)| about(&a.event));
+                return Err(EnqueueError::Erased(places.map(|(index, _)| index).collect()));
+            }
             receipts.extend(insert_rows(&mut tx, &fresh, now).await?);
             notify(&mut tx).await?;
         }
@@ -227,6 +237,31 @@ async fn known_events(
     Ok(receipts)
 }
 
+/// Which of the new events would bring an erased subject back.
+async fn erased_subjects<'a>(
+    db: &mut PgConnection,
+    fresh: &[(i64, &'a Admitted)],
+) -> Result<HashSet<Key<'a>>, QueueError> {
+    let changes = fresh.iter().flat_map(|(_, a)| a.changes.iter().map(move |c| (a, c)));
+    let upserts: Vec<_> = changes.filter(|(_, c)| c.operation == Operation::Upsert).collect();
+    let types: Vec<&str> = upserts.iter().map(|(_, c)| c.sync_type.as_str()).collect();
+    let ids: Vec<&str> = upserts.iter().map(|(_, c)| c.external_id.as_str()).collect();
+    let erased: Vec<(String, String)> = sqlx::query_as(
+        "SELECT r.sync_type, r.external_id FROM crm_record r
+         JOIN UNNEST($2::text[], $3::text[]) AS k (sync_type, external_id) USING (sync_type, external_id)
+         WHERE r.portal = $1 AND r.erased_at IS NOT NULL",
+    )
+    .bind(PORTAL)
+    .bind(types)
+    .bind(ids)
+    .fetch_all(db)
+    .await?;
+    let is_erased =
+        |c: &Change| erased.iter().any(|(t, id)| *t == c.sync_type && *id == c.external_id);
+    let about = upserts.iter().filter(|(_, c)| is_erased(c));
+    Ok(about.map(|(a, _)| (a.event.source.as_str(), a.event.id.as_str())).collect())
+}
+
 /// Inserts the rows of new events, with their records locked, and makes the records due.
 async fn insert_rows(
     db: &mut PgConnection,
@@ -288,6 +323,18 @@ async fn insert_rows(
             receipt.rows.push(RowReceipt { id, sync_type, external_id, status });
         }
     }
+    let erased: Vec<i64> = fresh
+        .iter()
+        .flat_map(|(_, a)| &a.changes)
+        .filter(|c| c.operation == Operation::Erase)
+        .map(|c| records[&(c.sync_type.clone(), c.external_id.clone())])
+        .collect();
+    // An erasure counts from its arrival: what comes later is refused at the door.
+    sqlx::query("UPDATE crm_record SET erased_at = $2 WHERE id = ANY($1) AND erased_at IS NULL")
+        .bind(&erased)
+        .bind(now)
+        .execute(&mut *db)
+        .await?;
     // A record that waits for what this row may bring need not wait any longer.
     sqlx::query(
         "UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL

@@ -154,6 +154,35 @@ impl Queue {
         Ok(OneRow::Done)
     }
 
+    /// Allows an erased subject again. `false`: there is none of this kind and id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn allow(
+        &self,
+        sync_type: &str,
+        external_id: &str,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        let record: Option<i64> = sqlx::query_scalar(
+            "UPDATE crm_record SET erased_at = NULL
+             WHERE portal = $1 AND sync_type = $2 AND external_id = $3 AND erased_at IS NOT NULL
+             RETURNING id",
+        )
+        .bind(PORTAL)
+        .bind(sync_type)
+        .bind(external_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(record) = record else { return Ok(false) };
+        let target = format!("record {record}");
+        audit::record(&mut tx, now, actor, "allow", Some(&target), json!({})).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     async fn not_failed(&self, row: i64) -> Result<OneRow, QueueError> {
         let known: bool =
             sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sync_queue WHERE id = $1)")

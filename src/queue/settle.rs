@@ -3,6 +3,7 @@
 //! A settlement of a record whose lease is no longer ours changes nothing but one thing: the record
 //! is marked doubtful, since our call may have reached HubSpot after the next holder's.
 
+mod gone;
 mod writes;
 
 use std::collections::{BTreeSet, HashSet};
@@ -16,6 +17,7 @@ use super::refresh::{lock, refresh};
 use super::{Queue, QueueError};
 use crate::mapping::Warning;
 
+use gone::{erase, void_slots};
 pub(super) use writes::refuse_rows;
 use writes::{write_records, write_rows, write_slots};
 
@@ -88,6 +90,10 @@ pub struct Settlement {
     pub wait: Option<(DateTime<Utc>, String)>,
     /// Slots whose target is newer than what is stored.
     pub slots: Vec<SlotWrite>,
+    /// The record is gone: its slots that are not newer than the tombstone are void.
+    pub gone: bool,
+    /// All that we store of the record goes too.
+    pub erase: bool,
     /// The rows' verdicts.
     pub rows: Vec<(i64, RowVerdict)>,
 }
@@ -107,6 +113,8 @@ impl Settlement {
             backoff: Backoff::AsBefore,
             wait: None,
             slots: Vec::new(),
+            gone: false,
+            erase: false,
             rows: Vec::new(),
         }
     }
@@ -156,8 +164,10 @@ impl Queue {
             settlements.iter().partition(|s| held.contains(&s.record));
 
         write_records(&mut tx, &ours, lease.token, now).await?;
+        void_slots(&mut tx, &ours).await?;
         write_slots(&mut tx, &ours, &targets).await?;
         write_rows(&mut tx, &ours, call, now).await?;
+        erase(&mut tx, &ours, now).await?;
         let lost: Vec<i64> = fenced
             .iter()
             .filter(|s| s.certainty != Certainty::AsBefore)

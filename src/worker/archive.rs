@@ -9,7 +9,7 @@ use super::step::{Delivered, StepError, Work};
 use super::verdict;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
-use crate::queue::model::Stage;
+use crate::queue::model::{Reason, Row, Stage};
 use crate::queue::settle::{Certainty, RowVerdict, Settlement};
 
 impl Worker {
@@ -22,8 +22,11 @@ impl Worker {
             batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
         let (linked, unlinked): (Vec<_>, Vec<_>) =
             planned.into_iter().partition(|p| p.record.hubspot_id.is_some());
+        // An erasure asks HubSpot even if we never linked the record: another installation may have.
+        let erasing = batch.stage == Stage::Erase;
         let (unsure, gone): (Vec<_>, Vec<_>) =
-            unlinked.into_iter().partition(|p| p.record.doubt != 0);
+            unlinked.into_iter().partition(|p| erasing || p.record.doubt != 0);
+        let deleted = |p: &Planned| deleted(p, erasing);
         let settled: Vec<Settlement> = gone.iter().map(deleted).collect();
         self.settle(&held.lease, &settled, None).await?;
 
@@ -38,7 +41,7 @@ impl Worker {
             return Ok(Delivered::without_call(permit));
         };
         // Erasure is one record a call; the others are due again at once.
-        let erases = batch.stage == Stage::Erase && object.erasable && purpose == Purpose::Delete;
+        let erases = erasing && object.erasable && purpose == Purpose::Delete;
         let group = if erases { group.into_iter().take(1).collect() } else { group };
         let call = self.delete_call(object, &group, purpose, erases);
         let (number, answer) = self.permits.call(permit, call).await;
@@ -48,7 +51,9 @@ impl Worker {
         let mut closed = false;
         let settlements: Vec<Settlement> = match answer.result {
             Ok(body) if purpose == Purpose::Find => {
-                group.iter().map(|p| self.found(p, object, &batch::results(&body))).collect()
+                let shown = batch::results(&body);
+                let found = |p| self.found(p, object, &shown).unwrap_or_else(|| deleted(p));
+                group.iter().map(found).collect()
             }
             Ok(_) => group.iter().map(deleted).collect(),
             // What is not there is deleted.
@@ -108,13 +113,13 @@ impl Worker {
         planned: &Planned,
         object: &ObjectKind,
         shown: &[batch::Written],
-    ) -> Settlement {
+    ) -> Option<Settlement> {
         let key = self.key_of(planned);
-        let found = shown.iter().find(|w| w.properties.get(&object.key) == Some(&key));
+        let found = shown.iter().find(|w| w.properties.get(&object.key) == Some(&key))?;
         let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
         settlement.certainty = Certainty::Certain;
-        settlement.link = found.map(|w| Some(w.id.clone()));
-        settlement
+        settlement.link = Some(Some(found.id.clone()));
+        Some(settlement)
     }
 }
 
@@ -126,15 +131,16 @@ enum Purpose {
     Delete,
 }
 
-/// The record is gone: what is older than the delete is done, newer values create it again.
-fn deleted(planned: &Planned) -> Settlement {
+/// The record is gone: what is older than the delete is done, newer values create it again. An
+/// erasure leaves nothing to create it from.
+fn deleted(planned: &Planned, erased: bool) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let dead = planned.folded.tombstone;
     let accepted: std::collections::BTreeMap<_, _> = planned
         .record
         .accepted
         .iter()
-        .filter(|(_, register)| dead.is_none_or(|dead| register.stamp > dead))
+        .filter(|(_, register)| !erased && dead.is_none_or(|dead| register.stamp > dead))
         .map(|(name, register)| (name.clone(), register.clone()))
         .collect();
     settlement.link = planned.record.hubspot_id.is_some().then_some(None);
@@ -143,6 +149,13 @@ fn deleted(planned: &Planned) -> Settlement {
         if accepted.is_empty() { Certainty::Certain } else { Certainty::Doubtful };
     settlement.accepted = Some(accepted);
     settlement.tombstone = dead;
+    settlement.gone = true;
+    settlement.erase = erased;
+    if erased {
+        settlement.rows =
+            planned.record.rows.iter().map(|row| (row.id, void(planned, row))).collect();
+        return settlement;
+    }
     settlement.rows = planned
         .rows
         .iter()
@@ -150,4 +163,21 @@ fn deleted(planned: &Planned) -> Settlement {
         .map(|row| (row.stamp.row, RowVerdict::Written(Vec::new())))
         .collect();
     settlement
+}
+
+/// An erasure is absolute, by arrival: what came before it is done, what slipped in after it is not.
+fn void(planned: &Planned, row: &Row) -> RowVerdict {
+    let erasures = planned.record.rows.iter().filter(|r| r.operation == Operation::Erase);
+    if erasures.map(|r| r.id).max().is_some_and(|erasure| row.id <= erasure) {
+        return RowVerdict::Written(Vec::new());
+    }
+    RowVerdict::Failed(Reason {
+        class: "rejected",
+        code: "SUBJECT_ERASED".into(),
+        property: None,
+        message: "the subject was erased before this event arrived".into(),
+        hint: Some("an admin may allow the subject again; then send the event anew".into()),
+        correlation_id: None,
+        http_status: None,
+    })
 }

@@ -15,6 +15,7 @@ mod cluster;
 mod conflicts;
 mod convergence;
 mod crash;
+mod deletion;
 mod door;
 mod gates;
 mod mapping;

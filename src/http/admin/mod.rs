@@ -22,6 +22,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/queue/{id}/retry", post(verbs::retry_one))
         .route("/queue/{id}/discard", post(verbs::discard))
         .route("/retry", post(verbs::retry))
+        .route("/records/{sync_type}/{external_id}/allow", post(verbs::allow))
         .route("/pause", post(verbs::pause))
         .route("/resume", post(verbs::resume))
         // Within the layer: without a key nobody learns which methods there are.

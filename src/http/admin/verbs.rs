@@ -96,6 +96,18 @@ fn answer(outcome: OneRow, verb: &str) -> Result<Json<Value>, Problem> {
     }
 }
 
+pub(super) async fn allow(
+    State(state): State<AppState>,
+    Path((sync_type, external_id)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    let now = state.queue.now().await?;
+    if state.queue.allow(&sync_type, &external_id, ACTOR, now).await? {
+        return Ok(Json(json!({ "allowed": true })));
+    }
+    let detail = "no erased subject has this kind and id";
+    Err(Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail))
+}
+
 /// Why sending is paused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

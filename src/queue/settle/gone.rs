@@ -1,0 +1,77 @@
+//! What goes with a record: its slots when it is deleted, all that is stored of it when it is erased.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::Settlement;
+use crate::queue::{QueueError, audit};
+
+/// Voids the slots of records that are gone. HubSpot drops a record's associations with it; slots
+/// that are newer than the delete are made again with the record.
+pub(super) async fn void_slots(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+) -> Result<(), QueueError> {
+    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM crm_association a USING crm_record r
+         WHERE r.id = a.record_id AND r.id = ANY($1)
+           AND (a.set_at, a.set_by) <= (r.tombstone_at, r.tombstone_row)",
+    )
+    .bind(&gone)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "UPDATE crm_association
+         SET made_target_id = NULL, made_from = NULL, made_to = NULL, sure = true, refused = false
+         WHERE record_id = ANY($1)",
+    )
+    .bind(&gone)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes what is stored of erased records but their numbers and ids, by which later events are
+/// refused, and leaves an audit line without personal data.
+pub(super) async fn erase(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+    now: DateTime<Utc>,
+) -> Result<(), QueueError> {
+    for record in ours.iter().filter(|s| s.erase).map(|s| s.record) {
+        sqlx::query(
+            "UPDATE event SET data = NULL
+             WHERE no IN (SELECT event_no FROM sync_queue WHERE record_id = $1)",
+        )
+        .bind(record)
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
+            "UPDATE attempt SET message = 'erased'
+             WHERE row_id IN (SELECT id FROM sync_queue WHERE record_id = $1)",
+        )
+        .bind(record)
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
+            "UPDATE sync_queue SET warnings = NULL,
+                    error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
+             WHERE record_id = $1 AND status = 'synced'",
+        )
+        .bind(record)
+        .execute(&mut *db)
+        .await?;
+        sqlx::query("DELETE FROM crm_association WHERE record_id = $1")
+            .bind(record)
+            .execute(&mut *db)
+            .await?;
+        let target = format!("record {record}");
+        audit::record(db, now, "application", "erase", Some(&target), json!({})).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Deletes and erasures.
+
+use hubferry::sandbox::{ApplyThenFail, FailHow, Faults};
+use serde_json::{Value, json};
+
+use crate::support::{World, event, row_id, user};
+
+fn ada(id: &str, day: u32) -> Value {
+    let data = json!({ "email": "ada@example.com", "first_name": "Ada", "business_id": "b-1" });
+    user(id, "u-1", &format!("2026-01-{day:02}T10:00:00Z"), data)
+}
+
+#[tokio::test]
+async fn deletes_are_archived_in_batches() {
+    let world = World::new().await;
+    let events = |verb: &str, day: u32, data: Value| -> Value {
+        (0..150)
+            .map(|n| {
+                let time = format!("2026-01-{day:02}T10:00:00Z");
+                event(
+                    &format!("{verb}{n}"),
+                    &format!("business.{verb}"),
+                    &format!("b-{n}"),
+                    &time,
+                    data.clone(),
+                )
+            })
+            .collect()
+    };
+    world.accept(&events("created", 1, json!({ "name": "Business" }))).await;
+    world.drain().await;
+    world.accept(&events("deleted", 2, json!({}))).await;
+    assert_eq!(world.drain().await, 2);
+    assert!(world.sandbox.objects("companies").is_empty());
+    assert_eq!(world.get("/status").await["counts"]["synced"], 300);
+    // A late update of before the delete changes nothing.
+    let late =
+        event("late", "business.updated", "b-1", "2026-01-01T12:00:00Z", json!({ "name": "Late" }));
+    world.accept(&late).await;
+    assert_eq!(world.drain().await, 0);
+    assert!(world.sandbox.objects("companies").is_empty());
+}
+
+#[tokio::test]
+async fn a_delete_of_what_a_lost_call_created_finds_and_archives_it() {
+    let world = World::new().await;
+    let lost = ApplyThenFail { how: FailHow::Cut, status: 502, remaining: Some(1) };
+    world.sandbox.set_faults(Faults { apply_then_fail: Some(lost), ..Faults::default() });
+    world.accept(&ada("1", 1)).await;
+    world.drain().await;
+    assert_eq!(world.sandbox.objects("contacts").len(), 1, "created, though we were not told");
+    world.accept(&event("2", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.advance(chrono::TimeDelta::seconds(60));
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    assert_eq!(world.get("/status").await["counts"]["synced"], 2);
+}
+
+#[tokio::test]
+async fn an_erasure_leaves_nothing_here_or_there_and_refuses_what_comes_later() {
+    let world = World::new().await;
+    let first = world.accept(&ada("1", 1)).await;
+    world
+        .accept(&event(
+            "b",
+            "business.created",
+            "b-1",
+            "2026-01-01T10:00:00Z",
+            json!({ "name": "B" }),
+        ))
+        .await;
+    world.drain().await;
+    let erasure = event("2", "user.erased", "u-1", "2026-01-02T10:00:00Z", json!({}));
+    let answer = world.accept(&erasure).await;
+    // From its arrival on, even before it is delivered.
+    let (status, refused) = world.post(&ada("3", 3)).await;
+    assert_eq!((status, refused["code"].as_str()), (422, Some("subject_erased")), "{refused}");
+    world.drain().await;
+    assert_eq!(world.row(&row_id(&answer, 0)).await["status"], "synced");
+    assert!(world.sandbox.objects("contacts").is_empty());
+    assert_eq!(world.calls("gdpr-delete"), 1);
+    let old = world.row(&row_id(&first, 0)).await;
+    assert_eq!(old["payload"], Value::Null);
+    assert_eq!(old["record"]["accepted"], json!({}));
+    let dump: Vec<String> = sqlx::query_scalar(
+        "SELECT e::text FROM event e UNION ALL SELECT r::text FROM crm_record r
+         UNION ALL SELECT q::text FROM sync_queue q UNION ALL SELECT a::text FROM audit a
+         UNION ALL SELECT t::text FROM attempt t UNION ALL SELECT c::text FROM hubspot_call c",
+    )
+    .fetch_all(world.queue.pool())
+    .await
+    .unwrap();
+    assert!(dump.iter().all(|line| !line.contains("ada@") && !line.contains("Ada")), "{dump:?}");
+    assert!(dump.iter().any(|line| line.contains("erase")), "an audit line");
+
+    let (status, _) = world.admin("POST", "/records/contact/u-1/allow", None).await;
+    assert_eq!(status, 200);
+    let mut back = ada("4", 4);
+    back["data"]["email"] = json!("ada.new@example.com");
+    world.accept(&back).await;
+    world.drain().await;
+    assert_eq!(world.only("contacts")["email"], "ada.new@example.com");
+    assert_eq!(world.admin("POST", "/records/contact/u-1/allow", None).await.0, 404);
+}
+
+#[tokio::test]
+async fn an_erasure_of_what_was_never_linked_here_asks_hubspot_by_our_key() {
+    let world = World::new().await;
+    world.sandbox.create("contacts", &[("email", "ada@example.com"), ("hubferry_id", "u-1")]);
+    world.accept(&event("1", "user.erased", "u-1", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    // And of what nobody ever knew: done.
+    world.accept(&event("2", "user.erased", "u-9", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.drain().await;
+    assert_eq!(world.get("/status").await["counts"]["synced"], 2);
+}
