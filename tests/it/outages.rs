@@ -120,7 +120,7 @@ async fn isolating_k_bad_rows_in_a_hundred_costs_no_more_than_promised() {
         let world = World::new().await;
         world.sandbox.set_faults(Faults { no_multi_status, ..Faults::default() });
         // Spread evenly: the worst case for halving.
-        let is_bad = |n: usize| bad > 0 && n % (100 / bad) == 0 && n / (100 / bad) < bad;
+        let is_bad = |n: usize| bad > 0 && n.is_multiple_of(100 / bad) && n / (100 / bad) < bad;
         let deal = |n: usize| {
             let currency = if is_bad(n) { "GBP" } else { "EUR" };
             let data = json!({ "name": format!("Deal {n}"), "status": "paid",
