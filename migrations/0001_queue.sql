@@ -8,7 +8,12 @@ CREATE TABLE crm_portal (
     time_zone         text        NOT NULL DEFAULT 'UTC',
     -- The daily quota's ledger: calls reserved since day_started_at (midnight in time_zone).
     day_started_at    timestamptz NOT NULL DEFAULT '-infinity',
-    day_used          integer     NOT NULL DEFAULT 0
+    day_used          integer     NOT NULL DEFAULT 0,
+    -- What HubSpot's headers said last: the limits, and how much of the window others use.
+    window_limit      integer,
+    day_limit         integer,
+    others_used       integer     NOT NULL DEFAULT 0,
+    others_until      timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO crm_portal (portal) VALUES ('default');
 

@@ -269,6 +269,7 @@ impl Config {
             per_window: self.hubspot.limit_per_10s,
             window: Duration::from_secs(10),
             per_day: self.hubspot.limit_per_day,
+            grows: self.hubspot.learn_limits,
         }
     }
 

@@ -49,6 +49,8 @@ HubSpot {
     limit_per_10s: u32,
     /// Calls a day.
     limit_per_day: u32,
+    /// Whether a larger limit that HubSpot's headers name is used.
+    learn_limits: bool,
     /// The owner of what is created.
     owner_id: Option<String>,
 });

@@ -68,6 +68,17 @@ pub struct Answer {
     pub correlation_id: Option<String>,
     /// From send to the end of the reply.
     pub duration: Duration,
+    /// What the reply's headers say of the quota.
+    pub quota: Quota,
+}
+
+/// What a reply's headers say of the quota: limit and remainder of the window and of the day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// `X-HubSpot-RateLimit-Max` and `-Remaining`.
+    pub window: Option<(i32, i32)>,
+    /// `X-HubSpot-RateLimit-Daily` and `-Daily-Remaining`; absent for OAuth apps.
+    pub day: Option<(i32, i32)>,
 }
 
 impl Answer {
@@ -127,7 +138,7 @@ impl Client {
         self.settings.timeout
     }
 
-    async fn exchange(&self, call: Call) -> Result<(u16, Headers, Value), Failure> {
+    async fn exchange(&self, call: Call) -> Result<(u16, Headers, Quota, Value), Failure> {
         let url = format!("{}{}", self.settings.api_url.trim_end_matches('/'), call.path);
         let mut request =
             self.http.request(call.method, url).bearer_auth(self.settings.token.expose_secret());
@@ -143,6 +154,12 @@ impl Client {
                 .map(Duration::from_secs),
             correlation_id: header("x-hubspot-correlation-id"),
         };
+        let number = |name: &str| header(name)?.parse::<i32>().ok();
+        let pair = |limit: &str, left: &str| number(limit).zip(number(left));
+        let quota = Quota {
+            window: pair("x-hubspot-ratelimit-max", "x-hubspot-ratelimit-remaining"),
+            day: pair("x-hubspot-ratelimit-daily", "x-hubspot-ratelimit-daily-remaining"),
+        };
         let mut bytes = Vec::new();
         while let Some(chunk) = reply.chunk().await.map_err(|e| lost(&e))? {
             if bytes.len() + chunk.len() > LONGEST_REPLY {
@@ -155,7 +172,7 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         let body = decode(status, &bytes)?;
-        Ok((status.as_u16(), headers, body))
+        Ok((status.as_u16(), headers, quota, body))
     }
 }
 
@@ -165,7 +182,7 @@ impl Sender for Client {
         let ended = self.exchange(call).await;
         let duration = started.elapsed();
         match ended {
-            Ok((status, headers, body)) => {
+            Ok((status, headers, quota, body)) => {
                 let result = if (200..300).contains(&status) {
                     Ok(body)
                 } else {
@@ -175,13 +192,14 @@ impl Sender for Client {
                     Err(failure) => failure.correlation_id.clone(),
                     Ok(_) => headers.correlation_id,
                 };
-                Answer { status: Some(status), result, correlation_id, duration }
+                Answer { status: Some(status), result, correlation_id, duration, quota }
             }
             Err(failure) => Answer {
                 status: failure.http_status,
                 result: Err(failure),
                 correlation_id: None,
                 duration,
+                quota: Quota::default(),
             },
         }
     }

@@ -20,6 +20,8 @@ pub struct Due {
     pub probe: Option<String>,
     /// Transient failures in a row of the first record; only its equals go with it.
     pub failures: i32,
+    /// Only records that owe a row of high priority go.
+    pub urgent: bool,
 }
 
 /// Who leases, and for how long.
@@ -33,11 +35,17 @@ pub struct Holder {
 
 impl Queue {
     /// The kind and call whose first record is the longest in line and behind no closed gate.
-    /// `kinds` in the order in which ties go: parents before their children.
+    /// `kinds` in the order in which ties go: parents before their children. `urgent`: only records
+    /// that owe a row of high priority.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due(&self, kinds: &[&str], now: DateTime<Utc>) -> Result<Option<Due>, QueueError> {
+    pub async fn due(
+        &self,
+        kinds: &[&str],
+        urgent: bool,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Due>, QueueError> {
         sqlx::query(
             "UPDATE crm_record SET deferred = false WHERE id IN (
                  SELECT id FROM crm_record WHERE deferred AND due_at <= $1
@@ -59,6 +67,10 @@ impl Queue {
                  SELECT rank, failures FROM crm_record
                  WHERE portal = $1 AND sync_type = k.sync_type AND stage = s.stage
                    AND due_at IS NOT NULL AND NOT deferred
+                   AND (NOT $5 OR EXISTS (
+                       SELECT 1 FROM sync_queue q
+                       WHERE q.record_id = crm_record.id AND q.priority = 0
+                         AND q.status IN ('pending', 'retry')))
                  ORDER BY rank, id LIMIT 1) AS head
              WHERE NOT EXISTS (
                  SELECT 1 FROM gate g
@@ -70,11 +82,12 @@ impl Queue {
         .bind(kinds)
         .bind(stages)
         .bind(now)
+        .bind(urgent)
         .fetch_optional(&self.pool)
         .await?;
         row.map(|(sync_type, stage, failures, probe)| {
             let stage = stage.parse().map_err(QueueError::Corrupt)?;
-            Ok(Due { sync_type, stage, probe, failures })
+            Ok(Due { sync_type, stage, probe, failures, urgent })
         })
         .transpose()
     }
@@ -97,6 +110,10 @@ impl Queue {
                  SELECT id, rank FROM crm_record
                  WHERE portal = $1 AND sync_type = $2 AND stage = $3
                    AND due_at IS NOT NULL AND NOT deferred AND failures = $8
+                   AND (NOT $9 OR EXISTS (
+                       SELECT 1 FROM sync_queue q
+                       WHERE q.record_id = crm_record.id AND q.priority = 0
+                         AND q.status IN ('pending', 'retry')))
                  ORDER BY rank, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
              UPDATE crm_record r
              SET lease_token = token.value, lease_until = $5, lease_holder = $6, leased_at = $7,
@@ -113,6 +130,7 @@ impl Queue {
         .bind(&holder.name)
         .bind(now)
         .bind(due.failures)
+        .bind(due.urgent)
         .fetch_all(&self.pool)
         .await?;
         let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };

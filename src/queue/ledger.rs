@@ -21,6 +21,27 @@ pub struct Limits {
     pub per_day: i64,
     /// The longest time from a reservation to the end of its call.
     pub longest: TimeDelta,
+    /// Whether a larger limit that HubSpot's headers name is used; a smaller one always is.
+    pub grows: bool,
+}
+
+impl Limits {
+    /// `ours`, corrected by what HubSpot's headers say.
+    fn corrected(self, ours: i64, learned: Option<i32>) -> i64 {
+        match learned.map(i64::from) {
+            Some(learned) if self.grows || learned < ours => learned,
+            _ => ours,
+        }
+    }
+}
+
+/// What HubSpot's headers say of the quota.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The window's limit, and what is left of it.
+    pub window: Option<(i32, i32)>,
+    /// The day's limit, and what is left of it.
+    pub day: Option<(i32, i32)>,
 }
 
 /// A place in the window. Must end as [`Queue::replied`] or [`Queue::cancel`]; if its process dies
@@ -31,6 +52,8 @@ pub struct Place {
     pub call: i64,
     /// No call may leave on this place from then on.
     pub void_at: DateTime<Utc>,
+    /// The part of the day's quota that is used, 0 to 1.
+    pub day_used: f64,
 }
 
 /// What came of asking for a place.
@@ -65,6 +88,16 @@ pub struct Reply {
     pub correlation_id: Option<String>,
 }
 
+#[derive(sqlx::FromRow)]
+struct Portal {
+    now: DateTime<Utc>,
+    day_used: i32,
+    window_limit: Option<i32>,
+    day_limit: Option<i32>,
+    others_used: i32,
+    others_until: DateTime<Utc>,
+}
+
 impl Queue {
     /// Asks for a place in the window and the day. `day` is the day's start and end in the
     /// account's time zone.
@@ -80,9 +113,10 @@ impl Queue {
         let mut tx = self.pool.begin().await?;
         // The lock comes in a statement of its own: what follows must see all that was committed
         // before it was granted.
-        let (now, day_used): (DateTime<Utc>, i32) = sqlx::query_as(
-            "SELECT clock_timestamp() + $2 * interval '1 microsecond',
-                    CASE WHEN day_started_at >= $3 THEN day_used ELSE 0 END
+        let portal: Portal = sqlx::query_as(
+            "SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now,
+                    CASE WHEN day_started_at >= $3 THEN day_used ELSE 0 END AS day_used,
+                    window_limit, day_limit, others_used, others_until
              FROM crm_portal WHERE portal = $1 FOR NO KEY UPDATE",
         )
         .bind(PORTAL)
@@ -90,9 +124,14 @@ impl Queue {
         .bind(day.0)
         .fetch_one(&mut *tx)
         .await?;
-        if i64::from(day_used) >= limits.per_day {
+        let (now, day_used) = (portal.now, portal.day_used);
+        let per_day = limits.corrected(limits.per_day, portal.day_limit).max(1);
+        if i64::from(day_used) >= per_day {
             return Ok(Reserved::Spent(day.1));
         }
+        let others = if portal.others_until > now { portal.others_used } else { 0 };
+        let per_window =
+            limits.corrected(limits.per_window, portal.window_limit) - i64::from(others);
         // The clock is read again after the lock was granted, so that no place that ended while
         // we waited is counted, and none that has not is missed.
         let reserved: Option<(i64, DateTime<Utc>)> = sqlx::query_as(
@@ -107,7 +146,7 @@ impl Queue {
         .bind(self.ahead().num_microseconds().unwrap_or(0))
         .bind(holder)
         .bind((limits.longest + limits.window).num_microseconds().unwrap_or(i64::MAX))
-        .bind(limits.per_window)
+        .bind(per_window.max(1))
         .fetch_optional(&mut *tx)
         .await?;
         let Some((call, reserved_at)) = reserved else {
@@ -128,7 +167,46 @@ impl Queue {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        Ok(Reserved::Place(Place { call, void_at: reserved_at + limits.longest }))
+        let day_used = f64::from(day_used + 1) / per_day as f64;
+        Ok(Reserved::Place(Place { call, void_at: reserved_at + limits.longest, day_used }))
+    }
+
+    /// Learns from what HubSpot's headers say: another limit than ours, and what other integrations
+    /// use of it. What HubSpot counts beyond our own places is theirs, for one window.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn learn(&self, seen: Seen, window: TimeDelta) -> Result<(), QueueError> {
+        let (limit, left) = seen.window.unzip();
+        let (day, day_left) = seen.day.unzip();
+        sqlx::query(
+            "WITH clock AS (SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now),
+             news AS (
+                 SELECT GREATEST($3 - $4 - (SELECT count(*) FROM hubspot_call c, clock
+                                            WHERE c.portal = $1 AND c.free_at > clock.now), 0)::int AS others,
+                        $5 - $6 AS day_used)
+             UPDATE crm_portal p
+             SET window_limit = COALESCE($3, p.window_limit), day_limit = COALESCE($5, p.day_limit),
+                 others_used = COALESCE(news.others, 0),
+                 others_until = CASE WHEN news.others > 0 THEN clock.now + $7 * interval '1 microsecond'
+                                     ELSE p.others_until END,
+                 day_used = GREATEST(p.day_used, news.day_used)
+             FROM news, clock
+             WHERE p.portal = $1
+               AND (p.window_limit IS DISTINCT FROM COALESCE($3, p.window_limit)
+                    OR p.day_limit IS DISTINCT FROM COALESCE($5, p.day_limit)
+                    OR news.others > 0 OR news.day_used > p.day_used)",
+        )
+        .bind(PORTAL)
+        .bind(self.ahead().num_microseconds().unwrap_or(0))
+        .bind(limit)
+        .bind(left)
+        .bind(day)
+        .bind(day_left)
+        .bind(window.num_microseconds().unwrap_or(i64::MAX))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 
     /// Gives back a place on which no call has left.

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
-use crate::hubspot::client::Sender;
+use crate::hubspot::client::{Quota, Sender};
 use crate::hubspot::pacer::Pacer;
 use crate::hubspot::{Answer, Call, Client};
 use crate::queue::gate::{Closure, GateKind};
@@ -24,7 +24,12 @@ pub struct Limits {
     pub window: Duration,
     /// Calls a day, in the account's time zone.
     pub per_day: u32,
+    /// Whether a larger limit that HubSpot's headers name is used; a smaller one always is.
+    pub grows: bool,
 }
+
+/// The last part of the day's quota is kept for high priority.
+const RESERVE: f64 = 0.05;
 
 /// A place in the window: end it with [`Permits::call`] or [`Permits::give_back`].
 #[derive(Debug)]
@@ -62,7 +67,9 @@ pub struct Permits {
     client: Client,
     limits: Limits,
     holder: Arc<str>,
-    pacer: Arc<Pacer>,
+    pacer: Arc<RwLock<(u32, Arc<Pacer>)>>,
+    /// Until when only high priority goes out, since the day's quota comes to its end.
+    scarce_until: Arc<RwLock<Option<DateTime<Utc>>>>,
     /// One asks at a time, in the order of asking: the others would only ask the same.
     turn: Arc<Mutex<()>>,
     zone: Arc<RwLock<Tz>>,
@@ -83,7 +90,11 @@ impl Permits {
         shutdown: CancellationToken,
     ) -> Self {
         Self {
-            pacer: Arc::new(Pacer::new(limits.per_window, limits.window)),
+            pacer: Arc::new(RwLock::new((
+                limits.per_window,
+                pacer(limits.per_window, limits.window),
+            ))),
+            scarce_until: Arc::default(),
             queue,
             client,
             limits,
@@ -117,13 +128,16 @@ impl Permits {
 
     async fn wait(&self) -> Result<Permit, NoPermit> {
         let _turn = self.turn.lock().await;
-        self.pacer.wait().await;
+        let pacer = Arc::clone(&self.pacer.read().await.1);
+        pacer.wait().await;
         loop {
             let asked = Instant::now();
             let now = self.queue.now().await?;
             let day = day_of(now, *self.zone.read().await);
             match self.queue.reserve(&self.ledger_limits(), day, &self.holder).await? {
                 Reserved::Place(place) => {
+                    let scarce = place.day_used > 1.0 - RESERVE;
+                    *self.scarce_until.write().await = scarce.then_some(day.1);
                     return Ok(Permit { place, void: asked + self.longest() });
                 }
                 Reserved::Full(wait) => {
@@ -171,13 +185,38 @@ impl Permits {
             ..Reply::default()
         };
         let answer = self.client.send(call).await;
+        self.learn(answer.quota).await;
         let reply = noted(reply, &answer);
         log(number, &reply);
-        let window = TimeDelta::from_std(self.limits.window).unwrap_or(TimeDelta::seconds(10));
+        let window = window_of(&self.limits);
         if let Err(error) = self.queue.replied(permit.place, window, &reply).await {
             tracing::warn!(call.id = number, error = %error, "a call could not be noted; its place ends by itself");
         }
         (number, answer)
+    }
+
+    /// Whether only high priority may go out: the day's quota comes to its end.
+    pub async fn scarce(&self, now: DateTime<Utc>) -> bool {
+        self.scarce_until.read().await.is_some_and(|until| now < until)
+    }
+
+    /// Takes over what HubSpot's headers say of the quota.
+    async fn learn(&self, quota: Quota) {
+        let seen = ledger::Seen { window: quota.window, day: quota.day };
+        if seen == ledger::Seen::default() {
+            return;
+        }
+        if let Err(error) = self.queue.learn(seen, window_of(&self.limits)).await {
+            tracing::debug!(error = %error, "the quota's headers could not be noted");
+        }
+        let Some((limit, _)) = seen.window else { return };
+        let ours = self.limits.per_window;
+        let limit = u32::try_from(limit).unwrap_or(ours).max(1);
+        let limit = if self.limits.grows { limit } else { limit.min(ours) };
+        if self.pacer.read().await.0 != limit {
+            tracing::info!(limit, "HubSpot's limit is another than the one that was paced");
+            *self.pacer.write().await = (limit, pacer(limit, self.limits.window));
+        }
     }
 
     /// When the day of `now` ends in the account's time zone.
@@ -194,11 +233,20 @@ impl Permits {
         let longest = self.longest() + Duration::from_secs(1);
         ledger::Limits {
             per_window: i64::from(self.limits.per_window),
-            window: TimeDelta::from_std(self.limits.window).unwrap_or(TimeDelta::seconds(10)),
+            window: window_of(&self.limits),
+            grows: self.limits.grows,
             per_day: i64::from(self.limits.per_day),
             longest: TimeDelta::from_std(longest).unwrap_or(TimeDelta::seconds(30)),
         }
     }
+}
+
+fn pacer(limit: u32, window: Duration) -> Arc<Pacer> {
+    Arc::new(Pacer::new(limit, window))
+}
+
+fn window_of(limits: &Limits) -> TimeDelta {
+    TimeDelta::from_std(limits.window).unwrap_or(TimeDelta::seconds(10))
 }
 
 /// So that whoever only knows the API (setup, the account check) keeps the quota too.
@@ -211,6 +259,7 @@ impl Sender for Permits {
                 result: Err(crate::hubspot::Failure::lost("NO_PERMIT", error.to_string(), false)),
                 correlation_id: None,
                 duration: Duration::ZERO,
+                quota: Quota::default(),
             },
         }
     }

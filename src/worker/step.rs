@@ -77,17 +77,22 @@ impl Worker {
     pub async fn step(&self) -> Result<Step, StepError> {
         let kinds = self.kinds();
         let now = self.now().await?;
-        let Some(mut due) = self.queue.due(&kinds, now).await? else { return Ok(Step::Idle) };
+        let urgent = self.permits.scarce(now).await;
+        let Some(mut due) = self.queue.due(&kinds, urgent, now).await? else {
+            return Ok(Step::Idle);
+        };
         let asked = Instant::now();
         let permit = match self.permits.acquire().await {
             Ok(permit) => permit,
             Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(Step::Idle),
             Err(NoPermit::Queue(error)) => return Err(error.into()),
         };
-        // After a wait something else may go first, or a gate may have closed.
-        if asked.elapsed().as_millis() > 20 {
-            let now = self.now().await?;
-            match self.queue.due(&kinds, now).await? {
+        // After a wait something else may go first, or a gate may have closed; and the last of the
+        // day's quota is kept for what is urgent.
+        let now = self.now().await?;
+        let urgent = self.permits.scarce(now).await;
+        if asked.elapsed().as_millis() > 20 || urgent != due.urgent {
+            match self.queue.due(&kinds, urgent, now).await? {
                 Some(next) => due = next,
                 None => {
                     self.permits.give_back(permit).await;

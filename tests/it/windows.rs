@@ -64,6 +64,7 @@ async fn a_place_is_held_from_its_reservation_to_its_reply_plus_the_window() {
         window: TimeDelta::seconds(10),
         per_day: 100,
         longest: TimeDelta::seconds(16),
+        grows: false,
     };
     let now = world.queue.now().await.unwrap();
     let day = (now - TimeDelta::hours(1), now + TimeDelta::hours(20));

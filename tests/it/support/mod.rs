@@ -67,6 +67,7 @@ impl Default for Setup {
                 per_window: 100_000,
                 window: Duration::from_secs(10),
                 per_day: 1_000_000,
+                grows: false,
             },
             worker: worker::Settings {
                 lease: Duration::from_secs(25),
