@@ -10,6 +10,7 @@
 
 mod accounting;
 mod associations;
+mod classification;
 mod cli;
 mod cluster;
 mod convergence;
@@ -17,6 +18,7 @@ mod crash;
 mod door;
 mod gates;
 mod mapping;
+mod replies;
 mod retries;
 mod sandbox;
 mod support;
