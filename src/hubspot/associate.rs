@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::body::ErrorBody;
+use super::body::{ErrorBody, scalar};
 use super::classify::{Failure, Headers, classify};
 use super::client::Call;
 use super::paths::Version;
@@ -71,50 +71,64 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
         return vec![Verdict::Done; pairs.len()];
     }
     let mut verdicts = vec![Verdict::Unanswered; pairs.len()];
-    let places: HashMap<(&str, &str), usize> =
-        pairs.iter().enumerate().map(|(i, p)| ((p.from.as_str(), p.to.as_str()), i)).collect();
+    let mut places: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    for (place, pair) in pairs.iter().enumerate() {
+        places.entry((&pair.from, &pair.to)).or_default().push(place);
+    }
+    for result in body.get("results").and_then(Value::as_array).into_iter().flatten() {
+        let id = |nested: &str, flat: &str| {
+            result.pointer(nested).or_else(|| result.get(flat)).and_then(scalar)
+        };
+        let (Some(from), Some(to)) = (id("/from/id", "fromObjectId"), id("/to/id", "toObjectId"))
+        else {
+            continue;
+        };
+        for &place in places.get(&(from.as_str(), to.as_str())).into_iter().flatten() {
+            verdicts[place] = Verdict::Done;
+        }
+    }
     let mut nameless = Vec::new();
     for error in body.get("errors").and_then(Value::as_array).into_iter().flatten() {
         let failure = classify(207, &Headers::default(), error);
-        let context = ErrorBody::decode(error).context;
-        let ids: Vec<&String> = context
-            .iter()
-            .filter(|(key, _)| ["id", "ids", "fromObjectId", "toObjectId"].contains(&key.as_str()))
-            .flat_map(|(_, ids)| ids)
-            .collect();
+        let decoded = ErrorBody::decode(error);
         let mut found = false;
-        for (place, pair) in pairs.iter().enumerate() {
-            let (from, to) = (ids.contains(&&pair.from), ids.contains(&&pair.to));
-            let both_named =
-                context.contains_key("fromObjectId") && context.contains_key("toObjectId");
-            if if both_named { from && to } else { from || to } {
-                verdicts[place] = Verdict::Refused(failure.clone());
-                found = true;
+        for (pair, verdict) in pairs.iter().zip(&mut verdicts) {
+            if !names(&decoded, pair) {
+                continue;
+            }
+            found = true;
+            if *verdict == Verdict::Unanswered {
+                *verdict = Verdict::Refused(failure.clone());
             }
         }
         if !found {
             nameless.push(failure);
         }
     }
-    for result in body.get("results").and_then(Value::as_array).into_iter().flatten() {
-        let id = |nested: &str, flat: &str| {
-            let value = result.pointer(nested).or_else(|| result.get(flat))?;
-            value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|n| n.to_string()))
-        };
-        let (Some(from), Some(to)) = (id("/from/id", "fromObjectId"), id("/to/id", "toObjectId"))
-        else {
-            continue;
-        };
-        if let Some(&place) = places.get(&(from.as_str(), to.as_str())) {
-            verdicts[place] = Verdict::Done;
-        }
-    }
+    // One error without an address and one pair without an answer belong together.
     let open: Vec<usize> =
         (0..pairs.len()).filter(|&i| verdicts[i] == Verdict::Unanswered).collect();
     if let ([place], [failure]) = (open.as_slice(), nameless.as_slice()) {
         verdicts[*place] = Verdict::Refused(failure.clone());
     }
     verdicts
+}
+
+/// Whether an error speaks of `pair`. Ids of two object kinds may be equal, so the side counts
+/// where the error tells it.
+fn names(error: &ErrorBody, pair: &Pair) -> bool {
+    let has = |key: &str, id: &String| error.context.get(key).is_some_and(|ids| ids.contains(id));
+    let sided = |key: &str| error.context.contains_key(key);
+    if sided("fromObjectId") || sided("toObjectId") {
+        return (!sided("fromObjectId") || has("fromObjectId", &pair.from))
+            && (!sided("toObjectId") || has("toObjectId", &pair.to));
+    }
+    let either = |id: &String| has("id", id) || has("ids", id);
+    match error.sub_category.as_deref() {
+        Some("crm.associations.TO_OBJECT_NOT_FOUND") => either(&pair.to),
+        Some("crm.associations.FROM_OBJECT_NOT_FOUND") => either(&pair.from),
+        _ => either(&pair.from) || either(&pair.to),
+    }
 }
 
 #[cfg(test)]

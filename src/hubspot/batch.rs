@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
-use super::body::ErrorBody;
+use super::body::{ErrorBody, label, scalar};
 use super::classify::{Failure, Headers, classify};
 use super::client::Call;
 use super::paths::Version;
@@ -133,38 +133,42 @@ pub fn verdicts(inputs: &[Input], key: Option<&str>, body: &Value) -> Vec<Verdic
     let mut verdicts = vec![Verdict::Unanswered; inputs.len()];
     let by_trace = index(inputs, |input| &input.trace);
     let by_id = index(inputs, |input| &input.id);
+    let places = |index: &HashMap<&str, Vec<usize>>, name: &str| {
+        index.get(name).cloned().unwrap_or_default()
+    };
     for result in items(body, "results") {
         let Some(record) = written(result) else { continue };
-        let place = match trace_of(result) {
+        let named = match trace_of(result) {
             // A trace id that we never sent belongs to nobody.
-            Some(trace) => by_trace.get(trace).copied(),
+            Some(trace) => places(&by_trace, &trace),
             None => match key {
                 Some(key) => {
-                    record.properties.get(key).and_then(|v| by_id.get(v.as_str()).copied())
+                    record.properties.get(key).map(|v| places(&by_id, v)).unwrap_or_default()
                 }
-                None => by_id.get(record.id.as_str()).copied(),
+                None => places(&by_id, &record.id),
             },
         };
-        if let Some(place) = place {
-            verdicts[place] = Verdict::Written(record);
+        for place in named {
+            verdicts[place] = Verdict::Written(record.clone());
         }
     }
     let mut nameless = Vec::new();
     for error in items(body, "errors") {
         let decoded = ErrorBody::decode(error);
         let failure = classify(207, &Headers::default(), error);
-        let traces = decoded.context.get("objectWriteTraceId").into_iter().flatten();
+        let traces = decoded.context.get("objectWriteTraceId");
         let named: Vec<usize> = traces
-            .filter_map(|trace| by_trace.get(trace.as_str()))
-            .chain(failure.ids.iter().filter_map(|id| by_id.get(id.as_str())))
-            .copied()
+            .into_iter()
+            .flatten()
+            .flat_map(|trace| places(&by_trace, trace))
+            .chain(failure.ids.iter().flat_map(|id| places(&by_id, id)))
             .collect();
         for &place in &named {
             if verdicts[place] == Verdict::Unanswered {
                 verdicts[place] = Verdict::Refused(failure.clone());
             }
         }
-        if named.is_empty() && !decoded.context.contains_key("objectWriteTraceId") {
+        if named.is_empty() && traces.is_none() {
             nameless.push(failure);
         }
     }
@@ -181,29 +185,44 @@ fn items<'a>(body: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     body.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
-fn index<'a>(inputs: &'a [Input], of: impl Fn(&'a Input) -> &'a str) -> HashMap<&'a str, usize> {
-    inputs.iter().enumerate().map(|(place, input)| (of(input), place)).collect()
+/// The places of each name; names may repeat, and then stand for all their places.
+fn index<'a>(
+    inputs: &'a [Input],
+    of: impl Fn(&'a Input) -> &'a str,
+) -> HashMap<&'a str, Vec<usize>> {
+    let mut index: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (place, input) in inputs.iter().enumerate() {
+        index.entry(of(input)).or_default().push(place);
+    }
+    index
 }
 
-fn trace_of(result: &Value) -> Option<&str> {
-    result.get("objectWriteTraceId").and_then(Value::as_str)
+/// The trace id of a result: text, a number, or a list of one. Anything else names nobody.
+fn trace_of(result: &Value) -> Option<String> {
+    let trace = match result.get("objectWriteTraceId")? {
+        Value::Null => return None,
+        Value::Array(list) if list.len() == 1 => scalar(&list[0]),
+        single => scalar(single),
+    };
+    Some(trace.unwrap_or_default())
 }
 
 fn written(result: &Value) -> Option<Written> {
     let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
+        value => scalar(value),
     };
     let properties = result.get("properties").and_then(Value::as_object);
     let warnings = items(result, "warnings").map(|warning| {
-        let property = warning.pointer("/context/propertyName").and_then(text);
-        let category = warning.get("category").and_then(text);
-        (property, category.unwrap_or_else(|| "WARNING".into()))
+        let name = |at: &str| {
+            let value = warning.pointer(at)?;
+            value.get(0).or(Some(value)).and_then(scalar).as_deref().and_then(label)
+        };
+        let category = name("/category").unwrap_or_else(|| "WARNING".into());
+        (name("/context/propertyName"), category)
     });
     Some(Written {
-        id: result.get("id").and_then(text)?,
+        id: result.get("id").and_then(scalar).as_deref().and_then(label)?,
         new: result.get("new").and_then(Value::as_bool).unwrap_or(false),
         properties: properties
             .into_iter()

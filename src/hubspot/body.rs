@@ -1,8 +1,18 @@
 //! HubSpot's error bodies, decoded leniently: every field is optional, and types vary.
+//!
+//! What ends in a table or a log line is bounded and free of control characters (Postgres takes no
+//! NUL), except the message, which is cleaned where it is kept.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+/// The longest code, name or id that is kept, in characters.
+const LONGEST_LABEL: usize = 200;
+
+/// How the sentence about a unique value begins: `Cannot set PropertyValueCoordinates{portalId=1,
+/// objectTypeId=0-3, propertyName=p, value=v} on 111. 222 already has that value.`
+const TAKEN: &str = "Cannot set PropertyValueCoordinates{";
 
 /// A fault inside an error body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,18 +25,29 @@ pub struct Detail {
     pub message: Option<String>,
 }
 
+/// A unique value that belongs to another record.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The unique property.
+    pub property: Option<String>,
+    /// The record that holds the value.
+    pub owner: Option<String>,
+}
+
 /// An error body, or one item of a 207's `errors`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
     /// What HubSpot says.
     pub message: String,
+    /// A status of the body's own, from a number or its text; 400 to 599.
+    pub status: Option<u16>,
     /// Such as `VALIDATION_ERROR`.
     pub category: Option<String>,
     /// Such as `crm.associations.INVALID_IDENTIFIER`.
     pub sub_category: Option<String>,
     /// Such as `DAILY`.
     pub policy: Option<String>,
-    /// OAuth's words: `error` or `status` of a token reply.
+    /// The token endpoint's word for a grant that is dead: its `status`, else its `error`.
     pub oauth: Option<String>,
     /// HubSpot's id of the call.
     pub correlation_id: Option<String>,
@@ -36,6 +57,10 @@ pub struct ErrorBody {
     pub details: Vec<Detail>,
     /// The existing record's id, wherever it stands.
     pub existing_id: Option<String>,
+    /// A unique value is taken.
+    pub taken: Option<Taken>,
+    /// The body is a page of a gateway.
+    pub is_page: bool,
 }
 
 impl ErrorBody {
@@ -43,38 +68,52 @@ impl ErrorBody {
     #[must_use]
     pub fn decode(value: &Value) -> Self {
         let text = |key: &str| value.get(key).and_then(scalar);
+        let name = |key: &str| text(key).as_deref().and_then(label);
         let message = match value {
             Value::String(text) => text.clone(),
             _ => text("message").or_else(|| text("error_description")).unwrap_or_default(),
         };
         let mut context = value.get("context").map(lists).unwrap_or_default();
-        let errors = value.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
-        for error in &errors {
+        // The v1 API lists the same faults under another name.
+        let errors = ["errors", "validationResults"].into_iter().find_map(|key| {
+            value.get(key).and_then(Value::as_array).filter(|errors| !errors.is_empty())
+        });
+        for error in errors.into_iter().flatten() {
             for (key, values) in error.get("context").map(lists).unwrap_or_default() {
                 context.entry(key).or_default().extend(values);
             }
         }
-        let mut details: Vec<Detail> = errors.iter().map(detail).collect();
-        if !details.iter().any(|d| d.code.is_some()) {
-            details = embedded(&message).unwrap_or(details);
-        }
-        let status_word = text("status")
-            .filter(|s| s.contains('_') && s.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
+        let details = details(&message, errors.map(Vec::as_slice).unwrap_or_default());
+        let taken = details
+            .iter()
+            .filter_map(|detail| detail.message.as_deref())
+            .chain([message.as_str()])
+            .find_map(taken);
         let existing_id = context
             .get("existingId")
             .and_then(|ids| ids.first().cloned())
-            .or_else(|| value.pointer("/identityProfile/vid").and_then(scalar))
-            .or_else(|| id_after(&message, "Existing ID: "));
+            .or_else(|| {
+                let profiles = ["/identityProfile/vid", "/identity-profile/vid"];
+                let vid = profiles.into_iter().find_map(|at| value.pointer(at).and_then(scalar));
+                vid.as_deref().and_then(label)
+            })
+            .or_else(|| id_after(&message, "Existing ID: "))
+            .or_else(|| taken.as_ref().and_then(|taken| taken.owner.clone()));
         Self {
-            category: text("category"),
-            sub_category: text("subCategory")
-                .or_else(|| value.pointer("/subCategory/name").and_then(scalar)),
-            policy: text("policyName"),
-            oauth: status_word.or_else(|| text("error")),
-            correlation_id: text("correlationId"),
+            status: text("status").and_then(|s| s.parse().ok()).filter(|s| (400..600).contains(s)),
+            category: name("category"),
+            sub_category: name("subCategory").or_else(|| {
+                let nested = value.pointer("/subCategory/name").and_then(scalar);
+                nested.as_deref().and_then(label)
+            }),
+            policy: name("policyName"),
+            oauth: dead_grant(name("status"), name("error")),
+            correlation_id: name("correlationId"),
+            is_page: value.as_str().is_some_and(|text| text.trim_start().starts_with('<')),
             existing_id,
             context,
             details,
+            taken,
             message,
         }
     }
@@ -84,9 +123,33 @@ impl ErrorBody {
     pub fn first(&self) -> Option<&Detail> {
         self.details.iter().find(|d| d.code.is_some()).or_else(|| self.details.first())
     }
+
+    /// Whether the message begins with `sentence`. Further on it may be a value that speaks.
+    #[must_use]
+    pub fn says(&self, sentence: &str) -> bool {
+        self.message.trim_start().starts_with(sentence)
+    }
+
+    /// Whether the message alone says that the record is there already: `Contact already exists`,
+    /// with any kind's name, and perhaps an id behind it.
+    #[must_use]
+    pub fn exists_already(&self) -> bool {
+        let (kind, rest) = self.message.trim_start().split_once(' ').unwrap_or_default();
+        self.details.is_empty()
+            && kind.chars().all(char::is_alphabetic)
+            && rest.starts_with("already exists")
+    }
 }
 
-fn scalar(value: &Value) -> Option<String> {
+/// A name, code or id as it may be kept: without control characters, bounded; `None` if empty.
+#[must_use]
+pub fn label(text: &str) -> Option<String> {
+    let kept: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_LABEL).collect();
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// A string, or a number as one.
+pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -96,58 +159,90 @@ fn scalar(value: &Value) -> Option<String> {
 
 fn lists(value: &Value) -> BTreeMap<String, Vec<String>> {
     let Some(object) = value.as_object() else { return BTreeMap::new() };
+    let text = |value: &Value| scalar(value).as_deref().and_then(label);
     object
         .iter()
         .map(|(key, value)| {
             let values = match value {
-                Value::Array(values) => values.iter().filter_map(scalar).collect(),
-                single => scalar(single).into_iter().collect(),
+                Value::Array(values) => values.iter().filter_map(text).collect(),
+                single => text(single).into_iter().collect(),
             };
             (key.clone(), values)
         })
         .collect()
 }
 
+/// The words of a grant or an app that no retry brings back. `invalid_request` alone is not one.
+fn dead_grant(status: Option<String>, error: Option<String>) -> Option<String> {
+    const STATUSES: [&str; 6] = [
+        "BAD_REFRESH_TOKEN",
+        "BAD_CLIENT_ID",
+        "BAD_CLIENT_SECRET",
+        "BAD_AUTH_CODE",
+        "BAD_REDIRECT_URI",
+        "EXPIRED_AUTH_CODE",
+    ];
+    const ERRORS: [&str; 3] = ["invalid_grant", "invalid_client", "unauthorized_client"];
+    let status = status.filter(|word| STATUSES.contains(&word.as_str()));
+    status.or_else(|| error.filter(|word| ERRORS.contains(&word.as_str())))
+}
+
+/// The faults that `errors` lists with codes, else those that stand in the message.
+fn details(message: &str, errors: &[Value]) -> Vec<Detail> {
+    let listed: Vec<Detail> = errors.iter().map(detail).collect();
+    if listed.iter().any(|d| d.code.is_some()) {
+        return listed;
+    }
+    embedded(message).or_else(|| unknown_property(message)).unwrap_or(listed)
+}
+
 fn detail(error: &Value) -> Detail {
     let text = |key: &str| error.get(key).and_then(scalar);
+    let name = |key: &str| text(key).as_deref().and_then(label);
     let property =
         error.get("context").map(lists).and_then(|c| c.get("propertyName")?.first().cloned());
     Detail {
-        code: text("code"),
-        property: property.or_else(|| text("name")),
-        message: text("message"),
+        code: name("code").or_else(|| name("error")),
+        property: property.or_else(|| name("name")),
+        message: text("message").or_else(|| error.as_str().map(str::to_owned)),
     }
 }
 
 /// The faults that stand as JSON text inside a message: `Property values were not valid: [{…}]`.
 fn embedded(message: &str) -> Option<Vec<Detail>> {
-    let start = message.find("[{")?;
-    let end = message.rfind("}]")? + 2;
-    let items: Vec<Value> = serde_json::from_str(message.get(start..end)?).ok()?;
-    let text = |item: &Value, key: &str| item.get(key).and_then(scalar);
-    Some(
-        items
-            .iter()
-            .map(|item| Detail {
-                code: text(item, "error"),
-                property: text(item, "name"),
-                message: text(item, "message"),
-            })
-            .collect(),
-    )
+    let list = message.trim().strip_prefix("Property values were not valid:")?;
+    let list = list.get(list.find('[')?..=list.rfind(']')?)?;
+    let items: Vec<Value> = serde_json::from_str(list).ok()?;
+    (!items.is_empty()).then(|| items.iter().map(detail).collect())
+}
+
+/// `'name' Property does not exist`, the whole message of recorded items without a code.
+fn unknown_property(message: &str) -> Option<Vec<Detail>> {
+    let name = message
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix("' Property does not exist"))
+        .or_else(|| message.strip_prefix("Property \"")?.strip_suffix("\" does not exist"))?;
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let fault = Detail {
+        code: Some("PROPERTY_DOESNT_EXIST".to_owned()),
+        property: label(name),
+        message: Some(message.to_owned()),
+    };
+    plain.then(|| vec![fault])
 }
 
 /// The digits that follow `marker`.
 fn id_after(message: &str, marker: &str) -> Option<String> {
     let rest = &message[message.find(marker)? + marker.len()..];
     let id: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    (!id.is_empty()).then_some(id)
+    label(&id)
 }
 
-/// The record that holds a unique value: the second id of `… on 111. 222 already has that value.`
-#[must_use]
-pub fn owner_of_value(message: &str) -> Option<String> {
-    let before = &message[..message.find(" already has that value")?];
-    let id = before.rsplit(' ').next()?;
-    (!id.is_empty() && id.chars().all(|c| c.is_ascii_digit())).then(|| id.to_owned())
+/// The property, and the second id of `… on 111. 222 already has that value.`
+fn taken(message: &str) -> Option<Taken> {
+    let rest = message.trim_start().strip_prefix(TAKEN)?;
+    let before = &rest[..rest.rfind(" already has that value")?];
+    let owner = before.rsplit(' ').next().filter(|id| id.chars().all(|c| c.is_ascii_digit()));
+    let property = rest.split_once("propertyName=").and_then(|(_, rest)| rest.split(',').next());
+    Some(Taken { property: property.and_then(label), owner: owner.and_then(label) })
 }

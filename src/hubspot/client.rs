@@ -147,31 +147,32 @@ impl Client {
         }
         let mut reply = request.send().await.map_err(|e| lost(&e))?;
         let status = reply.status();
-        let header = |name: &str| Some(reply.headers().get(name)?.to_str().ok()?.to_owned());
-        let headers = Headers {
-            retry_after: header("retry-after")
-                .and_then(|v| v.parse().ok())
-                .map(Duration::from_secs),
-            correlation_id: header("x-hubspot-correlation-id"),
+        let headers =
+            Headers::read(|name| reply.headers().get(name).and_then(|value| value.to_str().ok()));
+        let broken = |mut failure: Failure| {
+            failure.http_status = Some(status.as_u16());
+            failure.correlation_id = headers.correlation_id.clone();
+            // Where the status alone decides, a lost body changes nothing.
+            if speaks_for_itself(status) {
+                failure = classify(status.as_u16(), &headers, &Value::Null);
+            }
+            failure
         };
-        let number = |name: &str| header(name)?.parse::<i32>().ok();
+        let number = |name: &str| reply.headers().get(name)?.to_str().ok()?.parse::<i32>().ok();
         let pair = |limit: &str, left: &str| number(limit).zip(number(left));
         let quota = Quota {
             window: pair("x-hubspot-ratelimit-max", "x-hubspot-ratelimit-remaining"),
             day: pair("x-hubspot-ratelimit-daily", "x-hubspot-ratelimit-daily-remaining"),
         };
         let mut bytes = Vec::new();
-        while let Some(chunk) = reply.chunk().await.map_err(|e| lost(&e))? {
+        while let Some(chunk) = reply.chunk().await.map_err(|e| broken(lost(&e)))? {
             if bytes.len() + chunk.len() > LONGEST_REPLY {
-                return Err(Failure::lost(
-                    "REPLY_TOO_LONG",
-                    "the reply was longer than 32 MiB".into(),
-                    true,
-                ));
+                let message = "the reply was longer than 32 MiB".to_owned();
+                return Err(broken(Failure::lost("REPLY_TOO_LONG", message, true)));
             }
             bytes.extend_from_slice(&chunk);
         }
-        let body = decode(status, &bytes)?;
+        let body = decode(status, &bytes).map_err(broken)?;
         Ok((status.as_u16(), headers, quota, body))
     }
 }
@@ -196,8 +197,8 @@ impl Sender for Client {
             }
             Err(failure) => Answer {
                 status: failure.http_status,
+                correlation_id: failure.correlation_id.clone(),
                 result: Err(failure),
-                correlation_id: None,
                 duration,
                 quota: Quota::default(),
             },
@@ -205,21 +206,26 @@ impl Sender for Client {
     }
 }
 
-/// JSON where it is JSON, a string for any other text, null for nothing. A cut 2xx is no verdict.
+/// JSON where it is JSON, a string for any other text, null for nothing. A 2xx that is cut, or no
+/// object, is no verdict; nor is one without a body where its status promises one.
 fn decode(status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
+    let broken = |message: &str| Failure::lost("BROKEN_REPLY", message.to_owned(), true);
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Value::Null);
+        return if matches!(status.as_u16(), 201 | 207) {
+            Err(broken("the reply lacks its body"))
+        } else {
+            Ok(Value::Null)
+        };
     }
-    match serde_json::from_slice(bytes) {
-        Ok(value) => Ok(value),
-        Err(_) if status.is_success() => {
-            let mut failure =
-                Failure::lost("BROKEN_REPLY", "the reply was cut off or is not JSON".into(), true);
-            failure.http_status = Some(status.as_u16());
-            Err(failure)
-        }
-        Err(_) => Ok(Value::String(String::from_utf8_lossy(bytes).chars().take(2_000).collect())),
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) if value.is_object() || !status.is_success() => Ok(value),
+        _ if status.is_success() => Err(broken("the reply was cut off or is not JSON")),
+        _ => Ok(Value::String(String::from_utf8_lossy(bytes).chars().take(2_000).collect())),
     }
+}
+
+fn speaks_for_itself(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 423 | 429 | 477) || status.is_server_error()
 }
 
 /// No reply. Only a connection that was never made is sure to have written nothing.

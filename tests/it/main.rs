@@ -10,6 +10,7 @@
 
 mod accounting;
 mod associations;
+mod classification;
 mod cli;
 mod cluster;
 mod conflicts;
@@ -20,6 +21,7 @@ mod door;
 mod gates;
 mod mapping;
 mod outages;
+mod replies;
 mod retries;
 mod sandbox;
 mod support;
