@@ -7,13 +7,13 @@ CREATE TABLE crm_portal (
     hubspot_portal_id bigint,
     time_zone         text        NOT NULL DEFAULT 'UTC',
     -- The daily quota's ledger: calls reserved since day_started_at (midnight in time_zone).
-    day_started_at    timestamptz NOT NULL DEFAULT '-infinity',
+    day_started_at    timestamptz NOT NULL DEFAULT 'epoch',
     day_used          integer     NOT NULL DEFAULT 0,
     -- What HubSpot's headers said last: the limits, and how much of the window others use.
     window_limit      integer,
     day_limit         integer,
     others_used       integer     NOT NULL DEFAULT 0,
-    others_until      timestamptz NOT NULL DEFAULT '-infinity'
+    others_until      timestamptz NOT NULL DEFAULT 'epoch'
 );
 INSERT INTO crm_portal (portal) VALUES ('default');
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use figment::Figment;
-use figment::providers::{Format, Serialized, Toml};
+use figment::providers::{Format, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ use crate::http::IngestSettings;
 use crate::{hubspot, worker};
 
 pub use environment::Environment;
-use environment::{environment_keys, parse};
+use environment::{Variable, environment_keys, parse};
 pub use sections::{
     Breaker, Database, HubSpot, Ingest, Log, MappingFiles, Retry, Security, Server, Worker,
 };
@@ -38,7 +38,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// An unknown key, or a value of the wrong type.
-    #[error("{0}")]
+    #[error("{0}; config/default.toml explains every key")]
     Value(Box<figment::Error>),
     /// A key that must be set is not.
     #[error("{key} is not set: {way_out}")]
@@ -104,7 +104,7 @@ impl Config {
         }
         for (name, key) in environment_keys(environment) {
             let value = environment.get(&name).unwrap_or_default();
-            figment = figment.merge(Serialized::default(&key, parse(&key, value)));
+            figment = figment.merge(Variable { value: parse(&key, value), name, key });
         }
         let config: Self = figment.extract().map_err(|e| ConfigError::Value(Box::new(e)))?;
         config.check()?;
@@ -140,6 +140,17 @@ impl Config {
             if value == 0 {
                 let least = if key == "database.max_connections" { 2 } else { 1 };
                 return Err(invalid(key, format!("must be at least {least}")));
+            }
+        }
+        let spans: [(&'static str, i64, i64); 4] = [
+            ("worker.wait_create_hours", self.worker.wait_create_hours, 8_760),
+            ("worker.keep_calls_days", self.worker.keep_calls_days, 3_650),
+            ("ingest.max_ahead_seconds", self.ingest.max_ahead_seconds, 86_400),
+            ("breaker.timeout_seconds", self.breaker.timeout_seconds.cast_signed(), 86_400),
+        ];
+        for (key, value, most) in spans {
+            if !(1..=most).contains(&value) {
+                return Err(invalid(key, format!("must be between 1 and {most}")));
             }
         }
         if !(1.0..=100.0).contains(&self.retry.factor) {

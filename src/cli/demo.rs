@@ -118,21 +118,21 @@ async fn show(
         started.elapsed().as_secs_f64(),
     );
     let complete = table(sandbox) && synced;
+    if !complete {
+        println!("Something is missing: the samples did not arrive whole.");
+    }
+    if args.exit {
+        app.stop().await?;
+        return Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     println!();
     println!("  server     {url}    events: POST /v1/events, admin: /admin/sync/status");
     println!("  HubSpot    {hubspot_url}    look inside: /_sandbox");
     println!("  ingest key {ingest_key}");
     println!("  admin key  {admin_key}");
     println!("\n  Try: curl -s -H 'Authorization: Bearer {admin_key}' {url}/admin/sync/queue\n");
-    if !complete {
-        println!("Something is missing: the samples did not arrive whole.");
-    }
-    if !args.exit {
-        println!("Ctrl-C ends it and removes everything.");
-        app.run_until(stop_signal()).await?;
-    } else {
-        app.stop().await?;
-    }
+    println!("Ctrl-C ends it and removes everything.");
+    app.run_until(stop_signal()).await?;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

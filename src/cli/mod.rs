@@ -18,6 +18,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Environment};
+use crate::mapping::MappingError;
 use crate::telemetry;
 
 /// Carries what happens in an application into HubSpot CRM: nothing lost, nothing doubled, nothing
@@ -95,7 +96,8 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // The chain on one line: what failed, and why.
             eprintln!("hubferry: {error:#}");
-            let settings = error.downcast_ref::<ConfigError>().is_some();
+            let settings = error.downcast_ref::<ConfigError>().is_some()
+                || error.downcast_ref::<MappingError>().is_some();
             if settings { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

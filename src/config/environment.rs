@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use figment::value::{Dict, Map, Value};
+use figment::{Metadata, Profile, Provider};
+
 /// The well-known names of the environment, and the keys that they set.
 const NAMES: [(&str, &str); 14] = [
     ("DATABASE_URL", "database.url"),
@@ -74,7 +77,7 @@ pub(super) fn environment_keys(environment: &Environment) -> Vec<(String, String
 }
 
 /// Numbers and flags as such, except where the key holds text that may look like one.
-pub(super) fn parse(key: &str, value: &str) -> figment::value::Value {
+pub(super) fn parse(key: &str, value: &str) -> Value {
     const TEXTS: [&str; 9] = [
         "url",
         "api_key",
@@ -94,5 +97,25 @@ pub(super) fn parse(key: &str, value: &str) -> figment::value::Value {
         (_, Ok(number), _) => number.into(),
         (.., Ok(flag)) => flag.into(),
         _ => value.to_owned().into(),
+    }
+}
+
+/// One variable as a source of settings, so that an error names it.
+pub(super) struct Variable {
+    pub(super) name: String,
+    pub(super) key: String,
+    pub(super) value: Value,
+}
+
+impl Provider for Variable {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(format!("the environment, {}", self.name))
+            .interpolater(|_, keys| keys.join("."))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let nested = figment::util::nest(&self.key, self.value.clone());
+        let dict = nested.into_dict().ok_or_else(|| format!("`{}` is no key", self.key))?;
+        Ok(Profile::Default.collect(dict))
     }
 }

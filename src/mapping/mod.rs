@@ -99,6 +99,12 @@ impl Mapping {
         self.objects.iter().find(|object| object.sync_type == sync_type)
     }
 
+    /// Whether a file of `sync_type` writes this property.
+    pub fn names(&self, sync_type: &str, property: &str) -> bool {
+        let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
+        sheets.flat_map(|sheet| &sheet.fields).any(|field| field.property == property)
+    }
+
     /// Property -> the values that the files can write to it, for properties of `sync_type` that are
     /// fed from constants and pick lists. What HubSpot must know for them to work.
     pub fn possible_values(&self, sync_type: &str) -> BTreeMap<&str, BTreeSet<&str>> {

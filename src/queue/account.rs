@@ -25,7 +25,7 @@ impl Queue {
     pub async fn account(&self) -> Result<Account, QueueError> {
         Ok(sqlx::query_as(
             "SELECT hubspot_portal_id, time_zone, day_used,
-                    CASE WHEN isfinite(day_started_at) THEN day_started_at END AS day_started_at
+                    NULLIF(day_started_at, 'epoch') AS day_started_at
              FROM crm_portal WHERE portal = $1",
         )
         .bind(PORTAL)

@@ -1,6 +1,6 @@
 //! Looking at what is owed: totals, one row, one event, one record.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -205,6 +205,24 @@ impl Queue {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().collect())
+    }
+
+    /// Which of `records` share their HubSpot record with another record of ours, after a merge.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn shared_links(&self, records: &[i64]) -> Result<HashSet<i64>, QueueError> {
+        let shared: Vec<i64> = sqlx::query_scalar(
+            "SELECT r.id FROM crm_record r
+             WHERE r.id = ANY($1) AND r.hubspot_id IS NOT NULL AND EXISTS (
+                 SELECT 1 FROM crm_record o
+                 WHERE o.portal = r.portal AND o.sync_type = r.sync_type
+                   AND o.hubspot_id = r.hubspot_id AND o.id <> r.id)",
+        )
+        .bind(records)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(shared.into_iter().collect())
     }
 
     /// When the next record that waits for its time is due.

@@ -1,6 +1,7 @@
 //! Leasing: which records go next, and the exclusive, expiring right to them.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
@@ -105,6 +106,9 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<Option<Batch>, QueueError> {
         let until = now + holder.ttl;
+        // One transaction: with the records locked, no row can slip in between that belongs to
+        // another stage, such as a delete.
+        let mut tx = self.pool.begin().await?;
         let rows: Vec<LeasedRow> = sqlx::query_as(
             "WITH token AS MATERIALIZED (SELECT nextval('lease_token') AS value), picked AS MATERIALIZED (
                  SELECT id, rank FROM crm_record
@@ -131,13 +135,14 @@ impl Queue {
         .bind(now)
         .bind(due.failures)
         .bind(due.urgent)
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *tx)
         .await?;
         let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };
         let mut rows = rows;
         rows.sort_by_key(|r| (r.rank, r.id));
         let mut records: Vec<Record> = rows.into_iter().map(LeasedRow::into_record).collect();
-        self.load_rows(&mut records).await?;
+        load_rows(&mut tx, &mut records).await?;
+        tx.commit().await?;
         let (sync_type, stage) = (due.sync_type.clone(), due.stage);
         Ok(Some(Batch { lease: Lease { token, until }, sync_type, stage, records }))
     }
@@ -169,33 +174,34 @@ impl Queue {
         lease.until = until;
         Ok(held == records.len() as u64)
     }
+}
 
-    async fn load_rows(&self, records: &mut [Record]) -> Result<(), QueueError> {
-        let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
-        let rows: Vec<OpenRow> = sqlx::query_as(
-            "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
-                    e.occurred_at, e.type AS event_type, e.subject, e.data
-             FROM UNNEST($1::bigint[]) AS l (id)
-             CROSS JOIN LATERAL (
-                 SELECT * FROM sync_queue
-                 WHERE record_id = l.id AND status IN ('pending', 'retry') AND NOT written
-                 ORDER BY id LIMIT $2) q
-             JOIN event e ON e.no = q.event_no
-             ORDER BY q.record_id, q.id",
-        )
-        .bind(&ids)
-        .bind(ROWS_PER_RECORD)
-        .fetch_all(&self.pool)
-        .await?;
-        let places: std::collections::HashMap<i64, usize> =
-            ids.iter().enumerate().map(|(place, &id)| (id, place)).collect();
-        for row in rows {
-            if let Some(&place) = places.get(&row.record_id) {
-                records[place].rows.push(row.into_row()?);
-            }
+/// Loads the open rows of leased records: deletes first, then the oldest.
+async fn load_rows(db: &mut PgConnection, records: &mut [Record]) -> Result<(), QueueError> {
+    let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
+    let rows: Vec<OpenRow> = sqlx::query_as(
+        "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
+                e.occurred_at, e.type AS event_type, e.subject, e.data
+         FROM UNNEST($1::bigint[]) AS l (id)
+         CROSS JOIN LATERAL (
+             SELECT * FROM sync_queue
+             WHERE record_id = l.id AND status IN ('pending', 'retry') AND NOT written
+             ORDER BY (operation = 'upsert'), id LIMIT $2) q
+         JOIN event e ON e.no = q.event_no
+         ORDER BY q.record_id, q.id",
+    )
+    .bind(&ids)
+    .bind(ROWS_PER_RECORD)
+    .fetch_all(db)
+    .await?;
+    let places: std::collections::HashMap<i64, usize> =
+        ids.iter().enumerate().map(|(place, &id)| (id, place)).collect();
+    for row in rows {
+        if let Some(&place) = places.get(&row.record_id) {
+            records[place].rows.push(row.into_row()?);
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]

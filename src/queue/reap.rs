@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::notify::notify;
 use super::refresh::refresh;
-use super::{Queue, QueueError};
+use super::{PORTAL, Queue, QueueError};
 
 impl Queue {
     /// Frees the records whose lease has run out, at most a thousand. Their holder may have sent a
@@ -60,9 +60,10 @@ impl Queue {
     pub async fn prune_calls(&self, before: DateTime<Utc>) -> Result<u64, QueueError> {
         Ok(sqlx::query(
             "DELETE FROM hubspot_call WHERE id IN (
-                 SELECT id FROM hubspot_call WHERE free_at < $1 ORDER BY free_at LIMIT 10000)",
+                 SELECT id FROM hubspot_call WHERE portal = $2 AND free_at < $1 ORDER BY free_at LIMIT 10000)",
         )
         .bind(before)
+        .bind(PORTAL)
         .execute(&self.pool)
         .await?
         .rows_affected())

@@ -9,6 +9,7 @@ mod writes;
 use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 
 use super::enqueue::ensure_records;
 use super::model::{Accepted, Lease, Reason, Stamp};
@@ -41,8 +42,21 @@ pub enum Backoff {
     Until(DateTime<Utc>),
     /// Not due before the instant, and no failure counted.
     Pause(DateTime<Utc>),
+    /// Due again at once in smaller company: the call was refused, and it is not known for whose sake.
+    Smaller,
     /// Nothing was tried.
     AsBefore,
+}
+
+/// A record that cannot be created yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Due at this deadline, or when another row arrives.
+    pub until: DateTime<Utc>,
+    /// What is missing.
+    pub reason: String,
+    /// How many open rows were looked at.
+    pub loaded: i64,
 }
 
 /// What becomes of a row; rows that are not named stay as they are.
@@ -76,6 +90,8 @@ pub struct Settlement {
     pub doubt: i64,
     /// The new link, if it changed.
     pub link: Option<Option<String>>,
+    /// The link is another's record until now: taken only if no other record of ours holds it.
+    pub adopts: bool,
     /// The HubSpot record that holds a unique value of ours, if that changed.
     pub resolve: Option<Option<String>>,
     /// What HubSpot has accepted now.
@@ -86,8 +102,8 @@ pub struct Settlement {
     pub certainty: Certainty,
     /// The record's backoff.
     pub backoff: Backoff,
-    /// Wait until this deadline, for this reason, for a row that brings what is missing.
-    pub wait: Option<(DateTime<Utc>, String)>,
+    /// Wait for a row that brings what is missing.
+    pub wait: Option<Wait>,
     /// Slots whose target is newer than what is stored.
     pub slots: Vec<SlotWrite>,
     /// The record is gone: its slots that are not newer than the tombstone are void.
@@ -106,6 +122,7 @@ impl Settlement {
             record,
             doubt,
             link: None,
+            adopts: false,
             resolve: None,
             accepted: None,
             tombstone: None,
@@ -149,6 +166,7 @@ impl Queue {
         let targets =
             ensure_records(&mut tx, targets.map(|(t, id)| (t.as_str(), id.as_str())), now).await?;
         let ids: Vec<i64> = settlements.iter().map(|s| s.record).collect();
+        let taken = adopted_elsewhere(&mut tx, settlements).await?;
         // Targets too: their link must not change between our look at it and our commit.
         let locks: BTreeSet<i64> = ids.iter().chain(targets.values()).copied().collect();
         lock(&mut tx, &locks.into_iter().collect::<Vec<_>>()).await?;
@@ -162,6 +180,15 @@ impl Queue {
                 .collect();
         let (ours, fenced): (Vec<_>, Vec<_>) =
             settlements.iter().partition(|s| held.contains(&s.record));
+        // Looked at once more, an adoption that came too late finds whose record it is.
+        let late: Vec<Settlement> = ours
+            .iter()
+            .filter(|s| s.adopts && taken.contains(&s.record))
+            .map(|s| Settlement::release(s.record, s.doubt))
+            .collect();
+        let mut ours = ours;
+        ours.retain(|s| !(s.adopts && taken.contains(&s.record)));
+        ours.extend(&late);
 
         write_records(&mut tx, &ours, lease.token, now).await?;
         void_slots(&mut tx, &ours).await?;
@@ -173,9 +200,10 @@ impl Queue {
             .filter(|s| s.certainty != Certainty::AsBefore)
             .map(|s| s.record)
             .collect();
-        sqlx::query("UPDATE crm_record SET doubt = $2 WHERE id = ANY($1)")
+        // A number of its own: the reaper has marked the same lease before, and who has read that
+        // mark must not clear this one.
+        sqlx::query("UPDATE crm_record SET doubt = nextval('lease_token') WHERE id = ANY($1)")
             .bind(&lost)
-            .bind(lease.token)
             .execute(&mut *tx)
             .await?;
         refresh(&mut tx, &ids, now).await?;
@@ -214,7 +242,8 @@ impl Queue {
         }
         let (ids, marks): (Vec<i64>, Vec<i64>) = marked.into_iter().unzip();
         let owners: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT record_id FROM crm_association WHERE target_id = ANY($1) ORDER BY record_id",
+            "SELECT DISTINCT record_id FROM crm_association
+             WHERE target_id = ANY($1) OR record_id = ANY($1) ORDER BY record_id",
         )
         .bind(&ids)
         .fetch_all(&mut *tx)
@@ -224,6 +253,15 @@ impl Queue {
         for owners in owners.chunks(1_000) {
             let mut tx = self.pool.begin().await?;
             lock(&mut tx, owners).await?;
+            // With another link it is another pair: HubSpot may have it.
+            sqlx::query(
+                "UPDATE crm_association SET refused = false
+                 WHERE record_id = ANY($1) AND refused AND (target_id = ANY($2) OR record_id = ANY($2))",
+            )
+            .bind(owners)
+            .bind(&ids)
+            .execute(&mut *tx)
+            .await?;
             refresh(&mut tx, owners, now).await?;
             notify(&mut tx).await?;
             tx.commit().await?;
@@ -242,4 +280,42 @@ impl Queue {
         .await?;
         Ok(owners.len())
     }
+}
+
+/// The settlements that would adopt a HubSpot record which another record of ours holds. Adoptions of
+/// one HubSpot record wait for each other here, before any record is locked.
+async fn adopted_elsewhere(
+    db: &mut PgConnection,
+    settlements: &[Settlement],
+) -> Result<HashSet<i64>, QueueError> {
+    let adopting = settlements.iter().filter(|s| s.adopts);
+    let (records, links): (Vec<i64>, Vec<String>) =
+        adopting.filter_map(|s| Some((s.record, s.link.clone()??))).unzip();
+    if records.is_empty() {
+        return Ok(HashSet::new());
+    }
+    sqlx::query(
+        "SELECT pg_advisory_xact_lock(hashtextextended(link, 7))
+         FROM (SELECT DISTINCT link FROM UNNEST($1::text[]) AS l (link) ORDER BY link) AS sorted",
+    )
+    .bind(&links)
+    .execute(&mut *db)
+    .await?;
+    let taken: Vec<i64> = sqlx::query_scalar(
+        "SELECT a.id FROM UNNEST($1::bigint[], $2::text[]) AS a (id, link)
+         JOIN crm_record me ON me.id = a.id
+         JOIN crm_record r ON r.hubspot_id = a.link AND r.sync_type = me.sync_type
+              AND r.portal = me.portal AND r.id <> a.id",
+    )
+    .bind(&records)
+    .bind(&links)
+    .fetch_all(&mut *db)
+    .await?;
+    let mut taken: HashSet<i64> = taken.into_iter().collect();
+    // Of two in one settlement the first takes it.
+    let mut seen = HashSet::new();
+    taken.extend(
+        records.iter().zip(&links).filter(|(_, link)| !seen.insert(*link)).map(|(id, _)| *id),
+    );
+    Ok(taken)
 }

@@ -76,9 +76,11 @@ impl Queue {
             "SELECT o.record_id, o.slot, o.from_id, o.target_id, o.target_type, o.to_id,
                     o.made_target_type, o.made_from, o.made_to, o.drops,
                     o.drops AND EXISTS (
-                        SELECT 1 FROM crm_association x
+                        SELECT 1 FROM crm_association x JOIN crm_record owner ON owner.id = x.record_id
                         WHERE x.made_from = o.made_from AND x.made_to = o.made_to
-                          AND (x.record_id, x.slot) <> (o.record_id, o.slot)) AS shared
+                          AND x.slot = o.slot AND owner.sync_type = o.sync_type
+                          AND x.made_target_id IS NOT DISTINCT FROM x.target_id
+                          AND x.record_id <> o.record_id) AS shared
              FROM association_owed o WHERE o.record_id = ANY($1) ORDER BY o.record_id, o.slot",
         )
         .bind(records)
@@ -162,13 +164,17 @@ impl Queue {
         for (slot, verdict) in verdicts.iter().filter(|(s, _)| held.contains(&s.record_id)) {
             match verdict {
                 SlotVerdict::Refused(reason) => {
+                    // A pair that was not made is forgotten; one that was not dropped still stands.
                     let row: i64 = sqlx::query_scalar(
                         "UPDATE crm_association SET refused = true, sure = true,
-                             made_target_id = NULL, made_from = NULL, made_to = NULL
+                             made_target_id = CASE WHEN $3 THEN made_target_id END,
+                             made_from = CASE WHEN $3 THEN made_from END,
+                             made_to = CASE WHEN $3 THEN made_to END
                          WHERE record_id = $1 AND slot = $2 RETURNING set_by",
                     )
                     .bind(slot.record_id)
                     .bind(&slot.slot)
+                    .bind(slot.drops)
                     .fetch_one(&mut *tx)
                     .await?;
                     refused.push((row, "failed", reason));
@@ -189,6 +195,21 @@ impl Queue {
             }
         }
         refuse_rows(&mut tx, &refused, call, now).await?;
+        // A call of ours that came after the next holder's may have undone it: made once more.
+        if call.is_some() {
+            let late = verdicts.iter().filter(|(slot, _)| !held.contains(&slot.record_id));
+            let (owners, names): (Vec<i64>, Vec<&str>) =
+                late.map(|(slot, _)| (slot.record_id, slot.slot.as_str())).unzip();
+            sqlx::query(
+                "UPDATE crm_association a SET sure = false
+                 FROM UNNEST($1::bigint[], $2::text[]) AS s (record_id, slot)
+                 WHERE a.record_id = s.record_id AND a.slot = s.slot AND a.made_to IS NOT NULL",
+            )
+            .bind(owners)
+            .bind(names)
+            .execute(&mut *tx)
+            .await?;
+        }
         release(&mut tx, &held, backoff).await?;
         refresh(&mut tx, &ids, now).await?;
         notify(&mut tx).await?;
@@ -208,6 +229,7 @@ async fn release(
             Backoff::Reset => (Some(0), None),
             Backoff::Until(instant) => (Some(1), Some(instant)),
             Backoff::Pause(instant) => (None, Some(instant)),
+            Backoff::Smaller => (Some(1), None),
             Backoff::AsBefore => (None, None),
         };
         counts.push(count);

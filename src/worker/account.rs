@@ -14,6 +14,8 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn check_account(&self) -> Result<bool, StepError> {
+        // The day's count goes by the account's midnight, from the first call on.
+        self.permits.set_time_zone(&self.queue.account().await?.time_zone).await;
         let account = match details(&self.permits, self.client.version()).await {
             Ok(account) => account,
             Err(failure) => {
@@ -25,6 +27,7 @@ impl Worker {
         };
         let remembered = self.queue.remember_account(account.id, &account.time_zone).await?;
         self.permits.set_time_zone(&account.time_zone).await;
+        self.permits.set_foreign(remembered != account.id);
         if remembered == account.id {
             self.queue.open_gate(GateKind::Account).await?;
             self.queue.mended("").await?;

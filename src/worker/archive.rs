@@ -10,40 +10,67 @@ use super::verdict;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
 use crate::queue::model::{Reason, Row, Stage};
-use crate::queue::settle::{Certainty, RowVerdict, Settlement};
+use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Learn the link of what may have been created.
+    Find,
+    /// Put into the recycle bin.
+    Archive,
+    /// Erase for good, one record a call.
+    Erase,
+}
 
 impl Worker {
-    /// Delivers a batch that owes a delete. One call: the links of doubtful records are read first,
-    /// in a step of its own.
+    /// Delivers a batch that owes a delete, with one call at most: the links of records that may
+    /// exist unknown to us are read first, in a step of their own.
     pub(super) async fn archive(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
+        let erasing = batch.stage == Stage::Erase;
         let planned: Vec<Planned> =
             batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
-        let (linked, unlinked): (Vec<_>, Vec<_>) =
-            planned.into_iter().partition(|p| p.record.hubspot_id.is_some());
-        // An erasure asks HubSpot even if we never linked the record: another installation may have.
-        let erasing = batch.stage == Stage::Erase;
-        let (unsure, gone): (Vec<_>, Vec<_>) =
-            unlinked.into_iter().partition(|p| erasing || p.record.doubt != 0);
-        let deleted = |p: &Planned| deleted(p, erasing);
-        let settled: Vec<Settlement> = gone.iter().map(deleted).collect();
-        self.settle(&held.lease, &settled, None).await?;
+        let ids: Vec<i64> = planned.iter().map(|p| p.record.id).collect();
+        let shared = self.queue.shared_links(&ids).await?;
 
-        let ready = held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout());
-        let (group, call) = match (unsure.is_empty(), linked.is_empty()) {
-            _ if !ready => (Vec::new(), None),
-            (false, _) => (unsure, Some(Purpose::Find)),
-            (true, false) => (linked, Some(Purpose::Delete)),
-            (true, true) => (Vec::new(), None),
+        // What needs no call, what must be found first, what is to go.
+        let (mut settled, mut unsure, mut linked) = (Vec::new(), Vec::new(), Vec::new());
+        for planned in planned {
+            // An erasure asks HubSpot even if we never linked the record: another installation may
+            // have.
+            let unknown = erasing || planned.record.doubt != 0;
+            match &planned.record.hubspot_id {
+                _ if !erasing && stale(&planned) => settled.push(past(&planned)),
+                // Merged with another of ours: its delete never takes the other's record along.
+                Some(_) if shared.contains(&planned.record.id) => {
+                    settled.push(deleted(&planned, erasing))
+                }
+                Some(_) => linked.push(planned),
+                None if unknown => unsure.push(planned),
+                None => settled.push(deleted(&planned, erasing)),
+            }
+        }
+        let purpose = match (unsure.is_empty(), erasing && object.erasable) {
+            (false, _) => Purpose::Find,
+            (true, true) => Purpose::Erase,
+            (true, false) => Purpose::Archive,
         };
-        let Some(purpose) = call else {
+        let (mut group, mut rest) =
+            if purpose == Purpose::Find { (unsure, linked) } else { (linked, Vec::new()) };
+        if purpose == Purpose::Erase {
+            rest.extend(group.split_off(group.len().min(1)));
+        }
+        if !(held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout())) {
+            rest.append(&mut group);
+        }
+        settled.extend(rest.iter().map(|p| Settlement::release(p.record.id, p.record.doubt)));
+        self.settle(&held.lease, &settled, None).await?;
+        if group.is_empty() {
             return Ok(Delivered::without_call(permit));
-        };
-        // Erasure is one record a call; the others are due again at once.
-        let erases = erasing && object.erasable && purpose == Purpose::Delete;
-        let group = if erases { group.into_iter().take(1).collect() } else { group };
-        let call = self.delete_call(object, &group, purpose, erases);
+        }
+
+        let call = self.delete_call(object, &group, purpose);
         let (number, answer) = self.permits.call(permit, call).await;
         let now = self.now().await?;
         let transient = answer.failed();
@@ -52,52 +79,42 @@ impl Worker {
         let settlements: Vec<Settlement> = match answer.result {
             Ok(body) if purpose == Purpose::Find => {
                 let shown = batch::results(&body);
-                let found = |p| self.found(p, object, &shown).unwrap_or_else(|| deleted(p));
+                let found =
+                    |p| self.found(p, object, &shown).unwrap_or_else(|| deleted(p, erasing));
                 group.iter().map(found).collect()
             }
-            Ok(_) => group.iter().map(deleted).collect(),
+            Ok(_) => group.iter().map(|p| deleted(p, erasing)).collect(),
             // What is not there is deleted.
             Err(failure) if failure.class == Class::NotFound && group.len() == 1 => {
-                group.iter().map(deleted).collect()
+                group.iter().map(|p| deleted(p, erasing)).collect()
+            }
+            // Somebody's fault, not known whose: smaller batches find out.
+            Err(failure) if group.len() > 1 && failure.blames_inputs() => {
+                group.iter().map(smaller).collect()
             }
             Err(failure) => {
                 closed = self.close_for(&object.sync_type, &failure, now).await?;
-                group
-                    .iter()
-                    .map(|p| verdict::failed(p, &BTreeMap::new(), &failure, terms))
-                    .collect()
+                let sent = BTreeMap::new();
+                group.iter().map(|p| verdict::failed(p, &sent, &failure, terms)).collect()
             }
         };
         self.settle(&held.lease, &settlements, Some(number)).await?;
         Ok(Delivered { permit: None, calls: 1, closed, transient })
     }
 
-    fn delete_call(
-        &self,
-        object: &ObjectKind,
-        group: &[Planned],
-        purpose: Purpose,
-        erases: bool,
-    ) -> Call {
-        let version = self.client.version();
-        let ids: Vec<String> = match purpose {
-            Purpose::Find => group.iter().map(|p| self.key_of(p)).collect(),
-            Purpose::Delete => group.iter().filter_map(|p| p.record.hubspot_id.clone()).collect(),
-        };
+    fn delete_call(&self, object: &ObjectKind, group: &[Planned], purpose: Purpose) -> Call {
+        let (version, plural) = (self.client.version(), &object.plural);
+        let links: Vec<String> = group.iter().filter_map(|p| p.record.hubspot_id.clone()).collect();
         let mut call = match purpose {
             Purpose::Find => {
-                batch::read(version, &object.plural, Some(&object.key), &ids, &[&object.key])
+                let keys: Vec<String> = group.iter().map(|p| self.key_of(p)).collect();
+                batch::read(version, plural, Some(&object.key), &keys, &[&object.key])
             }
-            Purpose::Delete if erases => {
-                let body = serde_json::json!({ "objectId": ids.first() });
-                Call::post(
-                    version.gdpr_delete(&object.plural),
-                    format!("erase {}", object.plural),
-                    body,
-                    1,
-                )
+            Purpose::Archive => batch::archive(version, plural, &links),
+            Purpose::Erase => {
+                let body = serde_json::json!({ "objectId": links.first() });
+                Call::post(version.gdpr_delete(plural), format!("erase {plural}"), body, 1)
             }
-            Purpose::Delete => batch::archive(version, &object.plural, &ids),
         };
         call.sync_type = Some(object.sync_type.clone());
         call
@@ -123,12 +140,26 @@ impl Worker {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// Learn the link of what may have been created.
-    Find,
-    /// Archive or erase.
-    Delete,
+/// Goes again in smaller company.
+pub(super) fn smaller(planned: &Planned) -> Settlement {
+    let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
+    settlement.backoff = Backoff::Smaller;
+    settlement
+}
+
+/// Whether every delete that is owed is older than one that was done: the record that stands now is
+/// a newer one.
+fn stale(planned: &Planned) -> bool {
+    let mut deletes = planned.rows.iter().filter(|row| row.operation != Operation::Upsert);
+    planned.record.tombstone.is_some_and(|done| deletes.all(|row| row.stamp <= done))
+}
+
+/// Stale deletes are done without a call.
+fn past(planned: &Planned) -> Settlement {
+    let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
+    let deletes = planned.rows.iter().filter(|row| row.operation != Operation::Upsert);
+    settlement.rows = deletes.map(|row| (row.stamp.row, RowVerdict::Written(Vec::new()))).collect();
+    settlement
 }
 
 /// The record is gone: what is older than the delete is done, newer values create it again. An
@@ -136,7 +167,7 @@ enum Purpose {
 fn deleted(planned: &Planned, erased: bool) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let dead = planned.folded.tombstone;
-    let accepted: std::collections::BTreeMap<_, _> = planned
+    let accepted: BTreeMap<_, _> = planned
         .record
         .accepted
         .iter()
@@ -149,19 +180,18 @@ fn deleted(planned: &Planned, erased: bool) -> Settlement {
         if accepted.is_empty() { Certainty::Certain } else { Certainty::Doubtful };
     settlement.accepted = Some(accepted);
     settlement.tombstone = dead;
+    settlement.backoff = Backoff::Reset;
     settlement.gone = true;
     settlement.erase = erased;
-    if erased {
-        settlement.rows =
-            planned.record.rows.iter().map(|row| (row.id, void(planned, row))).collect();
-        return settlement;
-    }
-    settlement.rows = planned
-        .rows
-        .iter()
-        .filter(|row| row.operation != Operation::Upsert || dead.is_some_and(|d| row.stamp <= d))
-        .map(|row| (row.stamp.row, RowVerdict::Written(Vec::new())))
-        .collect();
+    settlement.rows = if erased {
+        planned.record.rows.iter().map(|row| (row.id, void(planned, row))).collect()
+    } else {
+        let dead_row = |row: &super::fold::MappedRow| {
+            row.operation != Operation::Upsert || dead.is_some_and(|d| row.stamp <= d)
+        };
+        let rows = planned.rows.iter().filter(|row| dead_row(row));
+        rows.map(|row| (row.stamp.row, RowVerdict::Written(Vec::new()))).collect()
+    };
     settlement
 }
 

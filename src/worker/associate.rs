@@ -2,7 +2,7 @@
 //!
 //! Old pairs go before new ones are made. What is left of a lease goes back and is due again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use rand::Rng as _;
 
@@ -11,8 +11,9 @@ use super::deliver::{Held, unanswered};
 use super::step::{Delivered, StepError, Work};
 use super::verdict::reason;
 use crate::hubspot::associate::{self, Pair, Verdict};
-use crate::hubspot::{Blame, Failure};
+use crate::hubspot::{Blame, Class};
 use crate::mapping::{ObjectKind, Slot};
+use crate::queue::model::Reason;
 use crate::queue::settle::Backoff;
 use crate::queue::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 
@@ -29,6 +30,8 @@ impl Worker {
     pub(super) async fn associate(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let records: Vec<i64> = batch.records.iter().map(|r| r.id).collect();
+        let failures: HashMap<i64, i32> =
+            batch.records.iter().map(|r| (r.id, r.failures)).collect();
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let owed = self.queue.owed_slots(&records).await?;
         let (shared, owed): (Vec<_>, Vec<_>) = owed.into_iter().partition(|s| s.drops && s.shared);
@@ -37,8 +40,9 @@ impl Worker {
 
         let mut groups: BTreeMap<Group, Vec<OwedSlot>> = BTreeMap::new();
         for slot in owed {
-            if let Some(group) = group(object, &slot) {
-                groups.entry(group).or_default().push(slot);
+            match group(object, &slot) {
+                Some(group) => groups.entry(group).or_default().push(slot),
+                None => verdicts.push((slot, SlotVerdict::Refused(undeclared()))),
             }
         }
         // The first that drops, else the largest that makes.
@@ -46,7 +50,7 @@ impl Worker {
             .into_iter()
             .min_by_key(|(group, slots)| (group.makes, std::cmp::Reverse(slots.len())));
         let Some((group, mut slots)) = next else {
-            self.end(&held, &records, &verdicts, &HashSet::new(), None).await?;
+            self.end(&held, &records, &verdicts, &HashMap::new(), None).await?;
             return Ok(Delivered::without_call(permit));
         };
         slots.truncate(associate::LARGEST);
@@ -55,7 +59,7 @@ impl Worker {
             && (!group.makes
                 || self.queue.intend(&held.lease, &slots.iter().collect::<Vec<_>>()).await?);
         if !noted {
-            self.end(&held, &records, &verdicts, &HashSet::new(), None).await?;
+            self.end(&held, &records, &verdicts, &HashMap::new(), None).await?;
             return Ok(Delivered::without_call(permit));
         }
         let pairs = pairs(&group, &slots);
@@ -63,24 +67,46 @@ impl Worker {
         call.sync_type = Some(object.sync_type.clone());
         let (number, answer) = self.permits.call(permit, call).await;
         let transient = answer.failed();
-        let (closed, mut failed) = match answer.result {
-            Ok(body) => {
-                let answers = associate::verdicts(&pairs, &body);
-                (false, collect(&group, slots, answers, &mut verdicts))
+        let now = self.now().await?;
+        let mut closed = false;
+        let mut backoffs: HashMap<i64, Backoff> = HashMap::new();
+        let answers = match answer.result {
+            Ok(body) if group.makes => associate::verdicts(&pairs, &body),
+            Ok(body) => associate::dropped(&pairs, &body),
+            // Somebody's fault, not known whose: smaller calls find out.
+            Err(failure) if pairs.len() > 1 && failure.blames_inputs() => {
+                backoffs.extend(slots.iter().map(|slot| (slot.record_id, Backoff::Smaller)));
+                Vec::new()
             }
             Err(failure) => {
-                let now = self.now().await?;
-                let closed = self.close_for(&object.sync_type, &failure, now).await?;
-                let answers = vec![Verdict::Refused(failure); slots.len()];
-                (closed, collect(&group, slots, answers, &mut verdicts))
+                closed = self.close_for(&object.sync_type, &failure, now).await?;
+                vec![Verdict::Refused(failure); slots.len()]
             }
         };
-        if probing && transient {
-            // Another record probes next; this one's failure counts for nothing.
-            verdicts.iter_mut().for_each(|(_, verdict)| *verdict = SlotVerdict::Untried);
-            failed.clear();
+        let rest = Backoff::Pause(now + self.settings.breaker.rest);
+        for (slot, answer) in slots.into_iter().zip(answers) {
+            let verdict = judge(&group, answer);
+            let backoff = match &verdict {
+                // Another record probes next; this one's failure counts for nothing.
+                SlotVerdict::Retry(_) | SlotVerdict::Untried if probing => rest,
+                SlotVerdict::Retry(_) => {
+                    let failures = failures.get(&slot.record_id).copied().unwrap_or(0);
+                    Backoff::Until(now + self.settings.retry.delay(failures, rand::rng().random()))
+                }
+                SlotVerdict::Untried => Backoff::AsBefore,
+                SlotVerdict::Made | SlotVerdict::Dropped | SlotVerdict::Refused(_) => {
+                    Backoff::Reset
+                }
+            };
+            backoffs.insert(slot.record_id, backoff);
+            let verdict = if probing && matches!(verdict, SlotVerdict::Retry(_)) {
+                SlotVerdict::Untried
+            } else {
+                verdict
+            };
+            verdicts.push((slot, verdict));
         }
-        self.end(&held, &records, &verdicts, &failed, Some(number)).await?;
+        self.end(&held, &records, &verdicts, &backoffs, Some(number)).await?;
         Ok(Delivered { permit: None, calls: 1, closed, transient })
     }
 
@@ -108,22 +134,13 @@ impl Worker {
         held: &Held,
         records: &[i64],
         verdicts: &[(OwedSlot, SlotVerdict)],
-        failed: &HashSet<i64>,
+        backoffs: &HashMap<i64, Backoff>,
         call: Option<i64>,
     ) -> Result<(), StepError> {
         let now = self.now().await?;
-        let policy = &self.settings.retry;
-        let dice: f64 = rand::rng().random();
-        let done: HashSet<i64> = verdicts.iter().map(|(slot, _)| slot.record_id).collect();
-        // The record's own step is unknown here; associations start with the first one.
-        let later = Backoff::Until(now + policy.delay(0, dice));
-        let backoff = |record: i64| match (failed.contains(&record), done.contains(&record)) {
-            (true, _) => later,
-            (false, true) if call.is_some() => Backoff::Reset,
-            _ => Backoff::AsBefore,
-        };
-        let settlement =
-            SlotSettlement { records, verdicts, max_retries: policy.max_retries, call };
+        let backoff = |record: i64| backoffs.get(&record).copied().unwrap_or(Backoff::AsBefore);
+        let max_retries = self.settings.retry.max_retries;
+        let settlement = SlotSettlement { records, verdicts, max_retries, call };
         self.queue.settle_slots(&held.lease, &settlement, backoff, now).await?;
         Ok(())
     }
@@ -149,35 +166,31 @@ fn pairs(group: &Group, slots: &[OwedSlot]) -> Vec<Pair> {
         .collect()
 }
 
-/// Turns HubSpot's answers into verdicts and names the records that are to wait for another try.
-fn collect(
-    group: &Group,
-    slots: Vec<OwedSlot>,
-    answers: Vec<Verdict>,
-    verdicts: &mut Vec<(OwedSlot, SlotVerdict)>,
-) -> HashSet<i64> {
-    let mut failed = HashSet::new();
-    for (slot, answer) in slots.into_iter().zip(answers) {
-        let verdict = match answer {
-            Verdict::Done if group.makes => SlotVerdict::Made,
-            Verdict::Done => SlotVerdict::Dropped,
-            Verdict::Refused(failure) => refused(group, &failure),
-            Verdict::Unanswered => SlotVerdict::Retry(reason(&unanswered(), &BTreeMap::new())),
-        };
-        if matches!(verdict, SlotVerdict::Retry(_)) {
-            failed.insert(slot.record_id);
-        }
-        verdicts.push((slot, verdict));
-    }
-    failed
-}
-
-fn refused(group: &Group, failure: &Failure) -> SlotVerdict {
+fn judge(group: &Group, answer: Verdict) -> SlotVerdict {
+    let failure = match answer {
+        Verdict::Done if group.makes => return SlotVerdict::Made,
+        Verdict::Done => return SlotVerdict::Dropped,
+        Verdict::Unanswered => unanswered(),
+        Verdict::Refused(failure) => failure,
+    };
+    let reason = reason(&failure, &BTreeMap::new());
     match failure.class.blame() {
-        Blame::Transient => SlotVerdict::Retry(reason(failure, &BTreeMap::new())),
+        Blame::Transient => SlotVerdict::Retry(reason),
         Blame::Throttled | Blame::Misconfigured => SlotVerdict::Untried,
         // A pair that is not there need not be dropped.
-        Blame::Rejected if !group.makes => SlotVerdict::Dropped,
-        Blame::Rejected => SlotVerdict::Refused(reason(failure, &BTreeMap::new())),
+        Blame::Rejected if !group.makes && failure.class == Class::NotFound => SlotVerdict::Dropped,
+        Blame::Rejected => SlotVerdict::Refused(reason),
+    }
+}
+
+fn undeclared() -> Reason {
+    Reason {
+        class: "rejected",
+        code: "SLOT_NOT_DECLARED".into(),
+        property: None,
+        message: "objects.toml does not declare this association any more".into(),
+        hint: Some("restore its slot and retry, or discard the row".into()),
+        correlation_id: None,
+        http_status: None,
     }
 }

@@ -66,7 +66,12 @@ impl Worker {
             done.transient |= answer.failed();
             let verdicts = match answer.result {
                 Ok(body) => batch::verdicts(&inputs, key, &body),
-                Err(failure) if part.len() > 1 && divides(&failure) => {
+                // A batch call is never wholly "not found" for its inputs' sake: it is the path.
+                Err(mut failure) if failure.class == Class::NotFound && failure.ids.is_empty() => {
+                    failure.class = Class::BadRequestWholeBatch;
+                    vec![Verdict::Refused(failure); inputs.len()]
+                }
+                Err(failure) if part.len() > 1 && failure.blames_inputs() => {
                     isolation.divide(part, &failure);
                     continue;
                 }
@@ -152,15 +157,4 @@ impl Isolation<'_> {
 
 fn released(work: &Writing) -> Settlement {
     Settlement::release(work.planned.record.id, work.planned.record.doubt)
-}
-
-/// Whether a refusal of the whole batch may be the fault of some of its inputs.
-fn divides(failure: &Failure) -> bool {
-    match failure.class {
-        Class::RowRejected | Class::Conflict | Class::NotFound => true,
-        Class::BadRequestWholeBatch => {
-            matches!(failure.code.as_str(), "DUPLICATE_IDS" | "INVALID_JSON")
-        }
-        _ => false,
-    }
 }

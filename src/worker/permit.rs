@@ -1,6 +1,7 @@
 //! Permission to make one call: the process' pacing and the ledger that all replicas share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, LocalResult, NaiveTime, TimeDelta, TimeZone, Utc};
@@ -73,6 +74,8 @@ pub struct Permits {
     /// One asks at a time, in the order of asking: the others would only ask the same.
     turn: Arc<Mutex<()>>,
     zone: Arc<RwLock<Tz>>,
+    /// The token belongs to another account than the links.
+    foreign: Arc<AtomicBool>,
     shutdown: CancellationToken,
 }
 
@@ -101,6 +104,7 @@ impl Permits {
             holder: holder.into(),
             turn: Arc::default(),
             zone: Arc::new(RwLock::new(Tz::UTC)),
+            foreign: Arc::default(),
             shutdown,
         }
     }
@@ -113,6 +117,17 @@ impl Permits {
                 tracing::warn!(time_zone = name, "unknown time zone, the day ends at midnight UTC")
             }
         }
+    }
+
+    /// Whether this process' token belongs to another account, so that it must send nothing, whatever
+    /// the shared gate says: another process may have the right one.
+    #[must_use]
+    pub fn foreign(&self) -> bool {
+        self.foreign.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_foreign(&self, foreign: bool) {
+        self.foreign.store(foreign, Ordering::SeqCst);
     }
 
     /// Waits for a place in the window.

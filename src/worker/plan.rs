@@ -46,11 +46,11 @@ pub fn plan(mapping: &Mapping, object: &ObjectKind, record: Record) -> Planned {
         }
     }
     let folded = fold(&record.accepted, record.tombstone, &rows);
-    let need = need(object, &record, &folded);
+    let need = need(mapping, object, &record, &folded);
     Planned { record, rows, refused, folded, need }
 }
 
-fn need(object: &ObjectKind, record: &Record, folded: &Folded) -> Need {
+fn need(mapping: &Mapping, object: &ObjectKind, record: &Record, folded: &Folded) -> Need {
     let linked = record.hubspot_id.is_some();
     // A doubtful record goes whole: HubSpot may hold the value of a call whose answer was lost.
     let doubtful = record.doubt != 0;
@@ -59,6 +59,8 @@ fn need(object: &ObjectKind, record: &Record, folded: &Folded) -> Need {
         return Need::Nothing;
     }
     let mut changes = difference(folded, &record.accepted, !linked || doubtful);
+    // What the mapping names no longer is not ours any more.
+    changes.retain(|name, _| mapping.names(&object.sync_type, name));
     // A stage is valid within its pipeline only, and a person may have moved the record.
     if let Some(names) = &object.stage {
         for name in [&names.pipeline, &names.stage] {

@@ -4,6 +4,7 @@
 //! Never an upsert by e-mail: that would silently take over a contact of another external id.
 
 use super::Worker;
+use super::archive::smaller;
 use super::deliver::Held;
 use super::plan::{Planned, plan};
 use super::step::{Delivered, StepError, Work};
@@ -32,17 +33,15 @@ impl Worker {
         let (group, rest) = if by_email { (unnamed, named) } else { (named, unnamed) };
         let (group, lost): (Vec<_>, Vec<_>) =
             group.into_iter().partition(|p| sought(p, object, by_email).is_some());
-        // What gives nothing to look for goes out again as it is, once.
         let released = |p: &Planned| Settlement::release(p.record.id, p.record.doubt);
         let mut settled: Vec<Settlement> = rest.iter().map(released).collect();
-        settled.extend(lost.iter().map(|p| {
-            let mut settlement = verdict::base(p);
-            settlement.resolve = Some(None);
-            settlement
-        }));
-        self.settle(&held.lease, &settled, None).await?;
-
+        let terms = self.terms(object, self.now().await?, probing);
+        settled.extend(lost.iter().map(|p| judge(p, None, None, None, terms)));
         let ready = held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout());
+        if !ready {
+            settled.extend(group.iter().map(released));
+        }
+        self.settle(&held.lease, &settled, None).await?;
         if group.is_empty() || !ready {
             return Ok(Delivered::without_call(permit));
         }
@@ -73,8 +72,19 @@ impl Worker {
                     let found = shown.iter().find(|w| is(w, object, &wanted, by_email));
                     let other =
                         found.and_then(|w| self.other(w, object, planned, linked.get(&w.id)));
-                    settlements.push(judge(planned, found, other, terms));
+                    // The address is at fault where the record was found by it, or holds it.
+                    let blamed = object.email_property.as_ref().filter(|name| {
+                        let ours = planned.folded.properties.get(*name).map(|r| r.value.as_str());
+                        let theirs = found.and_then(|w| w.properties.get(*name));
+                        by_email
+                            || theirs
+                                .is_some_and(|t| ours.is_some_and(|o| o.eq_ignore_ascii_case(t)))
+                    });
+                    settlements.push(judge(planned, found, other, blamed, terms));
                 }
+            }
+            Err(failure) if group.len() > 1 && failure.blames_inputs() => {
+                settlements.extend(group.iter().map(smaller));
             }
             Err(failure) => {
                 closed = self.close_for(&object.sync_type, &failure, now).await?;
@@ -129,6 +139,7 @@ fn judge(
     planned: &Planned,
     found: Option<&Written>,
     other: Option<String>,
+    blamed: Option<&String>,
     terms: Terms<'_>,
 ) -> Settlement {
     let mut settlement = verdict::base(planned);
@@ -137,6 +148,7 @@ fn judge(
         (Some(found), None) => {
             // Doubtful with a link: all that we own goes to it, our key first of all.
             settlement.link = Some(Some(found.id.clone()));
+            settlement.adopts = true;
             settlement.certainty = Certainty::Doubtful;
             return settlement;
         }
@@ -150,7 +162,7 @@ fn judge(
     };
     let mut failure = Failure::lost("CONFLICT", message, false);
     failure.class = Class::Conflict;
-    failure.property = terms.object.email_property.clone();
+    failure.property = blamed.cloned();
     failure.existing_id = found.map(|w| w.id.clone());
     failure.hint = Some(
         "correct the value of one of the two in the application, or merge the two in HubSpot"

@@ -75,6 +75,9 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn step(&self) -> Result<Step, StepError> {
+        if self.permits.foreign() {
+            return Ok(Step::Idle);
+        }
         let kinds = self.kinds();
         let now = self.now().await?;
         let urgent = self.permits.scarce(now).await;
@@ -112,6 +115,7 @@ impl Worker {
         due: Due,
         permit: Permit,
     ) -> Result<(Option<Permit>, Step), StepError> {
+        let leased_at = Instant::now();
         let now = self.now().await?;
         let probing = due.probe.is_some();
         let patience = TimeDelta::seconds(30);
@@ -120,7 +124,6 @@ impl Worker {
         }
         let most = if due.stage == Stage::Associate { associate::LARGEST } else { batch::LARGEST };
         let limit = if probing { 1 } else { company(due.failures, most) as i64 };
-        let leased_at = Instant::now();
         let Some(batch) = self.queue.lease(&due, limit, &self.holder, now).await? else {
             if probing {
                 self.queue.unclaim_probe(&due.sync_type, now).await?;
@@ -201,7 +204,11 @@ impl Worker {
             _ => return Ok(false),
         };
         let until = match (kind, wait) {
-            (_, Some(wait)) => now + TimeDelta::from_std(wait).unwrap_or(TimeDelta::seconds(10)),
+            // Whatever HubSpot says: not at once, and not for ever.
+            (_, Some(wait)) => {
+                let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::days(1));
+                now + wait.clamp(TimeDelta::seconds(1), TimeDelta::days(1))
+            }
             (GateKind::Daily, None) => self.permits.end_of_day(now).await,
             (_, None) => now + TimeDelta::seconds(60),
         };

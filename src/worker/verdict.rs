@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::fold::Folded;
+use super::fold::{Folded, MappedRow};
 use super::plan::Planned;
 use super::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing, Warning};
-use crate::queue::model::{Reason, Stamp};
-use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement, SlotWrite};
+use crate::queue::model::{Reason, Row};
+use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement, SlotWrite, Wait};
 
 /// What a settlement depends on besides the verdict.
 #[derive(Debug, Clone, Copy)]
@@ -43,10 +43,17 @@ pub(super) fn missing(
 ) -> Settlement {
     let mut settlement = base(planned);
     let reason = format!("HubSpot cannot create it before {} has arrived", lacking.join(", "));
-    let first = planned.record.rows.iter().map(|row| row.created_at).min().unwrap_or(terms.now);
-    let deadline = first + wait;
-    if deadline > terms.now {
-        settlement.wait = Some((deadline, reason));
+    // Every row has a deadline of its own; the record is looked at again at the next one.
+    let (over, waiting): (Vec<_>, Vec<_>) =
+        planned.record.rows.iter().partition(|row| row.created_at + wait <= terms.now);
+    if let Some(next) = waiting.iter().map(|row| row.created_at + wait).min() {
+        let loaded = i64::try_from(planned.record.rows.len()).unwrap_or(i64::MAX);
+        settlement.wait = Some(Wait { until: next, reason: reason.clone(), loaded });
+    }
+    if planned.record.rows.is_empty() {
+        // What is left of a record after a delete, and too little to create it from.
+        settlement.certainty = Certainty::Certain;
+        settlement.accepted = Some(Default::default());
         return settlement;
     }
     let reason = Reason {
@@ -58,10 +65,8 @@ pub(super) fn missing(
         correlation_id: None,
         http_status: None,
     };
-    settlement.certainty = Certainty::Certain;
-    settlement
-        .rows
-        .extend(planned.rows.iter().map(|r| (r.stamp.row, RowVerdict::Failed(reason.clone()))));
+    let failed = |row: &&Row| (row.id, RowVerdict::Failed(reason.clone()));
+    settlement.rows.extend(over.iter().map(failed));
     settlement
 }
 
@@ -101,8 +106,11 @@ pub(super) fn failed(
     let reason = reason(failure, sent);
     match failure.class.blame() {
         Blame::Transient => transient(&mut settlement, planned, failure, &reason, terms),
-        Blame::Throttled | Blame::Misconfigured => {}
-        Blame::Rejected if failure.code == "PROPERTY_DOESNT_EXIST" => {}
+        Blame::Throttled => {}
+        Blame::Misconfigured => rest_after_probe(&mut settlement, terms),
+        Blame::Rejected if failure.code == "PROPERTY_DOESNT_EXIST" => {
+            rest_after_probe(&mut settlement, terms);
+        }
         Blame::Rejected
             if failure.class == Class::NotFound && planned.record.hubspot_id.is_some() =>
         {
@@ -114,6 +122,13 @@ pub(super) fn failed(
         Blame::Rejected => rejected(&mut settlement, planned, failure, reason, terms),
     }
     settlement
+}
+
+/// Another record probes next time, lest one of them hold its kind for good.
+fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
+    if let Some(rest) = terms.probe {
+        settlement.backoff = Backoff::Pause(terms.now + rest);
+    }
 }
 
 /// Whether the record in conflict can be looked at, to adopt it if it is nobody else's.
@@ -186,8 +201,6 @@ pub(super) fn rejected(
     if terms.retry.rejected {
         settlement.backoff =
             Backoff::Until(terms.now + terms.retry.delay(planned.record.failures, terms.dice));
-        settlement.rows.extend(counted(planned, &reason, terms));
-        return;
     }
     // A definite verdict: nothing of this call stands in HubSpot. Whether an earlier one does is
     // as doubtful as before.
@@ -195,7 +208,7 @@ pub(super) fn rejected(
     let open = |row: i64| planned.rows.iter().any(|mapped| mapped.stamp.row == row);
     match (supplier, &failure.property) {
         (Some(register), _) if open(register.stamp.row) => {
-            settlement.rows.push((register.stamp.row, RowVerdict::Failed(reason)));
+            settlement.rows.extend(refusals(planned, Some(register.stamp.row), &reason, terms));
         }
         (Some(_), Some(name)) => {
             // An accepted value of an earlier row that HubSpot takes no longer: not ours to insist.
@@ -204,13 +217,30 @@ pub(super) fn rejected(
             settlement.accepted = Some(accepted);
         }
         _ => {
-            let failed = |row: &Stamp| (row.row, RowVerdict::Failed(reason.clone()));
-            settlement.rows.extend(planned.rows.iter().map(|row| failed(&row.stamp)));
+            settlement.rows.extend(refusals(planned, None, &reason, terms));
             if planned.rows.is_empty() {
                 settlement.certainty = Certainty::Certain;
             }
         }
     }
+}
+
+/// The verdicts of rejected rows, all or the one named: failed at once, or counted like a transient
+/// failure where the settings say so.
+fn refusals(
+    planned: &Planned,
+    only: Option<i64>,
+    reason: &Reason,
+    terms: Terms<'_>,
+) -> Vec<(i64, RowVerdict)> {
+    let mut verdicts = if terms.retry.rejected {
+        counted(planned, reason, terms)
+    } else {
+        let failed = |row: &MappedRow| (row.stamp.row, RowVerdict::Failed(reason.clone()));
+        planned.rows.iter().map(failed).collect()
+    };
+    verdicts.retain(|(row, _)| only.is_none_or(|only| *row == only));
+    verdicts
 }
 
 pub(super) fn base(planned: &Planned) -> Settlement {

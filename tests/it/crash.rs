@@ -126,8 +126,10 @@ async fn sigterm_under_load_drains_and_leaves_nothing_leased() {
     world.sandbox.set_faults(Faults { latency_ms: Some(200), ..Faults::default() });
     let server = Server::start(&world.database, &world.hubspot_url, &[]).await;
     world.accept(&users(2_000)).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     while world.calls("contacts/batch") < 2 {
+        assert!(Instant::now() < deadline, "no call was made");
         ticks.tick().await;
     }
     assert!(server.terminate().await.success());

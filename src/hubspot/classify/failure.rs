@@ -127,6 +127,18 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Whether a refusal of a whole call may be the fault of some of its inputs.
+    #[must_use]
+    pub fn blames_inputs(&self) -> bool {
+        match self.class {
+            Class::RowRejected | Class::Conflict | Class::NotFound => true,
+            Class::BadRequestWholeBatch => {
+                matches!(self.code.as_str(), "DUPLICATE_IDS" | "INVALID_JSON")
+            }
+            _ => false,
+        }
+    }
+
     /// A failure without a reply: refused connection, time-out, lost or cut connection.
     #[must_use]
     pub fn lost(code: &str, message: String, ambiguous: bool) -> Self {

@@ -24,7 +24,7 @@ pub(super) async fn write_records(
     let (mut tomb_at, mut tomb_row) = (vec![], vec![]);
     let (mut failed, mut backoff) = (vec![], vec![]);
     let (mut wait_until, mut wait_reason) = (vec![], vec![]);
-    let (mut resolves, mut resolve) = (vec![], vec![]);
+    let (mut resolves, mut resolve, mut loaded) = (vec![], vec![], vec![]);
     for s in ours {
         ids.push(s.record);
         doubts.push(s.doubt);
@@ -44,13 +44,14 @@ pub(super) async fn write_records(
             Backoff::Reset => (Some(0), None),
             Backoff::Until(until) => (Some(1), Some(until)),
             Backoff::Pause(until) => (None, Some(until)),
+            Backoff::Smaller => (Some(1), None),
             Backoff::AsBefore => (None, None),
         };
         failed.push(count);
         backoff.push(until);
-        let (until, reason) = s.wait.clone().unzip();
-        wait_until.push(until);
-        wait_reason.push(reason);
+        wait_until.push(s.wait.as_ref().map(|w| w.until));
+        wait_reason.push(s.wait.as_ref().map(|w| w.reason.clone()));
+        loaded.push(s.wait.as_ref().map_or(0, |w| w.loaded));
     }
     sqlx::query(
         "UPDATE crm_record r
@@ -65,13 +66,19 @@ pub(super) async fn write_records(
                           WHEN s.certain > 0 AND r.doubt = s.doubt THEN 0 ELSE r.doubt END,
              failures = CASE s.failed WHEN 0 THEN 0 WHEN 1 THEN r.failures + 1 ELSE r.failures END,
              backoff_until = CASE WHEN s.failed = 0 THEN NULL ELSE COALESCE(s.backoff, r.backoff_until) END,
-             waiting_until = s.wait_until, waiting_reason = s.wait_reason,
-             synced_at = CASE WHEN s.certain > 0 THEN $2 ELSE r.synced_at END
+             waiting_until = CASE WHEN w.waits THEN s.wait_until END,
+             waiting_reason = CASE WHEN w.waits THEN s.wait_reason END,
+             synced_at = CASE WHEN s.certain > 0 AND s.failed = 0 THEN $2 ELSE r.synced_at END
          FROM UNNEST($3::bigint[], $4::bigint[], $5::smallint[], $6::bool[], $7::text[], $8::jsonb[],
                      $9::timestamptz[], $10::bigint[], $11::int[], $12::timestamptz[],
-                     $13::timestamptz[], $14::text[], $15::bool[], $16::text[])
+                     $13::timestamptz[], $14::text[], $15::bool[], $16::text[],
+                     $17::bigint[])
               AS s (id, doubt, certain, relink, link, accepted, tomb_at, tomb_row, failed, backoff,
-                    wait_until, wait_reason, resolves, resolve)
+                    wait_until, wait_reason, resolves, resolve, loaded)
+         CROSS JOIN LATERAL (
+             -- What has arrived since the lease may be what the record waits for.
+             SELECT s.wait_until IS NOT NULL AND count(*) <= s.loaded AS waits FROM sync_queue q
+             WHERE q.record_id = s.id AND q.status IN ('pending', 'retry') AND NOT q.written) AS w
          WHERE r.id = s.id",
     )
     .bind(token)
@@ -90,6 +97,7 @@ pub(super) async fn write_records(
     .bind(wait_reason)
     .bind(resolves)
     .bind(resolve)
+    .bind(loaded)
     .execute(db)
     .await?;
     Ok(())
