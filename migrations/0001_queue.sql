@@ -233,7 +233,7 @@ CREATE TABLE gate (
     probes    integer     NOT NULL DEFAULT 0,
     PRIMARY KEY (portal, sync_type, kind),
     CONSTRAINT gate_kind CHECK (kind IN
-        ('paused', 'account', 'window', 'daily', 'locked', 'migrating', 'credentials', 'scope', 'schema', 'breaker'))
+        ('paused', 'account', 'window', 'daily', 'reserve', 'locked', 'migrating', 'credentials', 'scope', 'schema', 'breaker'))
 );
 
 -- Who did what.

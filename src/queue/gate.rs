@@ -21,6 +21,8 @@ pub enum GateKind {
     Window,
     /// The day's quota.
     Daily,
+    /// The last of the day's quota, kept for high priority: the others wait.
+    Reserve,
     /// HubSpot locks what is written too often.
     Locked,
     /// The account moves between data centres.
@@ -42,6 +44,7 @@ impl GateKind {
             Self::Account => "account",
             Self::Window => "window",
             Self::Daily => "daily",
+            Self::Reserve => "reserve",
             Self::Locked => "locked",
             Self::Migrating => "migrating",
             Self::Credentials => "credentials",

@@ -36,17 +36,12 @@ pub struct Holder {
 
 impl Queue {
     /// The kind and call whose first record is the longest in line and behind no closed gate.
-    /// `kinds` in the order in which ties go: parents before their children. `urgent`: only records
-    /// that owe a row of high priority.
+    /// `kinds` in the order in which ties go: parents before their children.
+    /// While the last of the day's quota is kept, only records that owe a row of high priority count.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due(
-        &self,
-        kinds: &[&str],
-        urgent: bool,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Due>, QueueError> {
+    pub async fn due(&self, kinds: &[&str], now: DateTime<Utc>) -> Result<Option<Due>, QueueError> {
         sqlx::query(
             "UPDATE crm_record SET deferred = false WHERE id IN (
                  SELECT id FROM crm_record WHERE deferred AND due_at <= $1
@@ -56,19 +51,22 @@ impl Queue {
         .execute(&self.pool)
         .await?;
         let stages: Vec<&str> = Stage::ALL.iter().map(|s| s.as_str()).collect();
-        let row: Option<(String, String, i32, Option<String>)> = sqlx::query_as(
-            "SELECT k.sync_type, s.stage, head.failures,
+        let row: Option<(String, String, i32, bool, Option<String>)> = sqlx::query_as(
+            "WITH reserve AS MATERIALIZED (
+                 SELECT EXISTS (SELECT 1 FROM gate
+                                WHERE portal = $1 AND kind = 'reserve' AND until > $4) AS urgent)
+             SELECT k.sync_type, s.stage, head.failures, reserve.urgent,
                     (SELECT g.kind FROM gate g
                      WHERE g.portal = $1 AND g.sync_type IN ('', k.sync_type)
                        AND g.kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')
                      ORDER BY g.kind LIMIT 1)
-             FROM UNNEST($2::text[]) WITH ORDINALITY AS k (sync_type, place)
+             FROM reserve CROSS JOIN UNNEST($2::text[]) WITH ORDINALITY AS k (sync_type, place)
              CROSS JOIN UNNEST($3::text[]) WITH ORDINALITY AS s (stage, place)
              CROSS JOIN LATERAL (
                  SELECT rank, failures FROM crm_record
                  WHERE portal = $1 AND sync_type = k.sync_type AND stage = s.stage
                    AND due_at IS NOT NULL AND NOT deferred
-                   AND (NOT $5 OR EXISTS (
+                   AND (NOT reserve.urgent OR EXISTS (
                        SELECT 1 FROM sync_queue q
                        WHERE q.record_id = crm_record.id AND q.priority = 0
                          AND q.status IN ('pending', 'retry')))
@@ -76,17 +74,16 @@ impl Queue {
              WHERE NOT EXISTS (
                  SELECT 1 FROM gate g
                  WHERE g.portal = $1 AND g.sync_type IN ('', k.sync_type)
-                   AND (g.until IS NULL OR g.until > $4))
+                   AND g.kind <> 'reserve' AND (g.until IS NULL OR g.until > $4))
              ORDER BY head.rank, s.place, k.place LIMIT 1",
         )
         .bind(PORTAL)
         .bind(kinds)
         .bind(stages)
         .bind(now)
-        .bind(urgent)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|(sync_type, stage, failures, probe)| {
+        row.map(|(sync_type, stage, failures, urgent, probe)| {
             let stage = stage.parse().map_err(QueueError::Corrupt)?;
             Ok(Due { sync_type, stage, probe, failures, urgent })
         })

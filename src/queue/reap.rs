@@ -45,7 +45,7 @@ impl Queue {
     /// When the database fails.
     pub async fn sweep_gates(&self, now: DateTime<Utc>) -> Result<(), QueueError> {
         sqlx::query(
-            "DELETE FROM gate WHERE until <= $1 AND kind IN ('window', 'daily', 'locked', 'migrating')",
+            "DELETE FROM gate WHERE until <= $1 AND kind IN ('window', 'daily', 'reserve', 'locked', 'migrating')",
         )
         .bind(now)
         .execute(&self.pool)

@@ -40,6 +40,12 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// Whether it is one of the day's last, which are kept for high priority.
+    #[must_use]
+    pub fn scarce(&self) -> bool {
+        self.place.day_used > 1.0 - RESERVE
+    }
+
     /// Whether a call that takes up to `timeout` may still leave on it.
     #[must_use]
     pub fn lasts(&self, timeout: Duration) -> bool {
@@ -69,8 +75,6 @@ pub struct Permits {
     limits: Limits,
     holder: Arc<str>,
     pacer: Arc<RwLock<(u32, Arc<Pacer>)>>,
-    /// Until when only high priority goes out, since the day's quota comes to its end.
-    scarce_until: Arc<RwLock<Option<DateTime<Utc>>>>,
     /// One asks at a time, in the order of asking: the others would only ask the same.
     turn: Arc<Mutex<()>>,
     zone: Arc<RwLock<Tz>>,
@@ -97,7 +101,6 @@ impl Permits {
                 limits.per_window,
                 pacer(limits.per_window, limits.window),
             ))),
-            scarce_until: Arc::default(),
             queue,
             client,
             limits,
@@ -151,9 +154,11 @@ impl Permits {
             let day = day_of(now, *self.zone.read().await);
             match self.queue.reserve(&self.ledger_limits(), day, &self.holder).await? {
                 Reserved::Place(place) => {
-                    let scarce = place.day_used > 1.0 - RESERVE;
-                    *self.scarce_until.write().await = scarce.then_some(day.1);
-                    return Ok(Permit { place, void: asked + self.longest() });
+                    let permit = Permit { place, void: asked + self.longest() };
+                    if permit.scarce() {
+                        self.keep_reserve(day.1, now).await?;
+                    }
+                    return Ok(permit);
                 }
                 Reserved::Full(wait) => {
                     metrics::counter!("hubferry_window_full_total").increment(1);
@@ -210,9 +215,19 @@ impl Permits {
         (number, answer)
     }
 
-    /// Whether only high priority may go out: the day's quota comes to its end.
-    pub async fn scarce(&self, now: DateTime<Utc>) -> bool {
-        self.scarce_until.read().await.is_some_and(|until| now < until)
+    /// Leaves the last of the day to high priority.
+    async fn keep_reserve(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), QueueError> {
+        let closure = Closure {
+            code: Some("DAILY_RESERVE".into()),
+            reason: "the last of the day's quota is kept for high priority".into(),
+            hint: Some("the others go out after midnight in the account's time zone".into()),
+            ..Closure::default()
+        };
+        self.queue.close_gate(GateKind::Reserve, &closure, Some(until), now).await
     }
 
     /// Takes over what HubSpot's headers say of the quota.

@@ -80,8 +80,7 @@ impl Worker {
         }
         let kinds = self.kinds();
         let now = self.now().await?;
-        let urgent = self.permits.scarce(now).await;
-        let Some(mut due) = self.queue.due(&kinds, urgent, now).await? else {
+        let Some(mut due) = self.queue.due(&kinds, now).await? else {
             return Ok(Step::Idle);
         };
         let asked = Instant::now();
@@ -92,10 +91,9 @@ impl Worker {
         };
         // After a wait something else may go first, or a gate may have closed; and the last of the
         // day's quota is kept for what is urgent.
-        let now = self.now().await?;
-        let urgent = self.permits.scarce(now).await;
-        if asked.elapsed().as_millis() > 20 || urgent != due.urgent {
-            match self.queue.due(&kinds, urgent, now).await? {
+        if asked.elapsed().as_millis() > 20 || (permit.scarce() && !due.urgent) {
+            let now = self.now().await?;
+            match self.queue.due(&kinds, now).await? {
                 Some(next) => due = next,
                 None => {
                     self.permits.give_back(permit).await;

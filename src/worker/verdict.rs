@@ -126,8 +126,8 @@ pub(super) fn failed(
 
 /// Another record probes next time, lest one of them hold its kind for good.
 fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
-    if let Some(rest) = terms.probe {
-        settlement.backoff = Backoff::Pause(terms.now + rest);
+    if terms.probe.is_some() {
+        settlement.backoff = Backoff::Pause(terms.now + TimeDelta::seconds(60));
     }
 }
 

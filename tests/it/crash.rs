@@ -37,7 +37,7 @@ async fn a_stale_lease_cannot_settle() {
     let answer = world.accept(&users(1)).await;
     let holder = |name: &str| Holder { name: name.into(), ttl: TimeDelta::seconds(20) };
     let now = world.queue.now().await.unwrap();
-    let due = world.queue.due(&["contact"], false, now).await.unwrap().expect("due");
+    let due = world.queue.due(&["contact"], now).await.unwrap().expect("due");
     let stale = world.queue.lease(&due, 10, &holder("slow"), now).await.unwrap().expect("a batch");
     assert_eq!(world.row(&row_id(&answer, 0)).await["status"], "processing");
     assert!(world.queue.lease(&due, 10, &holder("other"), now).await.unwrap().is_none());
@@ -70,7 +70,7 @@ async fn an_expired_lease_is_not_renewed_and_its_record_goes_out_whole() {
     world.accept(&users(1)).await;
     let holder = Holder { name: "slow".into(), ttl: TimeDelta::seconds(20) };
     let now = world.queue.now().await.unwrap();
-    let due = world.queue.due(&["contact"], false, now).await.unwrap().expect("due");
+    let due = world.queue.due(&["contact"], now).await.unwrap().expect("due");
     let mut batch = world.queue.lease(&due, 10, &holder, now).await.unwrap().expect("a batch");
     let id = batch.records[0].id;
     assert!(world.queue.renew(&mut batch.lease, &[id], holder.ttl, now).await.unwrap());

@@ -137,23 +137,36 @@ async fn throttling_costs_no_attempt_and_waits_as_told() {
 }
 
 #[tokio::test]
-async fn the_daily_quota_closes_the_gate_until_midnight_of_the_account() {
-    let limits = Limits { per_day: 2, ..Setup::default().limits };
+async fn the_daily_quota_keeps_its_last_calls_for_high_priority_and_ends_at_midnight_of_the_account()
+ {
+    let limits = Limits { per_day: 20, ..Setup::default().limits };
     let world = World::with(Setup { limits, ..Setup::default() }).await;
     // HubSpot's own count of the day has the account's set-up in it.
     world.sandbox.set_faults(Faults { missing_rate_headers: true, ..Faults::default() });
     world.worker.check_account().await.expect("the account");
-    for n in 1..=3 {
+    for n in 1..=20 {
         one_user(&world, n).await;
         world.drain().await;
     }
     let status = world.get("/status").await;
-    assert_eq!(reasons(&status), ["daily"], "{status}");
-    assert_eq!(status["counts"]["synced"], 1, "the account check was a call too");
+    assert_eq!(status["counts"]["synced"], 18, "the account check was a call too");
+    assert_eq!(reasons(&status), ["reserve"], "{status}");
     assert_eq!(status["daily"]["time_zone"], "Europe/Paris");
+    let mut urgent =
+        user("99", "u-99", "2026-01-01T10:00:00Z", json!({ "email": "u99@example.com" }));
+    urgent["priority"] = json!("high");
+    let urgent = row_id(&world.accept(&urgent).await, 0);
+    world.drain().await;
+    assert_eq!(world.row(&urgent).await["status"], "synced");
+    let another = user("98", "u-98", "2026-01-01T10:00:00Z", json!({ "email": "u98@example.com" }));
+    let mut another = another;
+    another["priority"] = json!("high");
+    world.accept(&another).await;
+    world.drain().await;
+    assert!(reasons(&world.get("/status").await).contains(&"daily"));
     world.advance(TimeDelta::hours(25));
     world.drain().await;
-    assert_eq!(world.get("/status").await["counts"]["synced"], 3);
+    assert_eq!(world.get("/status").await["counts"]["synced"], 22);
 }
 
 #[tokio::test]
@@ -199,7 +212,7 @@ async fn high_goes_first_and_waiting_ages_a_row() {
     world.accept(&with("2", "normal", "normal")).await;
     world.accept(&with("3", "high", "high")).await;
     let now = world.queue.now().await.unwrap();
-    let due = world.queue.due(&["company"], false, now).await.unwrap().expect("something due");
+    let due = world.queue.due(&["company"], now).await.unwrap().expect("something due");
     let holder = hubferry::queue::lease::Holder { name: "t".into(), ttl: TimeDelta::seconds(9) };
     let batch = world.queue.lease(&due, 10, &holder, now).await.unwrap().expect("a batch");
     let order: Vec<&str> = batch.records.iter().map(|r| r.external_id.as_str()).collect();
