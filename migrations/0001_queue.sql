@@ -121,6 +121,7 @@ CREATE TABLE sync_queue (
 
 CREATE INDEX sync_queue_open ON sync_queue (record_id, id) WHERE status IN ('pending', 'retry');
 CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
+CREATE INDEX sync_queue_record ON sync_queue (record_id);
 CREATE INDEX sync_queue_event ON sync_queue (event_no);
 
 -- An association slot of a record: a last-writer-wins register over its target.

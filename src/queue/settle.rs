@@ -18,7 +18,7 @@ use super::refresh::{lock, refresh};
 use super::{Queue, QueueError};
 use crate::mapping::Warning;
 
-use gone::{erase, void_slots};
+use gone::{erase, reopen_newer, void_slots};
 pub(super) use writes::refuse_rows;
 use writes::{write_records, write_rows, write_slots};
 
@@ -106,7 +106,8 @@ pub struct Settlement {
     pub wait: Option<Wait>,
     /// Slots whose target is newer than what is stored.
     pub slots: Vec<SlotWrite>,
-    /// The record is gone: its slots that are not newer than the tombstone are void.
+    /// The record is gone: its slots that are not newer than the tombstone are void, and rows that
+    /// are newer are open again.
     pub gone: bool,
     /// All that we store of the record goes too.
     pub erase: bool,
@@ -194,6 +195,7 @@ impl Queue {
         void_slots(&mut tx, &ours).await?;
         write_slots(&mut tx, &ours, &targets).await?;
         write_rows(&mut tx, &ours, call, now).await?;
+        reopen_newer(&mut tx, &ours).await?;
         erase(&mut tx, &ours, now).await?;
         let lost: Vec<i64> = fenced
             .iter()

@@ -9,7 +9,7 @@ use super::step::{Delivered, StepError, Work};
 use super::verdict;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
-use crate::queue::model::{Reason, Row, Stage};
+use crate::queue::model::{Accepted, Reason, Row, Stage};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,18 +167,10 @@ fn past(planned: &Planned) -> Settlement {
 fn deleted(planned: &Planned, erased: bool) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let dead = planned.folded.tombstone;
-    let accepted: BTreeMap<_, _> = planned
-        .record
-        .accepted
-        .iter()
-        .filter(|(_, register)| !erased && dead.is_none_or(|dead| register.stamp > dead))
-        .map(|(name, register)| (name.clone(), register.clone()))
-        .collect();
     settlement.link = planned.record.hubspot_id.is_some().then_some(None);
-    // What was accepted and is newer than the delete has to be written again.
-    settlement.certainty =
-        if accepted.is_empty() { Certainty::Certain } else { Certainty::Doubtful };
-    settlement.accepted = Some(accepted);
+    settlement.certainty = Certainty::Certain;
+    // What is newer than the delete comes from its rows once more.
+    settlement.accepted = Some(Accepted::new());
     settlement.tombstone = dead;
     settlement.backoff = Backoff::Reset;
     settlement.gone = true;

@@ -115,3 +115,35 @@ async fn an_erasure_of_what_was_never_linked_here_asks_hubspot_by_our_key() {
     world.drain().await;
     assert_eq!(world.get("/status").await["counts"]["synced"], 2);
 }
+
+#[tokio::test]
+async fn what_is_newer_than_a_late_delete_and_creates_nothing_fails_and_does_not_wait_for_ever() {
+    let world = World::new().await;
+    world.accept(&ada("1", 1)).await;
+    let newer = json!({ "job_title": "Countess" });
+    let newer = world.accept(&user("2", "u-1", "2026-01-03T10:00:00Z", newer)).await;
+    world.drain().await;
+    // The delete lies between the two; what remains names nobody.
+    world.accept(&event("3", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    assert_eq!(world.row(&row_id(&newer, 0)).await["status"], "pending");
+    world.advance(chrono::TimeDelta::hours(25));
+    world.drain().await;
+    let row = world.row(&row_id(&newer, 0)).await;
+    assert_eq!(
+        (&row["status"], &row["error"]["code"]),
+        (&json!("failed"), &json!("MISSING_ON_CREATE")),
+        "{row}"
+    );
+    assert_eq!(world.queue.outstanding().await.unwrap(), 0);
+    // With a name it can be created, and a retry brings the rest.
+    let name = json!({ "first_name": "Ada" });
+    world.accept(&user("4", "u-1", "2026-01-04T10:00:00Z", name)).await;
+    world.admin("POST", "/retry", Some(json!({}))).await;
+    world.drain().await;
+    let contact = world.only("contacts");
+    assert_eq!((&*contact["firstname"], &*contact["jobtitle"]), ("Ada", "Countess"));
+    assert_eq!(contact.get("email"), None, "older than the delete");
+    assert_eq!(world.get("/status").await["counts"]["synced"], 4);
+}

@@ -36,6 +36,29 @@ pub(super) async fn void_slots(
     Ok(())
 }
 
+/// Opens the rows again that are newer than the delete of their record: what they brought is gone
+/// with it, and they create it anew. If they cannot, they fail as any row that cannot.
+pub(super) async fn reopen_newer(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+) -> Result<(), QueueError> {
+    let gone: Vec<i64> = ours.iter().filter(|s| s.gone && !s.erase).map(|s| s.record).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE sync_queue q SET status = 'pending', written = false, processed_at = NULL
+         FROM crm_record r, event e
+         WHERE r.id = ANY($1) AND q.record_id = r.id AND e.no = q.event_no
+           AND q.operation = 'upsert' AND q.written AND q.status <> 'failed'
+           AND (e.occurred_at, q.id) > (r.tombstone_at, r.tombstone_row)",
+    )
+    .bind(&gone)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Removes what is stored of erased records but their numbers and ids, by which later events are
 /// refused, and leaves an audit line without personal data.
 pub(super) async fn erase(
