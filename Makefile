@@ -6,11 +6,14 @@ CARGO ?= cargo
 
 # Arguments for `hubferry demo`, e.g. DEMO_ARGS=--exit
 DEMO_ARGS ?=
+# Seeds of the soak, e.g. SEEDS=1,2,3; without, SOAK_COUNT fresh ones
+SEEDS ?=
+SOAK_COUNT ?= 5
 # Arguments for `cargo test`, e.g. TEST_ARGS='--test it tidy'
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check deny postgres image
+.PHONY: help demo test soak check deny postgres image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +25,10 @@ demo: postgres ## Run everything on this machine: Postgres, a simulated HubSpot,
 
 test: postgres ## Run every test, on a private Postgres or the one in DATABASE_URL
 	@$(CARGO) test --locked $(TEST_ARGS)
+
+soak: postgres ## Thousands of records with everything going wrong: SEEDS=1,2,3, or SOAK_COUNT fresh seeds
+	@HUBFERRY_SOAK_SEEDS="$(SEEDS)" HUBFERRY_SOAK_COUNT="$(SOAK_COUNT)" \
+	    $(CARGO) test --locked --test it soak:: -- --nocapture
 
 check: ## Format, lints, docs, licences: all that needs no test
 	$(CARGO) fmt --all --check

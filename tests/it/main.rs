@@ -24,6 +24,7 @@ mod outages;
 mod replies;
 mod retries;
 mod sandbox;
+mod soak;
 mod support;
 mod tidy;
 mod windows;
