@@ -276,7 +276,7 @@ impl Soak {
         let kinds: Vec<&str> =
             self.mapping.objects().iter().map(|o| o.sync_type.as_str()).collect();
         let now = queue.now().await.expect("the time");
-        let Some(due) = queue.due(&kinds, false, now).await.expect("what is due") else { return };
+        let Some(due) = queue.due(&kinds, now).await.expect("what is due") else { return };
         let holder = Holder { name: "dead".into(), ttl: TimeDelta::seconds(25) };
         if due.probe.is_some() {
             return;
