@@ -19,7 +19,7 @@ impl Worker {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let planned: Vec<Planned> =
-            batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
+            batch.records.into_iter().map(|r| plan(&self.mapping, object, None, r)).collect();
         let (linked, unlinked): (Vec<_>, Vec<_>) =
             planned.into_iter().partition(|p| p.record.hubspot_id.is_some());
         // An erasure asks HubSpot even if we never linked the record: another installation may have.

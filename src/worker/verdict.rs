@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::fold::Folded;
-use super::plan::Planned;
+use super::plan::{Need, Planned};
 use super::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
@@ -72,6 +72,9 @@ pub(super) fn written(
     shown: &Written,
     terms: Terms<'_>,
 ) -> Settlement {
+    if let Need::Clear(property) = &planned.need {
+        return cleared(planned, property);
+    }
     let mut settlement = unchanged(planned, terms);
     settlement.certainty = Certainty::Certain;
     settlement.backoff = Backoff::Reset;
@@ -80,6 +83,18 @@ pub(super) fn written(
     }
     settlement.rows = refused_rows(planned);
     settlement.rows.extend(written_rows(planned, warnings(planned, sent, shown)));
+    settlement
+}
+
+/// HubSpot has cleared a property: the rows stay open, and what they say of it goes next.
+fn cleared(planned: &Planned, property: &str) -> Settlement {
+    let mut settlement = base(planned);
+    let mut accepted = planned.record.accepted.clone();
+    if let Some(register) = accepted.get_mut(property) {
+        register.value = String::new();
+    }
+    settlement.accepted = Some(accepted);
+    settlement.backoff = Backoff::Reset;
     settlement
 }
 
@@ -231,6 +246,7 @@ fn written_rows(
     let rows = planned.rows.iter();
     rows.map(|row| {
         let mut warnings = row.warnings.clone();
+        warnings.extend(planned.warnings.get(&row.stamp.row).into_iter().flatten().cloned());
         warnings.extend(more.remove(&row.stamp.row).unwrap_or_default());
         (row.stamp.row, RowVerdict::Written(warnings))
     })
