@@ -38,8 +38,12 @@ impl Schema {
 
     /// Asks for fresh definitions if `code`, a refusal's, says that ours may be out of date.
     pub(super) fn doubt(&self, sync_type: &str, code: &str) {
-        const SIGNS: [&str; 4] =
-            ["INVALID_OPTION", "INVALID_STAGE", "PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"];
+        const SIGNS: [&str; 4] = [
+            "INVALID_OPTION",
+            "INVALID_PIPELINE_STAGE_ID",
+            "PROPERTY_DOESNT_EXIST",
+            "READ_ONLY_VALUE",
+        ];
         if SIGNS.contains(&code) {
             self.write().entry(sync_type.to_owned()).or_default().doubted = true;
         }

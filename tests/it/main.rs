@@ -22,6 +22,7 @@ mod mapping;
 mod outages;
 mod retries;
 mod sandbox;
+mod schema;
 mod support;
 mod tidy;
 mod windows;

@@ -57,6 +57,8 @@ pub struct Setup {
     pub version: &'static str,
     /// Whether the account has been set up.
     pub prepared: bool,
+    /// Instead of the built-in files.
+    pub mapping: Option<Mapping>,
 }
 
 impl Default for Setup {
@@ -78,6 +80,7 @@ impl Default for Setup {
             timeout: Duration::from_secs(5),
             version: "2026-09",
             prepared: true,
+            mapping: None,
         }
     }
 }
@@ -111,7 +114,8 @@ impl World {
         let sandbox = Sandbox::new(setup.sandbox);
         tokio::spawn(sandbox.clone().serve(listener, std::future::pending()));
 
-        let mapping = Arc::new(Mapping::builtin(&Vars::default()).expect("the built-in files"));
+        let builtin = || Mapping::builtin(&Vars::default()).expect("the built-in files");
+        let mapping = Arc::new(setup.mapping.unwrap_or_else(builtin));
         let client = Client::new(hubspot::Settings {
             api_url: hubspot_url.clone(),
             version: setup.version.parse().expect("a version"),
