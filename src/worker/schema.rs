@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use super::Worker;
+use crate::hubspot::Blame;
 use crate::hubspot::schema::{Definitions, definitions};
 use crate::mapping::ObjectKind;
 
@@ -49,6 +50,13 @@ impl Schema {
         }
     }
 
+    /// Asks for fresh definitions of every kind.
+    fn doubt_all(&self) {
+        for known in self.write().values_mut() {
+            known.doubted = true;
+        }
+    }
+
     /// Whether the definitions of a kind are to be read again.
     fn is_stale(&self, sync_type: &str, now: Instant) -> bool {
         let kinds = self.read();
@@ -57,7 +65,7 @@ impl Schema {
         known.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= trusted)
     }
 
-    /// Marks a kind as asked for: a doubt that comes while it is read stays.
+    /// Marks a kind as asked for, before it is read: a doubt that comes meanwhile stays.
     fn ask(&self, sync_type: &str, now: Instant) {
         let mut kinds = self.write();
         let known = kinds.entry(sync_type.to_owned()).or_default();
@@ -100,9 +108,11 @@ impl Worker {
     }
 
     async fn read_schema(&self, now: Instant, objects: Vec<&ObjectKind>) {
+        for object in &objects {
+            self.schema.ask(&object.sync_type, now);
+        }
         for object in objects {
             let kind = &object.sync_type;
-            self.schema.ask(kind, now);
             let version = self.client.version();
             match definitions(&self.permits, version, &self.mapping, object).await {
                 Ok(definitions) => {
@@ -113,12 +123,21 @@ impl Worker {
                     );
                     self.schema.keep(kind, definitions);
                 }
-                Err(failure) => tracing::warn!(
-                    sync_type = kind,
-                    code = failure.code,
-                    hint = failure.hint,
-                    "property definitions could not be read: values are not fitted to newer ones"
-                ),
+                Err(failure) => {
+                    tracing::warn!(
+                        sync_type = kind,
+                        code = failure.code,
+                        hint = failure.hint,
+                        "property definitions could not be read: what was known stays in force"
+                    );
+                    let passes =
+                        matches!(failure.class.blame(), Blame::Transient | Blame::Throttled);
+                    if passes {
+                        // An outage: all the rest would wait for it too.
+                        self.schema.doubt_all();
+                        return;
+                    }
+                }
             }
         }
     }

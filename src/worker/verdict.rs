@@ -94,6 +94,9 @@ fn cleared(planned: &Planned, property: &str) -> Settlement {
         register.value = String::new();
     }
     settlement.accepted = Some(accepted);
+    // A doubt about the other properties stays: they did not go with this call.
+    let certain = planned.record.doubt == 0;
+    settlement.certainty = if certain { Certainty::Certain } else { Certainty::Doubtful };
     settlement.backoff = Backoff::Reset;
     settlement
 }

@@ -2,36 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use hubferry::mapping::{Mapping, Vars};
+use hubferry::mapping::Mapping;
 use hubferry::sandbox::Faults;
 use serde_json::{Value, json};
 
+use crate::support::files::files;
 use crate::support::{Setup, World, event, row_id, user};
 
 const TRADE: &str = "/crm/properties/2026-09/companies/hubferry_trade";
-
-/// The built-in files, with one text replaced in each of some: file, text, new text.
-fn files(changes: &[(&str, &str, &str)]) -> Option<Mapping> {
-    const FILES: [&str; 5] = [
-        "objects.toml",
-        "mappings/user.toml",
-        "mappings/business.toml",
-        "mappings/dispute.toml",
-        "mappings/milestone.toml",
-    ];
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    std::fs::create_dir(folder.path().join("mappings")).expect("a folder");
-    for name in FILES {
-        let mut text = std::fs::read_to_string(config.join(name)).expect("a file");
-        for (_, from, to) in changes.iter().filter(|(file, ..)| name.ends_with(file)) {
-            assert!(text.contains(from), "{name} lacks {from}");
-            text = text.replacen(from, to, 1);
-        }
-        std::fs::write(folder.path().join(name), text).expect("a file");
-    }
-    Some(Mapping::load(folder.path(), &Vars::default()).expect("good files"))
-}
 
 /// A world with these files.
 async fn world(mapping: Option<Mapping>) -> World {

@@ -1,6 +1,7 @@
 //! A world of one test: its own database, sandbox, server and hand-stepped worker.
 
 pub mod binary;
+pub mod files;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
