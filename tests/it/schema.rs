@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use hubferry::mapping::Mapping;
-use hubferry::sandbox::Faults;
+use hubferry::sandbox::{ApplyThenFail, FailHow, Faults, Outage};
 use serde_json::{Value, json};
 
 use crate::support::files::files;
@@ -245,6 +246,24 @@ async fn without_a_readable_schema_hubspot_itself_refuses_and_the_rest_goes_on()
 }
 
 #[tokio::test]
+async fn an_outage_costs_one_reading_and_the_schema_is_asked_for_again_in_a_minute() {
+    let world = World::new().await;
+    world.trades(&[("PLUMB", "Plumbing")]).await;
+    let outage = Some(Outage { status: 503, remaining: None, html: false });
+    world.sandbox.set_faults(Faults { outage, ..Faults::default() });
+    let start = Instant::now();
+    world.worker.load_schema().await;
+    world.sandbox.set_faults(Faults::default());
+    assert_eq!(world.reads(), 1);
+    world.worker.refresh_schema(start + Duration::from_secs(30)).await;
+    assert_eq!(world.reads(), 1);
+    world.worker.refresh_schema(start + Duration::from_secs(61)).await;
+    world.accept(&business("1", "plumbing")).await;
+    world.drain().await;
+    assert_eq!(world.only("companies")["hubferry_trade"], "PLUMB");
+}
+
+#[tokio::test]
 async fn a_property_that_the_account_lacks_is_not_dropped_in_silence() {
     let world = World::new().await;
     world.hubspot("DELETE", TRADE, json!({})).await;
@@ -304,4 +323,28 @@ async fn a_lifecycle_stage_that_may_go_back_is_cleared_first() {
     assert_eq!((held["lifecyclestage"].as_str(), held["firstname"].as_str()), ("lead", "2"));
     world.accept(&staged("3", "customer")).await;
     assert_eq!(world.drain().await, 1);
+}
+
+#[tokio::test]
+async fn a_stage_goes_back_even_when_the_answer_to_its_clearing_is_lost() {
+    let free = "email_property = \"email\"\nlifecycle = \"free\"";
+    let changes = [
+        ("user.toml", "\n[associations]\n", STAGE),
+        ("objects.toml", "email_property = \"email\"", free),
+    ];
+    let world = world(files(&changes)).await;
+    world.worker.load_schema().await;
+    world.accept(&staged("1", "customer")).await;
+    world.drain().await;
+    let lost = ApplyThenFail { how: FailHow::Status, status: 502, remaining: Some(1) };
+    world.sandbox.set_faults(Faults { apply_then_fail: Some(lost), ..Faults::default() });
+    let row = row_id(&world.accept(&staged("2", "lead")).await, 0);
+    world.drain().await;
+    assert_eq!(world.row(&row).await["status"], "retry");
+    world.advance(TimeDelta::seconds(60));
+    world.drain().await;
+    let held = world.only("contacts");
+    assert_eq!((held["lifecyclestage"].as_str(), held["firstname"].as_str()), ("lead", "2"));
+    assert_eq!(world.row(&row).await["status"], "synced");
+    assert_eq!(world.drain().await, 0);
 }
