@@ -20,7 +20,7 @@ use crate::hubspot::Client;
 use crate::mapping::{Mapping, Vars};
 use crate::queue::Queue;
 use crate::telemetry;
-use crate::worker::{Permits, Worker, pool};
+use crate::worker::{Permits, Schema, Worker, pool};
 
 /// Which parts of the service a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,15 +163,17 @@ impl App {
             frequency: Duration::from_millis(config.worker.frequency_ms),
             keep_calls: TimeDelta::days(config.worker.keep_calls_days),
         };
+        let schema = Schema::default();
         let worker = |number: usize| {
-            Worker::new(
+            let worker = Worker::new(
                 queue.clone(),
                 client.clone(),
                 Arc::clone(mapping),
                 permits.clone(),
                 config.worker_settings(),
                 format!("{holder}/{number}"),
-            )
+            );
+            worker.with_schema(schema.clone())
         };
         let tasks = pool::tasks(queue, &settings, &self.shutdown, worker);
         for task in tasks {

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod body;
 pub mod classify;
 pub mod client;
+pub mod fit;
 pub mod key;
 pub mod pacer;
 pub mod paths;

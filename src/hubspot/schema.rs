@@ -1,29 +1,118 @@
-//! What the account's schema holds: property definitions, groups, pipelines.
+//! What the account's schema holds: property definitions, groups, pipelines, currencies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::classify::{Class, Failure};
+use super::account::details;
+use super::classify::{Blame, Class, Failure};
 use super::client::{Call, Sender};
 use super::paths::Version;
+use crate::mapping::{Mapping, ObjectKind, StageProperties};
+
+/// The property that holds an amount's currency; the account says which ones it has.
+pub const CURRENCY: &str = "deal_currency_code";
+
+/// One value that a property takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What is sent: HubSpot's internal value.
+    pub value: String,
+    /// What people see; they may change it at any time.
+    pub label: String,
+}
 
 /// A property definition, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Property {
     /// `string`, `number`, `enumeration` …
     pub property_type: String,
+    /// `text`, `select`, `checkbox` (several values at once) …
+    pub field_type: String,
     /// Set at creation for good.
     pub unique: bool,
-    /// HubSpot computes it.
+    /// HubSpot computes it, or keeps it to itself.
     pub read_only: bool,
-    /// The internal values of its options.
-    pub options: Vec<String>,
+    /// Its options, in the order in which people see them; none where HubSpot does not list them.
+    pub options: Vec<Choice>,
 }
 
 /// Property name -> definition.
 pub type Properties = BTreeMap<String, Property>;
+
+/// Pipeline id -> its stages, in their order.
+pub type Pipelines = BTreeMap<String, Vec<Choice>>;
+
+/// What the account says of one object kind, and what of it we cannot do without.
+#[derive(Debug, Clone, Default)]
+pub struct Definitions {
+    /// The properties. Options of pipeline, stage and currency are the account's own, where those
+    /// could be read.
+    pub properties: Properties,
+    /// The pipelines; empty where the kind has none, or they could not be read.
+    pub pipelines: Pipelines,
+    /// Pipeline and stage, for kinds that move through one.
+    pub stage: Option<StageProperties>,
+    /// Properties without whose value a row is not worth sending.
+    pub required: BTreeSet<String>,
+}
+
+/// Reads what the account says of `object`. Pipelines and currencies that the token may not read
+/// are done without.
+///
+/// # Errors
+/// The classified failure of reading the properties, or of HubSpot at large.
+pub async fn definitions(
+    sender: &impl Sender,
+    version: &Version,
+    mapping: &Mapping,
+    object: &ObjectKind,
+) -> Result<Definitions, Failure> {
+    let mut properties = properties(sender, version, &object.plural).await?;
+    let mut required = mapping.required(&object.sync_type);
+    required.extend(object.required_on_create.iter().flatten().cloned());
+    let mut pipelines = Pipelines::new();
+    if let Some(names) = &object.stage {
+        let read = pipelines_of(sender, version, &object.plural).await;
+        let read = without(read)?.unwrap_or_default();
+        let choices: Vec<Choice> = read.iter().map(|(choice, _)| choice.clone()).collect();
+        let stages = read.iter().flat_map(|(_, stages)| stages.clone()).collect();
+        for (name, options) in [(&names.pipeline, choices), (&names.stage, stages)] {
+            replace_options(&mut properties, name, options);
+            required.insert(name.clone());
+        }
+        pipelines = read.into_iter().map(|(choice, stages)| (choice.value, stages)).collect();
+    }
+    if properties.contains_key(CURRENCY) {
+        let account = without(details(sender, version).await)?;
+        let currencies = account.map(|a| a.currencies).unwrap_or_default();
+        let choice = |code: String| Choice { label: code.clone(), value: code };
+        replace_options(&mut properties, CURRENCY, currencies.into_iter().map(choice).collect());
+        // An amount in another currency would be a lie.
+        required.insert(CURRENCY.to_owned());
+    }
+    Ok(Definitions { properties, pipelines, stage: object.stage.clone(), required })
+}
+
+/// `None` where the token may not read something that can be done without.
+fn without<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(read) => Ok(Some(read)),
+        Err(failure) => match failure.class.blame() {
+            Blame::Transient | Blame::Throttled => Err(failure),
+            Blame::Rejected | Blame::Misconfigured => Ok(None),
+        },
+    }
+}
+
+fn replace_options(properties: &mut Properties, name: &str, options: Vec<Choice>) {
+    if let Some(definition) = properties.get_mut(name).filter(|_| !options.is_empty()) {
+        definition.property_type = "enumeration".into();
+        definition.field_type = "select".into();
+        definition.options = options;
+    }
+}
 
 /// Reads all property definitions of an object type.
 ///
@@ -36,45 +125,66 @@ pub async fn properties(
 ) -> Result<Properties, Failure> {
     let call = Call::get(version.properties(plural), &format!("read properties of {plural}"));
     let body = sender.send(call).await.result?;
-    let results = body.get("results").and_then(Value::as_array).cloned().unwrap_or_default();
-    Ok(results.iter().filter_map(property).collect())
+    Ok(list(&body, "results").iter().filter_map(property).collect())
 }
 
 fn property(value: &Value) -> Option<(String, Property)> {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let flag = |pointer: &str| value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
-    let options = value.get("options").and_then(Value::as_array).cloned().unwrap_or_default();
+    // Such options, owners for one, are kept elsewhere: what is listed here says nothing.
+    let external = flag("/externalOptions");
     let definition = Property {
-        property_type: text("type").unwrap_or_default(),
+        property_type: text(value, "type").unwrap_or_default(),
+        field_type: text(value, "fieldType").unwrap_or_default(),
         unique: flag("/hasUniqueValue"),
         read_only: flag("/modificationMetadata/readOnlyValue") || flag("/calculated"),
-        options: options
-            .iter()
-            .filter_map(|o| o.get("value")?.as_str().map(str::to_owned))
-            .collect(),
+        options: if external { Vec::new() } else { choices(value, "options", "value") },
     };
-    Some((text("name")?, definition))
+    Some((text(value, "name")?, definition))
 }
 
-/// Reads the stage ids of an object type, by pipeline id.
+/// The choices in `list`, in the order in which people see them.
+fn choices(value: &Value, key: &str, id: &str) -> Vec<Choice> {
+    let mut found: Vec<(i64, Choice)> = list(value, key)
+        .iter()
+        .filter_map(|item| {
+            let value = text(item, id)?;
+            let label = text(item, "label").unwrap_or_else(|| value.clone());
+            let order = item.get("displayOrder").and_then(Value::as_i64).filter(|n| *n >= 0);
+            Some((order.unwrap_or(i64::MAX), Choice { value, label }))
+        })
+        .collect();
+    found.sort_by_key(|(order, _)| *order);
+    found.into_iter().map(|(_, choice)| choice).collect()
+}
+
+fn text(value: &Value, key: &str) -> Option<String> {
+    value.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn list(value: &Value, key: &str) -> Vec<Value> {
+    value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// Reads the pipelines of an object type, each with its stages.
 ///
 /// # Errors
 /// The classified failure.
-pub async fn stages(
+pub async fn pipelines_of(
     sender: &impl Sender,
     version: &Version,
     plural: &str,
-) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+) -> Result<Vec<(Choice, Vec<Choice>)>, Failure> {
     let call = Call::get(version.pipelines(plural), &format!("read pipelines of {plural}"));
     let body = sender.send(call).await.result?;
-    let id = |value: &Value| value.get("id").and_then(Value::as_str).map(str::to_owned);
-    let list = |value: &Value, key: &str| {
-        value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
-    };
-    Ok(list(&body, "results")
+    let stages: BTreeMap<String, Vec<Choice>> = list(&body, "results")
         .iter()
-        .filter_map(|pipeline| {
-            Some((id(pipeline)?, list(pipeline, "stages").iter().filter_map(id).collect()))
+        .filter_map(|pipeline| Some((text(pipeline, "id")?, choices(pipeline, "stages", "id"))))
+        .collect();
+    let pipelines = choices(&body, "results", "id").into_iter();
+    Ok(pipelines
+        .map(|choice| {
+            let stages = stages.get(&choice.value).cloned().unwrap_or_default();
+            (choice, stages)
         })
         .collect())
 }
@@ -108,8 +218,7 @@ pub async fn has_group(
 ) -> Result<bool, Failure> {
     let call = Call::get(version.property_groups(plural), &format!("read groups of {plural}"));
     let body = sender.send(call).await.result?;
-    let groups = body.get("results").and_then(Value::as_array).cloned().unwrap_or_default();
-    Ok(groups.iter().any(|g| g.get("name").and_then(Value::as_str) == Some(name)))
+    Ok(list(&body, "results").iter().any(|g| g.get("name").and_then(Value::as_str) == Some(name)))
 }
 
 /// A property to be created.

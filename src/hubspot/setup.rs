@@ -9,7 +9,7 @@ use super::classify::Failure;
 use super::client::Sender;
 use super::paths::Version;
 use super::schema::{
-    NewProperty, Properties, create_group, create_property, has_group, properties, stages,
+    NewProperty, Properties, create_group, create_property, has_group, pipelines_of, properties,
 };
 use crate::mapping::{Mapping, ObjectKind};
 
@@ -130,7 +130,7 @@ fn missing_options(object: &ObjectKind, mapping: &Mapping, known: &Properties) -
         if definition.property_type != "enumeration" || staged(property) {
             continue;
         }
-        let lacks = |value: &&str| !definition.options.iter().any(|option| option == value);
+        let lacks = |value: &&str| !definition.options.iter().any(|option| option.value == *value);
         for value in values.into_iter().filter(lacks) {
             let name = format!("{property}={value}");
             let mut found = finding(object, "option", &name, State::Missing);
@@ -152,13 +152,13 @@ async fn missing_stages(
     let possible = mapping.possible_values(&object.sync_type);
     let Some(wanted) = possible.get(names.stage.as_str()) else { return Ok(Vec::new()) };
     let pipelines = possible.get(names.pipeline.as_str());
-    let known = stages(sender, version, &object.plural).await?;
-    let known: Vec<&String> = known
+    let known = pipelines_of(sender, version, &object.plural).await?;
+    let known: Vec<&str> = known
         .iter()
-        .filter(|(id, _)| pipelines.is_none_or(|wanted| wanted.contains(id.as_str())))
-        .flat_map(|(_, stages)| stages)
+        .filter(|(p, _)| pipelines.is_none_or(|wanted| wanted.contains(p.value.as_str())))
+        .flat_map(|(_, stages)| stages.iter().map(|stage| stage.value.as_str()))
         .collect();
-    let lacks = |stage: &&&str| !known.iter().any(|known| known == *stage);
+    let lacks = |stage: &&&str| !known.contains(*stage);
     let missing = wanted.iter().filter(lacks).map(|stage| {
         let mut found = finding(object, "stage", stage, State::Missing);
         found.hint =

@@ -76,8 +76,8 @@ impl fmt::Display for Operation {
 /// Something in the data that could not be used, without being worth a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Stable, snake_case: the code of the fault it would have been, `incomplete_parts`, or
-    /// `truncated`.
+    /// Stable, snake_case: the code of the fault it would have been, or what was done instead, such
+    /// as `incomplete_parts`, `truncated`, `time_cut`, `read_only`, `stage_kept`.
     pub code: String,
     /// The property or slot concerned.
     pub property: Option<String>,

@@ -24,7 +24,7 @@ use crate::event::{Fault, Priority};
 
 pub use change::{Change, Input, Operation, UnknownOperation, Warning};
 pub use error::MappingError;
-pub use objects::{CustomProperty, ObjectKind, OnMissing, Slot, StageProperties};
+pub use objects::{CustomProperty, Lifecycle, ObjectKind, OnMissing, Slot, StageProperties};
 
 use field::Field;
 use pointer::Pointer;
@@ -120,6 +120,13 @@ impl Mapping {
             }
         }
         values
+    }
+
+    /// The properties of `sync_type` that a file marks as required.
+    pub fn required(&self, sync_type: &str) -> BTreeSet<String> {
+        let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
+        let fields = sheets.flat_map(|sheet| &sheet.fields).filter(|field| field.required);
+        fields.map(|field| field.property.clone()).collect()
     }
 
     /// Every event type that is understood, sorted.

@@ -17,6 +17,17 @@ pub enum OnMissing {
     Stop,
 }
 
+/// Whether a lifecycle stage may go back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lifecycle {
+    /// Never: an earlier stage is left out with a warning, as HubSpot itself would keep the later.
+    #[default]
+    Forward,
+    /// It may: the stage is cleared first, with a call of its own, which is how HubSpot allows it.
+    Free,
+}
+
 /// A property of ours that `setup` creates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomProperty {
@@ -76,6 +87,8 @@ pub struct ObjectKind {
     pub stage: Option<StageProperties>,
     /// Whether HubSpot can erase a record for good (contacts); others are archived instead.
     pub erasable: bool,
+    /// Whether its lifecycle stage may go back.
+    pub lifecycle: Lifecycle,
 }
 
 /// The two properties that place a record in a pipeline.
@@ -110,6 +123,8 @@ struct ObjectSpec {
     stage: Option<StageProperties>,
     #[serde(default)]
     erasable: bool,
+    #[serde(default)]
+    lifecycle: Lifecycle,
     #[serde(default)]
     properties: Vec<PropertySpec>,
     #[serde(default)]
@@ -215,6 +230,7 @@ fn object(
         email_property: spec.email_property,
         stage: spec.stage,
         erasable: spec.erasable,
+        lifecycle: spec.lifecycle,
     })
 }
 

@@ -30,7 +30,7 @@ impl Worker {
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let erasing = batch.stage == Stage::Erase;
         let planned: Vec<Planned> =
-            batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
+            batch.records.into_iter().map(|r| plan(&self.mapping, object, None, r)).collect();
         let ids: Vec<i64> = planned.iter().map(|p| p.record.id).collect();
         let shared = self.queue.shared_links(&ids).await?;
 

@@ -44,8 +44,12 @@ impl Worker {
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let terms = self.terms(object, self.now().await?, probing);
         let (mut writing, mut settled) = (Vec::new(), Vec::new());
+        let definitions = self.schema.of(&object.sync_type);
         for record in batch.records {
-            let planned = plan(&self.mapping, object, record);
+            let planned = plan(&self.mapping, object, definitions.as_deref(), record);
+            for (_, reason) in &planned.refused {
+                self.schema.doubt(&object.sync_type, &reason.code);
+            }
             match &planned.need {
                 Need::Nothing => settled.push(verdict::unchanged(&planned, terms)),
                 Need::Missing(lacking) => {
@@ -54,6 +58,11 @@ impl Worker {
                 }
                 Need::Write(properties) => {
                     let input = self.input(object, batch.stage, &planned, properties);
+                    writing.push(Writing { planned, input });
+                }
+                Need::Clear(property) => {
+                    let cleared = BTreeMap::from([(property.clone(), String::new())]);
+                    let input = self.input(object, batch.stage, &planned, &cleared);
                     writing.push(Writing { planned, input });
                 }
             }

@@ -123,6 +123,7 @@ impl Worker {
             settlements.push(match verdict {
                 Verdict::Written(shown) => verdict::written(planned, sent, shown, terms),
                 Verdict::Refused(failure) => {
+                    self.schema.doubt(&object.sync_type, &failure.code);
                     closed =
                         closed || self.close_for(&object.sync_type, failure, terms.now).await?;
                     verdict::failed(planned, sent, failure, terms)

@@ -8,6 +8,7 @@ mod archive;
 mod associate;
 pub mod breaker;
 mod deliver;
+mod fitting;
 pub mod fold;
 mod isolate;
 pub mod janitor;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod pool;
 mod resolve;
 pub mod retry;
+mod schema;
 mod step;
 mod verdict;
 
@@ -32,6 +34,7 @@ use crate::queue::{Queue, QueueError};
 pub use breaker::BreakerPolicy;
 pub use permit::{Limits, Permits};
 pub use retry::RetryPolicy;
+pub use schema::Schema;
 pub use step::Step;
 
 /// What a settle and the way back may take beyond the call's time-out.
@@ -61,10 +64,11 @@ pub struct Worker {
     permits: Permits,
     settings: Settings,
     holder: Holder,
+    schema: Schema,
 }
 
 impl Worker {
-    /// A worker that leases under `name`.
+    /// A worker that leases under `name`, with a schema of its own.
     #[must_use]
     pub fn new(
         queue: Queue,
@@ -75,7 +79,8 @@ impl Worker {
         name: String,
     ) -> Self {
         let ttl = TimeDelta::from_std(settings.lease).unwrap_or(TimeDelta::seconds(25));
-        Self { queue, client, mapping, permits, settings, holder: Holder { name, ttl } }
+        let (holder, schema) = (Holder { name, ttl }, Schema::default());
+        Self { queue, client, mapping, permits, settings, holder, schema }
     }
 
     /// The object kinds, parents before their children.

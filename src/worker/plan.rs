@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Map;
 
+use super::fitting::{Fitting, Origin, fitting};
 use super::fold::{Folded, MappedRow, difference, fold};
 use crate::event::{EventType, Fault};
-use crate::mapping::{Input, Mapping, ObjectKind, Operation};
+use crate::hubspot::schema::Definitions;
+use crate::mapping::{Input, Mapping, ObjectKind, Operation, Warning};
 use crate::queue::model::{Reason, Record, Row};
 
 /// A leased record with its rows mapped and folded.
@@ -14,14 +16,16 @@ use crate::queue::model::{Reason, Record, Row};
 pub struct Planned {
     /// The record.
     pub record: Record,
-    /// The rows that could be mapped.
+    /// The rows that can be sent.
     pub rows: Vec<MappedRow>,
-    /// The rows that could not, and why.
+    /// The rows that cannot, and why.
     pub refused: Vec<(i64, Reason)>,
     /// The desired state.
     pub folded: Folded,
     /// What it needs.
     pub need: Need,
+    /// What the account's schema left out or altered, by the row that supplied it.
+    pub warnings: BTreeMap<i64, Vec<Warning>>,
 }
 
 /// What a record needs.
@@ -29,15 +33,27 @@ pub struct Planned {
 pub enum Need {
     /// A call that writes these properties.
     Write(BTreeMap<String, String>),
+    /// A call that clears this property, after which it is planned again.
+    Clear(String),
     /// Nothing: HubSpot holds all of it.
     Nothing,
     /// It cannot be created before one of these properties of each list has arrived.
     Missing(Vec<String>),
 }
 
-/// Maps and folds the rows of `record` and says what it needs.
+/// Maps and folds the rows of `record` and says what it needs, fitted to the account's `definitions`
+/// where they are known.
+///
+/// The registers keep the values that were asked for, whatever is sent of them: what is left out
+/// counts as dealt with, so it costs no further call. Where the account learns to take it later, it
+/// goes out when the record is next sent whole.
 #[must_use]
-pub fn plan(mapping: &Mapping, object: &ObjectKind, record: Record) -> Planned {
+pub fn plan(
+    mapping: &Mapping,
+    object: &ObjectKind,
+    definitions: Option<&Definitions>,
+    record: Record,
+) -> Planned {
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     for row in &record.rows {
         match map(mapping, &object.sync_type, &record.external_id, row) {
@@ -45,9 +61,38 @@ pub fn plan(mapping: &Mapping, object: &ObjectKind, record: Record) -> Planned {
             Err(reason) => refused.push((row.id, reason)),
         }
     }
-    let folded = fold(&record.accepted, record.tombstone, &rows);
-    let need = need(mapping, object, &record, &folded);
-    Planned { record, rows, refused, folded, need }
+    // Every further round has fewer rows.
+    loop {
+        let folded = fold(&record.accepted, record.tombstone, &rows);
+        let need = need(mapping, object, &record, &folded);
+        let fitted = match (definitions, &need) {
+            (Some(definitions), Need::Write(changes)) => {
+                let origin = Origin { object, record: &record, rows: &rows, folded: &folded };
+                fitting(definitions, &origin, changes).map(Some)
+            }
+            _ => Ok(None),
+        };
+        match fitted {
+            Ok(None) => {
+                let warnings = BTreeMap::new();
+                return Planned { record, rows, refused, folded, need, warnings };
+            }
+            Ok(Some(fitting)) => {
+                let Fitting { properties, warnings, clear } = fitting;
+                let certain = record.hubspot_id.is_some() && record.doubt == 0;
+                let need = match clear {
+                    Some(property) => Need::Clear(property),
+                    None if certain && properties.is_empty() => Need::Nothing,
+                    None => Need::Write(properties),
+                };
+                return Planned { record, rows, refused, folded, need, warnings };
+            }
+            Err(unfit) => {
+                rows.retain(|row| !unfit.contains_key(&row.stamp.row));
+                refused.extend(unfit);
+            }
+        }
+    }
 }
 
 fn need(mapping: &Mapping, object: &ObjectKind, record: &Record, folded: &Folded) -> Need {

@@ -1,7 +1,7 @@
 //! The pool: worker tasks, the listener that wakes them, and the janitor, until shutdown.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
@@ -32,7 +32,8 @@ pub struct Settings {
 
 /// The pool's tasks, which run until `shutdown`. `worker` makes worker number n.
 ///
-/// Nothing is sent before HubSpot has said which account the token belongs to.
+/// Nothing is sent before HubSpot has said which account the token belongs to, and its schema has
+/// been asked for.
 pub fn tasks(
     queue: &Queue,
     settings: &Settings,
@@ -40,14 +41,14 @@ pub fn tasks(
     worker: impl Fn(usize) -> Worker,
 ) -> Vec<BoxFuture<'static, ()>> {
     let wake = Arc::new(Notify::new());
-    let known = CancellationToken::new();
+    let (known, ready) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
     for number in 0..settings.workers {
-        let (worker, wake, known) = (worker(number), Arc::clone(&wake), known.clone());
+        let (worker, wake, ready) = (worker(number), Arc::clone(&wake), ready.clone());
         let (frequency, shutdown) = (settings.frequency, shutdown.clone());
         tasks.push(Box::pin(async move {
             tokio::select! {
-                () = known.cancelled() => {}
+                () = ready.cancelled() => {}
                 () = shutdown.cancelled() => return,
             }
             work(&worker, &wake, frequency, &shutdown).await;
@@ -56,7 +57,9 @@ pub fn tasks(
     let (listening, waking, stop) = (queue.clone(), Arc::clone(&wake), shutdown.clone());
     tasks.push(Box::pin(async move { listen(&listening, &waking, &stop).await }));
     let (queue, stop, keep) = (queue.clone(), shutdown.clone(), settings.keep_calls);
-    let checker = worker(settings.workers);
+    let (checker, reader) = (worker(settings.workers), worker(settings.workers));
+    let (asked, end) = (known.clone(), shutdown.clone());
+    tasks.push(Box::pin(async move { keep_schema(&reader, &asked, &ready, &end).await }));
     tasks.push(Box::pin(
         async move { keep_house(&queue, &checker, &wake, &known, keep, &stop).await },
     ));
@@ -141,6 +144,24 @@ async fn keep_house(
             tracing::warn!(error = %error, "the call log could not be pruned");
         }
         round += 1;
+        pause(ROUND, shutdown).await;
+    }
+}
+
+/// Reads the account's schema once the account is known, and again when it is old or doubted.
+async fn keep_schema(
+    reader: &Worker,
+    known: &CancellationToken,
+    ready: &CancellationToken,
+    shutdown: &CancellationToken,
+) {
+    tokio::select! {
+        () = known.cancelled() => {}
+        () = shutdown.cancelled() => return,
+    }
+    while !shutdown.is_cancelled() {
+        reader.refresh_schema(Instant::now()).await;
+        ready.cancel();
         pause(ROUND, shutdown).await;
     }
 }

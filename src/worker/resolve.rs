@@ -25,7 +25,7 @@ impl Worker {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let planned: Vec<Planned> =
-            batch.records.into_iter().map(|r| plan(&self.mapping, object, r)).collect();
+            batch.records.into_iter().map(|r| plan(&self.mapping, object, None, r)).collect();
         let (named, unnamed): (Vec<_>, Vec<_>) = planned
             .into_iter()
             .partition(|p| p.record.resolve.as_deref().is_some_and(|id| !id.is_empty()));

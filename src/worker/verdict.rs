@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::fold::{Folded, MappedRow};
-use super::plan::Planned;
+use super::plan::{Need, Planned};
 use super::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
@@ -77,6 +77,9 @@ pub(super) fn written(
     shown: &Written,
     terms: Terms<'_>,
 ) -> Settlement {
+    if let Need::Clear(property) = &planned.need {
+        return cleared(planned, property);
+    }
     let mut settlement = unchanged(planned, terms);
     settlement.certainty = Certainty::Certain;
     settlement.backoff = Backoff::Reset;
@@ -85,6 +88,21 @@ pub(super) fn written(
     }
     settlement.rows = refused_rows(planned);
     settlement.rows.extend(written_rows(planned, warnings(planned, sent, shown)));
+    settlement
+}
+
+/// HubSpot has cleared a property: the rows stay open, and what they say of it goes next.
+fn cleared(planned: &Planned, property: &str) -> Settlement {
+    let mut settlement = base(planned);
+    let mut accepted = planned.record.accepted.clone();
+    if let Some(register) = accepted.get_mut(property) {
+        register.value = String::new();
+    }
+    settlement.accepted = Some(accepted);
+    // A doubt about the other properties stays: they did not go with this call.
+    let certain = planned.record.doubt == 0;
+    settlement.certainty = if certain { Certainty::Certain } else { Certainty::Doubtful };
+    settlement.backoff = Backoff::Reset;
     settlement
 }
 
@@ -261,6 +279,7 @@ fn written_rows(
     let rows = planned.rows.iter();
     rows.map(|row| {
         let mut warnings = row.warnings.clone();
+        warnings.extend(planned.warnings.get(&row.stamp.row).into_iter().flatten().cloned());
         warnings.extend(more.remove(&row.stamp.row).unwrap_or_default());
         (row.stamp.row, RowVerdict::Written(warnings))
     })

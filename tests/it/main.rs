@@ -24,6 +24,7 @@ mod outages;
 mod replies;
 mod retries;
 mod sandbox;
+mod schema;
 mod soak;
 mod support;
 mod tidy;

@@ -1,6 +1,7 @@
 //! A world of one test: its own database, sandbox, server and hand-stepped worker.
 
 pub mod binary;
+pub mod files;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -57,6 +58,8 @@ pub struct Setup {
     pub version: &'static str,
     /// Whether the account has been set up.
     pub prepared: bool,
+    /// Instead of the built-in files.
+    pub mapping: Option<Mapping>,
 }
 
 impl Default for Setup {
@@ -79,6 +82,7 @@ impl Default for Setup {
             timeout: Duration::from_secs(5),
             version: "2026-09",
             prepared: true,
+            mapping: None,
         }
     }
 }
@@ -112,7 +116,8 @@ impl World {
         let sandbox = Sandbox::new(setup.sandbox);
         tokio::spawn(sandbox.clone().serve(listener, std::future::pending()));
 
-        let mapping = Arc::new(Mapping::builtin(&Vars::default()).expect("the built-in files"));
+        let builtin = || Mapping::builtin(&Vars::default()).expect("the built-in files");
+        let mapping = Arc::new(setup.mapping.unwrap_or_else(builtin));
         let client = Client::new(hubspot::Settings {
             api_url: hubspot_url.clone(),
             version: setup.version.parse().expect("a version"),
