@@ -263,7 +263,6 @@ fn refusals(
 
 pub(super) fn base(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
-    settlement.tombstone = planned.folded.tombstone;
     settlement.rows = refused_rows(planned);
     settlement
 }

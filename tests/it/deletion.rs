@@ -147,3 +147,30 @@ async fn what_is_newer_than_a_late_delete_and_creates_nothing_fails_and_does_not
     assert_eq!(contact.get("email"), None, "older than the delete");
     assert_eq!(world.get("/status").await["counts"]["synced"], 4);
 }
+
+#[tokio::test]
+async fn a_delete_whose_call_failed_is_sent_again() {
+    use hubferry::sandbox::Outage;
+    let world = World::new().await;
+    world.accept(&ada("1", 1)).await;
+    world.drain().await;
+    let outage = Outage { status: 500, remaining: Some(1), html: false };
+    world.sandbox.set_faults(Faults { outage: Some(outage), ..Faults::default() });
+    let delete = event("2", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({}));
+    let answer = world.accept(&delete).await;
+    world.drain().await;
+    assert_eq!(world.row(&row_id(&answer, 0)).await["status"], "retry");
+    world.advance(chrono::TimeDelta::seconds(60));
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    assert_eq!(world.row(&row_id(&answer, 0)).await["status"], "synced");
+    // A delete that is older than the one that was done costs nothing, and takes nothing along.
+    let mut back = ada("3", 5);
+    back["data"]["email"] = json!("again@example.com");
+    world.accept(&back).await;
+    world.drain().await;
+    let late = event("4", "user.deleted", "u-1", "2026-01-01T12:00:00Z", json!({}));
+    world.accept(&late).await;
+    assert_eq!(world.drain().await, 0);
+    assert_eq!(world.only("contacts")["email"], "again@example.com");
+}
