@@ -156,18 +156,27 @@ fn judge(
             "HubSpot record {} holds the same unique value and is linked to `{other}`",
             found.id
         ),
-        (None, _) => {
-            "HubSpot says that the value is taken, but shows no record that holds it".into()
-        }
+        (None, _) => match planned.record.resolve.as_deref().filter(|id| !id.is_empty()) {
+            Some(id) => {
+                format!("HubSpot record {id} holds the value, but is archived or out of reach")
+            }
+            None => {
+                "HubSpot says that the value is taken, and shows no record that holds it".into()
+            }
+        },
     };
     let mut failure = Failure::lost("CONFLICT", message, false);
     failure.class = Class::Conflict;
     failure.property = blamed.cloned();
     failure.existing_id = found.map(|w| w.id.clone());
-    failure.hint = Some(
-        "correct the value of one of the two in the application, or merge the two in HubSpot"
+    failure.hint = Some(match found {
+        Some(_) => {
+            "correct the value of one of the two in the application, or merge the two in HubSpot"
+                .into()
+        }
+        None => "restore that record from HubSpot's recycle bin or delete it for good, then retry"
             .into(),
-    );
+    });
     let reason = verdict::reason(&failure, &Default::default());
     verdict::rejected(&mut settlement, planned, &failure, reason, terms);
     settlement

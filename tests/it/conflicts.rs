@@ -116,3 +116,39 @@ async fn a_secondary_address_leads_to_its_contact() {
     );
     assert_eq!(world.sandbox.objects("contacts").len(), 1);
 }
+
+#[tokio::test]
+async fn an_archived_record_that_still_holds_the_key_is_named_with_the_way_out() {
+    let world = World::new().await;
+    world.accept(&with_email("1", "u-1", 1, "a@example.com")).await;
+    world.drain().await;
+    let id = world.sandbox.objects("contacts")[0].id.clone();
+    world.sandbox.set_faults(Faults { keep_unique_on_archive: true, ..Faults::default() });
+    world.sandbox.archive("contacts", &id);
+    let answer = world.accept(&with_email("2", "u-1", 2, "b@example.com")).await;
+    world.drain().await;
+    let row = world.row(&row_id(&answer, 0)).await;
+    assert_eq!(
+        (&row["status"], &row["error"]["code"]),
+        (&json!("failed"), &json!("CONFLICT")),
+        "{row}"
+    );
+    assert!(row["error"]["message"].as_str().unwrap().contains(&id), "{row}");
+    assert!(row["error"]["hint"].as_str().unwrap().contains("recycle bin"), "{row}");
+}
+
+#[tokio::test]
+async fn an_address_that_was_erased_in_hubspot_fails_with_that_reason() {
+    let world = World::new().await;
+    let id = world.sandbox.create("contacts", &[("email", "gone@example.com")]);
+    world.sandbox.erase("contacts", &id);
+    let answer = world.accept(&with_email("1", "u-1", 1, "gone@example.com")).await;
+    world.drain().await;
+    let row = world.row(&row_id(&answer, 0)).await;
+    assert_eq!(
+        (&row["status"], &row["error"]["property"]),
+        (&json!("failed"), &json!("email")),
+        "{row}"
+    );
+    assert!(!row["error"]["message"].as_str().unwrap().contains("gone@"), "{row}");
+}

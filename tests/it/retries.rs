@@ -202,3 +202,28 @@ async fn what_vanished_in_hubspot_is_created_again_with_all_that_we_own() {
     assert_ne!(world.sandbox.objects("contacts")[0].id, old);
     assert_eq!(world.get("/status").await["counts"]["synced"], 2);
 }
+
+#[tokio::test]
+async fn with_on_missing_stop_a_record_that_vanished_waits_for_a_person() {
+    use crate::support::{Setup, files::files};
+    // The first table of the file is the company's.
+    let mapping = files(&[("objects.toml", "on_missing = \"recreate\"", "on_missing = \"stop\"")]);
+    let world = World::with(Setup { mapping, ..Setup::default() }).await;
+    let named = |id: &str, day: u32, name: &str| {
+        let time = format!("2026-01-{day:02}T10:00:00Z");
+        event(id, "business.updated", "b-1", &time, json!({ "name": name }))
+    };
+    world.accept(&named("1", 1, "One")).await;
+    world.drain().await;
+    let company = world.sandbox.objects("companies")[0].id.clone();
+    world.sandbox.archive("companies", &company);
+    let answer = world.accept(&named("2", 2, "Two")).await;
+    world.drain().await;
+    let row = world.row(&row_id(&answer, 0)).await;
+    assert_eq!(
+        (&row["status"], &row["error"]["code"]),
+        (&json!("failed"), &json!("OBJECT_NOT_FOUND")),
+        "{row}"
+    );
+    assert!(world.sandbox.objects("companies").is_empty());
+}
