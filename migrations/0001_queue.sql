@@ -54,6 +54,8 @@ CREATE TABLE crm_record (
     -- Cannot be created yet: due at this deadline, or as soon as another row arrives.
     waiting_until  timestamptz,
     waiting_reason text,
+    -- Merged in HubSpot into the record of another of ours, to which all that is this one's goes.
+    alias_of       bigint REFERENCES crm_record (id),
     -- HubSpot holds a record with a unique value of ours: its id, or empty where it named none.
     -- It is read, and adopted if it is nobody else's, before the record goes out again.
     resolve        text,
@@ -79,6 +81,7 @@ CREATE TABLE crm_record (
 -- Not unique: people merge two records of ours into one in HubSpot.
 CREATE INDEX crm_record_link ON crm_record (portal, sync_type, hubspot_id)
     WHERE hubspot_id IS NOT NULL;
+CREATE INDEX crm_record_alias ON crm_record (alias_of) WHERE alias_of IS NOT NULL;
 -- What the lease scans, in the order in which it goes.
 CREATE INDEX crm_record_ready ON crm_record (portal, sync_type, stage, rank, id)
     WHERE due_at IS NOT NULL AND NOT deferred;
@@ -149,18 +152,19 @@ CREATE INDEX crm_association_made ON crm_association (made_from, made_to);
 CREATE VIEW association_owed AS
 SELECT a.record_id, a.slot, a.target_id, a.made_target_id, a.made_from, a.made_to,
        r.portal, r.sync_type, r.hubspot_id AS from_id,
-       t.sync_type AS target_type, t.hubspot_id AS to_id,
+       t.sync_type AS target_type, COALESCE(t.hubspot_id, s.hubspot_id) AS to_id,
        m.sync_type AS made_target_type,
        a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id AS drops
 FROM crm_association a
 JOIN crm_record r ON r.id = a.record_id
 LEFT JOIN crm_record t ON t.id = a.target_id
+LEFT JOIN crm_record s ON s.id = t.alias_of
 LEFT JOIN crm_record m ON m.id = a.made_target_id
 WHERE NOT a.refused
   AND ((a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id)
-       OR (r.hubspot_id IS NOT NULL AND t.hubspot_id IS NOT NULL
+       OR (r.hubspot_id IS NOT NULL AND COALESCE(t.hubspot_id, s.hubspot_id) IS NOT NULL
            AND (NOT a.sure OR a.made_from IS DISTINCT FROM r.hubspot_id
-                OR a.made_to IS DISTINCT FROM t.hubspot_id)));
+                OR a.made_to IS DISTINCT FROM COALESCE(t.hubspot_id, s.hubspot_id))));
 
 -- The five statuses as people see them, and when a row is due.
 CREATE VIEW sync_queue_view AS

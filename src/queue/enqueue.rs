@@ -277,9 +277,16 @@ async fn insert_rows(
         now,
     )
     .await?;
-    let mut ids: Vec<i64> = records.values().copied().collect();
+    let own: Vec<i64> = records.values().copied().collect();
+    let survivors = survivors(db, &own).await?;
+    let mut ids: Vec<i64> = own.iter().chain(survivors.values()).copied().collect();
     ids.sort_unstable();
+    ids.dedup();
     lock(db, &ids).await?;
+    if self::survivors(db, &own).await? != survivors {
+        // People merged records at this very moment: the sender comes again.
+        return Err(QueueError::Unavailable(sqlx::Error::PoolTimedOut));
+    }
 
     let (mut event_nos, mut record_ids) = (Vec::new(), Vec::new());
     let (mut operations, mut priorities, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
@@ -290,13 +297,19 @@ async fn insert_rows(
         receipts.insert(*no, receipt);
         for change in changes {
             let key = (change.sync_type.clone(), change.external_id.clone());
+            // An alias' values go to its survivor; its delete concerns itself alone.
+            let own = records[&key];
+            let target = match change.operation {
+                Operation::Upsert => *survivors.get(&own).unwrap_or(&own),
+                Operation::Archive | Operation::Erase => own,
+            };
             let priority = event.priority.unwrap_or(change.priority);
             event_nos.push(*no);
-            record_ids.push(records[&key]);
+            record_ids.push(target);
             operations.push(change.operation.as_str());
             priorities.push(priority_number(priority));
             ranks.push(now - head_start(priority));
-            kinds.insert((*no, records[&key]), key);
+            kinds.insert((*no, target), key);
         }
     }
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
@@ -352,6 +365,20 @@ async fn insert_rows(
             Some(((source, receipt.event_id.clone()), receipt))
         })
         .collect())
+}
+
+/// Which of `records` are aliases, and of which record.
+async fn survivors(
+    db: &mut PgConnection,
+    records: &[i64],
+) -> Result<HashMap<i64, i64>, QueueError> {
+    let aliases: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT id, alias_of FROM crm_record WHERE id = ANY($1) AND alias_of IS NOT NULL",
+    )
+    .bind(records)
+    .fetch_all(db)
+    .await?;
+    Ok(aliases.into_iter().collect())
 }
 
 /// The records of `keys` (sync type, external id), made where they are missing.

@@ -3,13 +3,13 @@
 //! A settlement of a record whose lease is no longer ours changes nothing but one thing: the record
 //! is marked doubtful, since our call may have reached HubSpot after the next holder's.
 
+mod alias;
 mod gone;
 mod writes;
 
 use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
 use super::enqueue::ensure_records;
 use super::model::{Accepted, Lease, Reason, Stamp};
@@ -18,6 +18,7 @@ use super::refresh::{lock, refresh};
 use super::{Queue, QueueError};
 use crate::mapping::Warning;
 
+use alias::{holders, merge, release_aliases};
 use gone::{erase, reopen_newer, void_slots};
 pub(super) use writes::refuse_rows;
 use writes::{write_records, write_rows, write_slots};
@@ -92,6 +93,8 @@ pub struct Settlement {
     pub link: Option<Option<String>>,
     /// The link is another's record until now: taken only if no other record of ours holds it.
     pub adopts: bool,
+    /// A linked record came back under another id: people merged it.
+    pub relinks: bool,
     /// The HubSpot record that holds a unique value of ours, if that changed.
     pub resolve: Option<Option<String>>,
     /// What HubSpot has accepted now.
@@ -124,6 +127,7 @@ impl Settlement {
             doubt,
             link: None,
             adopts: false,
+            relinks: false,
             resolve: None,
             accepted: None,
             tombstone: None,
@@ -167,9 +171,10 @@ impl Queue {
         let targets =
             ensure_records(&mut tx, targets.map(|(t, id)| (t.as_str(), id.as_str())), now).await?;
         let ids: Vec<i64> = settlements.iter().map(|s| s.record).collect();
-        let taken = adopted_elsewhere(&mut tx, settlements).await?;
+        let holders = holders(&mut tx, settlements).await?;
         // Targets too: their link must not change between our look at it and our commit.
-        let locks: BTreeSet<i64> = ids.iter().chain(targets.values()).copied().collect();
+        let locks = ids.iter().chain(targets.values()).chain(holders.values());
+        let locks: BTreeSet<i64> = locks.copied().collect();
         lock(&mut tx, &locks.into_iter().collect::<Vec<_>>()).await?;
         let held: HashSet<i64> =
             sqlx::query_scalar("SELECT id FROM crm_record WHERE id = ANY($1) AND lease_token = $2")
@@ -182,14 +187,20 @@ impl Queue {
         let (ours, fenced): (Vec<_>, Vec<_>) =
             settlements.iter().partition(|s| held.contains(&s.record));
         // Looked at once more, an adoption that came too late finds whose record it is.
+        let too_late = |s: &Settlement| s.adopts && holders.contains_key(&s.record);
         let late: Vec<Settlement> = ours
             .iter()
-            .filter(|s| s.adopts && taken.contains(&s.record))
+            .filter(|s| too_late(s))
             .map(|s| Settlement::release(s.record, s.doubt))
             .collect();
         let mut ours = ours;
-        ours.retain(|s| !(s.adopts && taken.contains(&s.record)));
+        ours.retain(|s| !too_late(s));
         ours.extend(&late);
+        let merged: Vec<(i64, i64)> = ours
+            .iter()
+            .filter(|s| s.relinks)
+            .filter_map(|s| Some((s.record, *holders.get(&s.record)?)))
+            .collect();
 
         write_records(&mut tx, &ours, lease.token, now).await?;
         void_slots(&mut tx, &ours).await?;
@@ -197,6 +208,8 @@ impl Queue {
         write_rows(&mut tx, &ours, call, now).await?;
         reopen_newer(&mut tx, &ours).await?;
         erase(&mut tx, &ours, now).await?;
+        release_aliases(&mut tx, &ours).await?;
+        merge(&mut tx, &merged, now).await?;
         let lost: Vec<i64> = fenced
             .iter()
             .filter(|s| s.certainty != Certainty::AsBefore)
@@ -282,42 +295,4 @@ impl Queue {
         .await?;
         Ok(owners.len())
     }
-}
-
-/// The settlements that would adopt a HubSpot record which another record of ours holds. Adoptions of
-/// one HubSpot record wait for each other here, before any record is locked.
-async fn adopted_elsewhere(
-    db: &mut PgConnection,
-    settlements: &[Settlement],
-) -> Result<HashSet<i64>, QueueError> {
-    let adopting = settlements.iter().filter(|s| s.adopts);
-    let (records, links): (Vec<i64>, Vec<String>) =
-        adopting.filter_map(|s| Some((s.record, s.link.clone()??))).unzip();
-    if records.is_empty() {
-        return Ok(HashSet::new());
-    }
-    sqlx::query(
-        "SELECT pg_advisory_xact_lock(hashtextextended(link, 7))
-         FROM (SELECT DISTINCT link FROM UNNEST($1::text[]) AS l (link) ORDER BY link) AS sorted",
-    )
-    .bind(&links)
-    .execute(&mut *db)
-    .await?;
-    let taken: Vec<i64> = sqlx::query_scalar(
-        "SELECT a.id FROM UNNEST($1::bigint[], $2::text[]) AS a (id, link)
-         JOIN crm_record me ON me.id = a.id
-         JOIN crm_record r ON r.hubspot_id = a.link AND r.sync_type = me.sync_type
-              AND r.portal = me.portal AND r.id <> a.id",
-    )
-    .bind(&records)
-    .bind(&links)
-    .fetch_all(&mut *db)
-    .await?;
-    let mut taken: HashSet<i64> = taken.into_iter().collect();
-    // Of two in one settlement the first takes it.
-    let mut seen = HashSet::new();
-    taken.extend(
-        records.iter().zip(&links).filter(|(_, link)| !seen.insert(*link)).map(|(id, _)| *id),
-    );
-    Ok(taken)
 }

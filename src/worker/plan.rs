@@ -56,7 +56,7 @@ pub fn plan(
 ) -> Planned {
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     for row in &record.rows {
-        match map(mapping, &object.sync_type, &record.external_id, row) {
+        match map(mapping, &object.sync_type, row) {
             Ok(mapped) => rows.push(mapped),
             Err(reason) => refused.push((row.id, reason)),
         }
@@ -128,13 +128,8 @@ fn need(mapping: &Mapping, object: &ObjectKind, record: &Record, folded: &Folded
     if missing.is_empty() { Need::Write(changes) } else { Need::Missing(missing) }
 }
 
-/// Maps one stored row with the files of today.
-fn map(
-    mapping: &Mapping,
-    sync_type: &str,
-    external_id: &str,
-    row: &Row,
-) -> Result<MappedRow, Reason> {
+/// Maps one stored row with the files of today. The row of an alias names its own external id.
+fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reason> {
     let stamp = row.stamp();
     if row.operation != Operation::Upsert {
         return Ok(MappedRow {
@@ -152,7 +147,7 @@ fn map(
     let changes = mapping.map(&input).map_err(|faults| refusal(&faults))?;
     let change = changes
         .into_iter()
-        .find(|c| c.sync_type == sync_type && c.external_id == external_id)
+        .find(|c| c.sync_type == sync_type)
         .ok_or_else(|| unmapped("this record"))?;
     Ok(MappedRow {
         stamp,

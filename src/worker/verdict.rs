@@ -85,6 +85,7 @@ pub(super) fn written(
     settlement.backoff = Backoff::Reset;
     if planned.record.hubspot_id.as_deref() != Some(shown.id.as_str()) {
         settlement.link = Some(Some(shown.id.clone()));
+        settlement.relinks = planned.record.hubspot_id.is_some();
     }
     settlement.rows = refused_rows(planned);
     settlement.rows.extend(written_rows(planned, warnings(planned, sent, shown)));

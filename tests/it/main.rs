@@ -21,6 +21,7 @@ mod door;
 mod gates;
 mod mapping;
 mod outages;
+mod races;
 mod replies;
 mod retries;
 mod sandbox;

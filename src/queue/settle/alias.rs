@@ -1,0 +1,149 @@
+//! Links that meet: one HubSpot record behind two of ours.
+//!
+//! An adoption that finds the HubSpot record taken is not made. A linked record that people merged
+//! into the record of another becomes its alias: rows, values and slots go over to the survivor,
+//! later events too, and a delete of the alias never takes the survivor along.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use super::Settlement;
+use crate::queue::QueueError;
+use crate::queue::model::Accepted;
+use crate::queue::refresh::refresh;
+
+/// For each settlement that would link to a HubSpot record which another record of ours holds: that
+/// record. Those that would link to the same one wait for each other here, before any record is
+/// locked; of two in one settlement the first takes it.
+pub(super) async fn holders(
+    db: &mut PgConnection,
+    settlements: &[Settlement],
+) -> Result<HashMap<i64, i64>, QueueError> {
+    let linking = settlements.iter().filter(|s| s.adopts || s.relinks);
+    let (records, links): (Vec<i64>, Vec<String>) =
+        linking.filter_map(|s| Some((s.record, s.link.clone()??))).unzip();
+    if records.is_empty() {
+        return Ok(HashMap::new());
+    }
+    sqlx::query(
+        "SELECT pg_advisory_xact_lock(hashtextextended(link, 7))
+         FROM (SELECT DISTINCT link FROM UNNEST($1::text[]) AS l (link) ORDER BY link) AS sorted",
+    )
+    .bind(&links)
+    .execute(&mut *db)
+    .await?;
+    let held: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT a.id, min(r.id) FROM UNNEST($1::bigint[], $2::text[]) AS a (id, link)
+         JOIN crm_record me ON me.id = a.id
+         JOIN crm_record r ON r.hubspot_id = a.link AND r.sync_type = me.sync_type
+              AND r.portal = me.portal AND r.id <> a.id
+         GROUP BY a.id",
+    )
+    .bind(&records)
+    .bind(&links)
+    .fetch_all(&mut *db)
+    .await?;
+    let mut holders: HashMap<i64, i64> = held.into_iter().collect();
+    let mut first: BTreeMap<&String, i64> = BTreeMap::new();
+    for (record, link) in records.iter().zip(&links) {
+        let taken = *first.entry(link).or_insert(*record);
+        if taken != *record {
+            holders.entry(*record).or_insert(taken);
+        }
+    }
+    Ok(holders)
+}
+
+/// Makes `pairs` of record and survivor one: everything that is the record's goes over. The caller
+/// has locked and settled both.
+pub(super) async fn merge(
+    db: &mut PgConnection,
+    pairs: &[(i64, i64)],
+    now: DateTime<Utc>,
+) -> Result<(), QueueError> {
+    let mut survivors = HashSet::new();
+    for &(alias, survivor) in pairs {
+        let accepted: Vec<(i64, Json<Accepted>)> =
+            sqlx::query_as("SELECT id, accepted FROM crm_record WHERE id IN ($1, $2)")
+                .bind(alias)
+                .bind(survivor)
+                .fetch_all(&mut *db)
+                .await?;
+        let mut newest = Accepted::new();
+        for (name, register) in accepted.into_iter().flat_map(|(_, accepted)| accepted.0) {
+            if newest.get(&name).is_none_or(|held| held.stamp < register.stamp) {
+                newest.insert(name, register);
+            }
+        }
+        // Doubtful: the survivor is sent whole, its own key first of all.
+        sqlx::query(
+            "UPDATE crm_record SET accepted = $2, doubt = nextval('lease_token') WHERE id = $1",
+        )
+        .bind(survivor)
+        .bind(Json(newest))
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
+            "UPDATE crm_record
+             SET alias_of = $2, hubspot_id = NULL, link_mark = NULL, accepted = '{}', doubt = 0,
+                 resolve = NULL
+             WHERE id = $1",
+        )
+        .bind(alias)
+        .bind(survivor)
+        .execute(&mut *db)
+        .await?;
+        move_over(db, alias, survivor).await?;
+        survivors.insert(survivor);
+    }
+    let survivors: Vec<i64> = survivors.into_iter().collect();
+    refresh(db, &survivors, now).await
+}
+
+async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), QueueError> {
+    sqlx::query("UPDATE crm_record SET alias_of = $2 WHERE alias_of = $1")
+        .bind(alias)
+        .bind(survivor)
+        .execute(&mut *db)
+        .await?;
+    // Failed ones too: retried under their old record they would create it again.
+    sqlx::query(
+        "UPDATE sync_queue SET record_id = $2
+         WHERE record_id = $1 AND status <> 'synced' AND operation = 'upsert'",
+    )
+    .bind(alias)
+    .bind(survivor)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
+         SELECT $2, slot, target_id, set_at, set_by FROM crm_association WHERE record_id = $1
+         ON CONFLICT (record_id, slot) DO UPDATE
+         SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by
+         WHERE (a.set_at, a.set_by) < (excluded.set_at, excluded.set_by)",
+    )
+    .bind(alias)
+    .bind(survivor)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query("DELETE FROM crm_association WHERE record_id = $1").bind(alias).execute(db).await?;
+    Ok(())
+}
+
+/// Records whose survivor is gone stand for themselves again.
+pub(super) async fn release_aliases(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+) -> Result<(), QueueError> {
+    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    if !gone.is_empty() {
+        sqlx::query("UPDATE crm_record SET alias_of = NULL WHERE alias_of = ANY($1)")
+            .bind(&gone)
+            .execute(db)
+            .await?;
+    }
+    Ok(())
+}
