@@ -34,7 +34,8 @@ impl Queue {
     }
 
     /// Closes the gate for an outage until `until`, and gives the failures since `since` back to
-    /// their rows: it was not their fault. Answers whether it was open before.
+    /// their rows: it was not their fault. Calls that were in flight when it closed do the same once
+    /// they end. Answers whether it was open before.
     ///
     /// # Errors
     /// When the database fails.
@@ -57,9 +58,6 @@ impl Queue {
         .execute(&mut *tx)
         .await?
         .rows_affected();
-        if closed == 0 {
-            return Ok(false);
-        }
         let failed: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT a.row_id, q.record_id FROM attempt a
              JOIN hubspot_call c ON c.id = a.call_id JOIN sync_queue q ON q.id = a.row_id
@@ -99,7 +97,7 @@ impl Queue {
         .await?;
         refresh(&mut tx, &records, now).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(closed > 0)
     }
 
     /// Notes a probe. One that came through may be followed by the next at once, and opens the

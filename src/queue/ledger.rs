@@ -184,7 +184,9 @@ impl Queue {
              news AS (
                  SELECT GREATEST($3 - $4 - (SELECT count(*) FROM hubspot_call c, clock
                                             WHERE c.portal = $1 AND c.free_at > clock.now), 0)::int AS others,
-                        $5 - $6 AS day_used)
+                        -- A late reply may still count the day before.
+                        (SELECT $5 - $6 FROM crm_portal o, clock
+                         WHERE o.portal = $1 AND o.day_started_at < clock.now - interval '2 minutes') AS day_used)
              UPDATE crm_portal p
              SET window_limit = COALESCE($3, p.window_limit), day_limit = COALESCE($5, p.day_limit),
                  others_used = COALESCE(news.others, 0),

@@ -99,6 +99,7 @@ impl Queue {
             "SELECT q.id, q.record_id, q.priority
              FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
              WHERE q.status = 'failed' AND q.discarded_at IS NULL AND q.id > $2 AND q.id <= $3
+               AND (r.erased_at IS NULL OR q.operation = 'erase')
                AND r.portal = $1
                AND ($4::text IS NULL OR r.sync_type = $4)
                AND ($5::text IS NULL OR q.error_code = $5)

@@ -43,7 +43,7 @@ impl Worker {
             match &planned.record.hubspot_id {
                 _ if !erasing && stale(&planned) => settled.push(past(&planned)),
                 // Merged with another of ours: its delete never takes the other's record along.
-                Some(_) if shared.contains(&planned.record.id) => {
+                Some(_) if !erasing && shared.contains(&planned.record.id) => {
                     settled.push(deleted(&planned, erasing))
                 }
                 Some(_) => linked.push(planned),

@@ -9,7 +9,8 @@ use crate::support::binary::Server;
 use crate::support::{Setup, World, user};
 
 #[tokio::test]
-async fn no_window_is_over_the_limit_while_3000_records_flow_through_two_replicas_of_which_one_dies() {
+async fn no_window_is_over_the_limit_while_3000_records_flow_through_two_replicas_of_which_one_dies()
+ {
     const LIMIT: u32 = 20;
     let sandbox = Settings {
         limit_per_10s: LIMIT,

@@ -88,7 +88,7 @@ pub(super) async fn merge(
         .await?;
         sqlx::query(
             "UPDATE crm_record
-             SET alias_of = $2, hubspot_id = NULL, link_mark = NULL, accepted = '{}', doubt = 0,
+             SET alias_of = $2, hubspot_id = NULL, link_mark = nextval('lease_token'), accepted = '{}', doubt = 0,
                  resolve = NULL
              WHERE id = $1",
         )

@@ -84,7 +84,7 @@ pub(super) async fn erase(
         sqlx::query(
             "UPDATE sync_queue SET warnings = NULL,
                     error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
-             WHERE record_id = $1 AND status = 'synced'",
+             WHERE record_id = $1",
         )
         .bind(record)
         .execute(&mut *db)
