@@ -169,6 +169,14 @@ pub struct Lease {
     pub until: DateTime<Utc>,
 }
 
+/// A record's `resolve`: look for one with its address before it is created.
+pub const READ_AHEAD: &str = "?";
+/// A record's `resolve`: looked for, and nothing is there.
+pub const NOTHING_THERE: &str = "!";
+
+/// A record's `resolve`: found by our key after its delete was done; it goes once more.
+pub const GO_AGAIN: &str = "-";
+
 /// A leased record.
 #[derive(Debug)]
 pub struct Record {
@@ -184,7 +192,8 @@ pub struct Record {
     pub tombstone: Option<Stamp>,
     /// Token of the last call without a definite verdict; 0 when certain.
     pub doubt: i64,
-    /// The HubSpot record that holds a unique value of ours; empty where it is not known yet.
+    /// The HubSpot record that holds a unique value of ours; empty where it is not known yet. See
+    /// [`READ_AHEAD`] and [`NOTHING_THERE`].
     pub resolve: Option<String>,
     /// Transient failures in a row.
     pub failures: i32,

@@ -19,6 +19,9 @@ pub(super) async fn refresh(
         "WITH owed AS (
              SELECT r.id, r.hubspot_id, r.resolve, r.backoff_until, r.waiting_until,
                     r.doubt <> 0 AND (r.hubspot_id IS NOT NULL OR r.accepted <> '{}') AS doubtful,
+                    -- A call that came late may have brought it back.
+                    r.doubt <> 0 AND r.hubspot_id IS NULL AND r.accepted = '{}'
+                        AND r.tombstone_at IS NOT NULL AND r.alias_of IS NULL AS haunted,
                     o.first_rank, o.archives, o.erases, o.unwritten, w.written_rank,
                     EXISTS (SELECT 1 FROM association_owed a WHERE a.record_id = r.id) AS slots
              FROM crm_record r
@@ -37,8 +40,9 @@ pub(super) async fn refresh(
                     CASE WHEN erases THEN 'erase'
                          WHEN archives THEN 'archive'
                          WHEN (unwritten OR doubtful) AND hubspot_id IS NOT NULL THEN 'update'
-                         WHEN (unwritten OR doubtful) AND resolve IS NOT NULL THEN 'resolve'
+                         WHEN (unwritten OR doubtful) AND resolve <> '!' THEN 'resolve'
                          WHEN unwritten OR doubtful THEN 'create'
+                         WHEN haunted OR (resolve = '-' AND hubspot_id IS NOT NULL) THEN 'archive'
                          WHEN slots THEN 'associate' END AS stage,
                     COALESCE(first_rank, written_rank, $2) AS rank,
                     GREATEST(backoff_until, waiting_until) AS later

@@ -9,7 +9,7 @@ use super::step::{Delivered, StepError, Work};
 use super::verdict;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
-use crate::queue::model::{Accepted, Reason, Row, Stage};
+use crate::queue::model::{Accepted, GO_AGAIN, Reason, Row, Stage};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,6 +136,10 @@ impl Worker {
         let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
         settlement.certainty = Certainty::Certain;
         settlement.link = Some(Some(found.id.clone()));
+        // Its delete was done before: a call that came late has brought it back.
+        if planned.rows.is_empty() {
+            settlement.resolve = Some(Some(GO_AGAIN.into()));
+        }
         Some(settlement)
     }
 }
@@ -150,8 +154,10 @@ pub(super) fn smaller(planned: &Planned) -> Settlement {
 /// Whether every delete that is owed is older than one that was done: the record that stands now is
 /// a newer one.
 fn stale(planned: &Planned) -> bool {
-    let mut deletes = planned.rows.iter().filter(|row| row.operation != Operation::Upsert);
-    planned.record.tombstone.is_some_and(|done| deletes.all(|row| row.stamp <= done))
+    let mut deletes =
+        planned.rows.iter().filter(|row| row.operation != Operation::Upsert).peekable();
+    deletes.peek().is_some()
+        && planned.record.tombstone.is_some_and(|done| deletes.all(|row| row.stamp <= done))
 }
 
 /// Stale deletes are done without a call.

@@ -15,7 +15,7 @@ use crate::hubspot::Failure;
 use crate::hubspot::batch::Input;
 use crate::hubspot::key::key;
 use crate::mapping::ObjectKind;
-use crate::queue::model::{Lease, Stage};
+use crate::queue::model::{Lease, READ_AHEAD, Stage};
 use crate::queue::settle::Settlement;
 
 /// A record that is to be written.
@@ -66,6 +66,16 @@ impl Worker {
                     writing.push(Writing { planned, input });
                 }
             }
+        }
+        if batch.stage == Stage::Create && self.conflicts.read_ahead() {
+            let (ahead, rest): (Vec<_>, Vec<_>) =
+                writing.into_iter().partition(|w| wants_reading(object, &w.planned));
+            settled.extend(ahead.iter().map(|w| {
+                let mut settlement = verdict::base(&w.planned);
+                settlement.resolve = Some(Some(READ_AHEAD.into()));
+                settlement
+            }));
+            writing = rest;
         }
         self.settle(&held.lease, &settled, None).await?;
         if writing.is_empty() {
@@ -126,6 +136,12 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Whether HubSpot may have the record by its address, and has not been asked yet.
+fn wants_reading(object: &ObjectKind, planned: &Planned) -> bool {
+    let email = object.email_property.as_ref().and_then(|name| planned.folded.properties.get(name));
+    planned.record.resolve.is_none() && email.is_some_and(|email| !email.value.is_empty())
 }
 
 /// A reply that does not speak of a record.

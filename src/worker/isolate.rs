@@ -77,6 +77,11 @@ impl Worker {
                 }
                 Err(failure) => vec![Verdict::Refused(failure); inputs.len()],
             };
+            if isolation.stage == Stage::Create {
+                let conflict =
+                    |v: &&Verdict| matches!(v, Verdict::Refused(f) if f.class == Class::Conflict);
+                self.conflicts.refused(verdicts.iter().filter(conflict).count(), verdicts.len());
+            }
             isolation.bad += verdicts.iter().filter(|v| matches!(v, Verdict::Refused(_))).count();
             done.closed |= self.conclude(&isolation, &part, &verdicts, number).await?;
             if done.closed || done.transient {

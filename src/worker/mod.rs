@@ -7,6 +7,7 @@ pub mod account;
 mod archive;
 mod associate;
 pub mod breaker;
+mod conflicts;
 mod deliver;
 mod fitting;
 pub mod fold;
@@ -65,6 +66,7 @@ pub struct Worker {
     settings: Settings,
     holder: Holder,
     schema: Schema,
+    conflicts: conflicts::Conflicts,
 }
 
 impl Worker {
@@ -80,7 +82,8 @@ impl Worker {
     ) -> Self {
         let ttl = TimeDelta::from_std(settings.lease).unwrap_or(TimeDelta::seconds(25));
         let (holder, schema) = (Holder { name, ttl }, Schema::default());
-        Self { queue, client, mapping, permits, settings, holder, schema }
+        let conflicts = conflicts::Conflicts::default();
+        Self { queue, client, mapping, permits, settings, holder, schema, conflicts }
     }
 
     /// The object kinds, parents before their children.

@@ -12,6 +12,7 @@ use super::verdict::{self, Terms};
 use crate::hubspot::batch::{self, Written};
 use crate::hubspot::{Class, Failure, key::key};
 use crate::mapping::ObjectKind;
+use crate::queue::model::{NOTHING_THERE, READ_AHEAD};
 use crate::queue::settle::{Certainty, Settlement};
 
 /// Further addresses of a contact, and the ids that were merged into a record.
@@ -26,9 +27,8 @@ impl Worker {
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let planned: Vec<Planned> =
             batch.records.into_iter().map(|r| plan(&self.mapping, object, None, r)).collect();
-        let (named, unnamed): (Vec<_>, Vec<_>) = planned
-            .into_iter()
-            .partition(|p| p.record.resolve.as_deref().is_some_and(|id| !id.is_empty()));
+        let (named, unnamed): (Vec<_>, Vec<_>) =
+            planned.into_iter().partition(|p| named_id(p).is_some());
         let by_email = named.is_empty();
         let (group, rest) = if by_email { (unnamed, named) } else { (named, unnamed) };
         let (group, lost): (Vec<_>, Vec<_>) =
@@ -66,6 +66,8 @@ impl Worker {
             Ok(body) => {
                 let shown = batch::results(&body);
                 let ids: Vec<String> = shown.iter().map(|w| w.id.clone()).collect();
+                let ahead = |p: &&Planned| p.record.resolve.as_deref() == Some(READ_AHEAD);
+                self.conflicts.found(shown.len(), group.iter().filter(ahead).count());
                 let linked = self.queue.linked(&object.sync_type, &ids).await?;
                 for planned in &group {
                     let wanted = sought(planned, object, by_email).unwrap_or_default();
@@ -111,10 +113,15 @@ impl Worker {
     }
 }
 
+/// The id that HubSpot named.
+fn named_id(planned: &Planned) -> Option<&str> {
+    planned.record.resolve.as_deref().filter(|id| !id.is_empty() && *id != READ_AHEAD)
+}
+
 /// What the record in conflict is looked for by.
 fn sought(planned: &Planned, object: &ObjectKind, by_email: bool) -> Option<String> {
     if !by_email {
-        return planned.record.resolve.clone();
+        return named_id(planned).map(str::to_owned);
     }
     let email = planned.folded.properties.get(object.email_property.as_ref()?)?;
     Some(email.value.to_lowercase()).filter(|email| !email.is_empty())
@@ -143,6 +150,10 @@ fn judge(
     terms: Terms<'_>,
 ) -> Settlement {
     let mut settlement = verdict::base(planned);
+    if found.is_none() && planned.record.resolve.as_deref() == Some(READ_AHEAD) {
+        settlement.resolve = Some(Some(NOTHING_THERE.into()));
+        return settlement;
+    }
     settlement.resolve = Some(None);
     let message = match (found, other) {
         (Some(found), None) => {
@@ -156,7 +167,7 @@ fn judge(
             "HubSpot record {} holds the same unique value and is linked to `{other}`",
             found.id
         ),
-        (None, _) => match planned.record.resolve.as_deref().filter(|id| !id.is_empty()) {
+        (None, _) => match named_id(planned) {
             Some(id) => {
                 format!("HubSpot record {id} holds the value, but is archived or out of reach")
             }

@@ -10,7 +10,7 @@ use super::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing, Warning};
-use crate::queue::model::{Reason, Row};
+use crate::queue::model::{NOTHING_THERE, Reason, Row};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement, SlotWrite, Wait};
 
 /// What a settlement depends on besides the verdict.
@@ -83,6 +83,7 @@ pub(super) fn written(
     let mut settlement = unchanged(planned, terms);
     settlement.certainty = Certainty::Certain;
     settlement.backoff = Backoff::Reset;
+    settlement.resolve = planned.record.resolve.is_some().then_some(None);
     if planned.record.hubspot_id.as_deref() != Some(shown.id.as_str()) {
         settlement.link = Some(Some(shown.id.clone()));
         settlement.relinks = planned.record.hubspot_id.is_some();
@@ -154,7 +155,7 @@ fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
 fn resolvable(planned: &Planned, failure: &Failure) -> bool {
     failure.class == Class::Conflict
         && planned.record.hubspot_id.is_none()
-        && planned.record.resolve.is_none()
+        && planned.record.resolve.as_deref().is_none_or(|resolve| resolve == NOTHING_THERE)
         && (failure.existing_id.is_some() || failure.property.is_some())
 }
 

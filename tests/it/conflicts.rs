@@ -152,3 +152,28 @@ async fn an_address_that_was_erased_in_hubspot_fails_with_that_reason() {
     );
     assert!(!row["error"]["message"].as_str().unwrap().contains("gone@"), "{row}");
 }
+
+#[tokio::test]
+async fn where_many_contacts_are_there_already_the_next_ones_are_looked_for_first() {
+    let world = World::new().await;
+    for n in 0..250 {
+        let email = format!("u{n}@example.com");
+        world.sandbox.create("contacts", &[("email", email.as_str())]);
+    }
+    let users = |from: usize, to: usize| -> Value {
+        (from..to)
+            .map(|n| with_email(&n.to_string(), &format!("u-{n}"), 1, &format!("u{n}@example.com")))
+            .collect()
+    };
+    world.accept(&users(0, 100)).await;
+    assert_eq!(world.drain().await, 3, "refused, read, written");
+    world.accept(&users(100, 200)).await;
+    world.sandbox.clear_calls();
+    let calls = world.drain().await;
+    assert_eq!(calls, 2, "read, written: {:?}", world.sandbox.calls());
+    // Half of them are new: those are created after the look.
+    world.accept(&users(200, 300)).await;
+    assert_eq!(world.drain().await, 3);
+    assert_eq!(world.sandbox.objects("contacts").len(), 300);
+    assert_eq!(world.get("/status").await["counts"]["synced"], 300);
+}

@@ -217,3 +217,23 @@ async fn another_integration_is_left_its_share_and_a_smaller_limit_is_kept() {
     assert!(status.1 > 0, "what others use is known: {status:?}");
     assert!(world.sandbox.calls().iter().all(|call| call.status != 429));
 }
+
+#[tokio::test]
+async fn a_create_that_lands_after_the_delete_was_done_is_found_and_deleted_once_more() {
+    let world = World::new().await;
+    world.accept(&ada("1", 1, json!({ "email": "a@example.com" }))).await;
+    let slow = lease(&world, "contact").await;
+    world.advance(TimeDelta::seconds(21));
+    world.accept(&event("2", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    // The slow holder's call reaches HubSpot only now, and then it settles.
+    world.sandbox.create("contacts", &[("email", "a@example.com"), ("hubferry_id", "u-1")]);
+    let mut late = Settlement::release(slow.records[0].id, slow.records[0].doubt);
+    late.certainty = Certainty::Certain;
+    let now = world.queue.now().await.unwrap();
+    assert_eq!(world.queue.settle(&slow.lease, &[late], None, now).await.unwrap().fenced, 1);
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    assert_eq!(world.queue.outstanding().await.unwrap(), 0);
+}
