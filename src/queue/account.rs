@@ -11,6 +11,10 @@ pub struct Account {
     pub hubspot_portal_id: Option<i64>,
     /// Its time zone, an IANA name: the daily quota ends at its midnight.
     pub time_zone: String,
+    /// The window's limit that HubSpot's headers named last.
+    pub window_limit: Option<i32>,
+    /// The day's limit that they named last.
+    pub day_limit: Option<i32>,
     /// Calls of the day that began at `day_started_at`.
     pub day_used: i32,
     /// When that day began.
@@ -24,7 +28,7 @@ impl Queue {
     /// When the database fails.
     pub async fn account(&self) -> Result<Account, QueueError> {
         Ok(sqlx::query_as(
-            "SELECT hubspot_portal_id, time_zone, day_used,
+            "SELECT hubspot_portal_id, time_zone, window_limit, day_limit, day_used,
                     NULLIF(day_started_at, 'epoch') AS day_started_at
              FROM crm_portal WHERE portal = $1",
         )

@@ -218,3 +218,20 @@ async fn high_goes_first_and_waiting_ages_a_row() {
     let order: Vec<&str> = batch.records.iter().map(|r| r.external_id.as_str()).collect();
     assert_eq!(order, ["low-early", "high", "normal"]);
 }
+
+#[tokio::test]
+async fn a_migration_of_the_account_waits_as_long_as_hubspot_says() {
+    use hubferry::sandbox::Migrating;
+    let world = World::new().await;
+    let migrating = Migrating { retry_after_s: 3_600, remaining: Some(1) };
+    world.sandbox.set_faults(Faults { migrating_477: Some(migrating), ..Faults::default() });
+    let id = one_user(&world, 1).await;
+    assert_eq!(world.drain().await, 1);
+    assert_eq!(reasons(&world.get("/status").await), ["migrating"]);
+    world.advance(TimeDelta::minutes(59));
+    assert_eq!(world.drain().await, 0);
+    world.advance(TimeDelta::minutes(2));
+    assert_eq!(world.drain().await, 1);
+    let row = world.row(&id).await;
+    assert_eq!((&row["status"], &row["retry_count"]), (&json!("synced"), &json!(0)), "{row}");
+}

@@ -52,10 +52,11 @@ pub(super) async fn show(State(state): State<AppState>) -> Result<Json<Value>, P
             "reasons": reasons,
         },
         "limiter": {
-            "limit": state.quota.per_window, "used": totals.window_used, "window_ms": state.quota.window_ms,
+            "limit": state.quota.per_window, "hubspot_limit": account.window_limit,
+            "used": totals.window_used, "window_ms": state.quota.window_ms,
         },
         "daily": {
-            "limit": state.quota.per_day, "used": account.day_used,
+            "limit": state.quota.per_day, "hubspot_limit": account.day_limit, "used": account.day_used,
             "since": account.day_started_at, "time_zone": account.time_zone,
         },
         "account": { "hubspot_portal_id": account.hubspot_portal_id },
