@@ -44,7 +44,7 @@ async fn no_window_is_over_the_limit_while_3000_records_flow_through_two_replica
     }
     other.kill().await;
     let other = Server::start(&world.database, &world.hubspot_url, &more).await;
-    let deadline = started + Duration::from_secs(90);
+    let deadline = started + Duration::from_secs(180);
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     while world.queue.outstanding().await.unwrap() > 0 {
         assert!(Instant::now() < deadline, "{}", world.get("/status").await);
