@@ -8,6 +8,7 @@ mod archive;
 mod associate;
 pub mod breaker;
 mod conflicts;
+mod day;
 mod deliver;
 mod fitting;
 pub mod fold;
