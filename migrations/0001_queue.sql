@@ -59,7 +59,8 @@ CREATE TABLE crm_record (
     -- HubSpot holds a record with a unique value of ours: its id, or empty where it named none.
     -- It is read, and adopted if it is nobody else's, before the record goes out again.
     -- `?`: read ahead, since the account shows such conflicts; `!`: read, and nothing is there;
-    -- `-`: found by our key after its delete was done, so it is deleted once more.
+    -- `-`: found by our key after its delete was done, so it is deleted once more;
+    -- `=`: read before its delete, and not merged into anybody else's.
     resolve        text,
     -- When and for which call it is due; all NULL when nothing is owed or while leased.
     due_at         timestamptz,

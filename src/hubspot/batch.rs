@@ -4,12 +4,12 @@
 //! position: HubSpot shuffles its results. An input that no part of the reply speaks of has no
 //! verdict, whatever `numErrors` claims.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
 use super::body::{ErrorBody, label, scalar};
-use super::classify::{Failure, Headers, classify};
+use super::classify::{Class, Failure, Headers, classify};
 use super::client::Call;
 use super::paths::Version;
 
@@ -125,6 +125,16 @@ pub fn read(
 #[must_use]
 pub fn results(body: &Value) -> Vec<Written> {
     items(body, "results").filter_map(written).collect()
+}
+
+/// The ids that a reply says are not there. What it does not speak of at all may be.
+#[must_use]
+pub fn missing(body: &Value) -> HashSet<String> {
+    items(body, "errors")
+        .map(|error| classify(207, &Headers::default(), error))
+        .filter(|failure| failure.class == Class::NotFound)
+        .flat_map(|failure| failure.ids)
+        .collect()
 }
 
 /// One verdict an input, in the order of `inputs`. `key` is the unique property of an upsert.

@@ -174,6 +174,8 @@ pub const READ_AHEAD: &str = "?";
 /// A record's `resolve`: looked for, and nothing is there.
 pub const NOTHING_THERE: &str = "!";
 
+/// A record's `resolve`: its link was read and is still its own, so it may be archived.
+pub const ITS_OWN: &str = "=";
 /// A record's `resolve`: found by our key after its delete was done; it goes once more.
 pub const GO_AGAIN: &str = "-";
 

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use super::Worker;
-use super::deliver::Held;
+use super::deliver::{Held, unanswered};
 use super::plan::{Planned, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
-use crate::queue::model::{Accepted, GO_AGAIN, Reason, Row, Stage};
+use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, Reason, Row, Stage};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     /// Learn the link of what may have been created.
     Find,
+    /// See whether the link is still the record's own: people may have merged it into another's.
+    Verify,
     /// Put into the recycle bin.
     Archive,
     /// Erase for good, one record a call.
@@ -24,7 +26,7 @@ enum Purpose {
 
 impl Worker {
     /// Delivers a batch that owes a delete, with one call at most: the links of records that may
-    /// exist unknown to us are read first, in a step of their own.
+    /// exist unknown to us, or that may have been merged, are read first, in a step of their own.
     pub(super) async fn archive(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
@@ -51,13 +53,17 @@ impl Worker {
                 None => settled.push(deleted(&planned, erasing)),
             }
         }
-        let purpose = match (unsure.is_empty(), erasing && object.erasable) {
-            (false, _) => Purpose::Find,
-            (true, true) => Purpose::Erase,
-            (true, false) => Purpose::Archive,
+        let (verified, unverified): (Vec<_>, Vec<_>) =
+            linked.into_iter().partition(|p| erasing || verified(p));
+        let (purpose, mut group, mut rest) = if !unsure.is_empty() {
+            (Purpose::Find, unsure, verified.into_iter().chain(unverified).collect())
+        } else if !unverified.is_empty() {
+            (Purpose::Verify, unverified, verified)
+        } else if erasing && object.erasable {
+            (Purpose::Erase, verified, Vec::new())
+        } else {
+            (Purpose::Archive, verified, Vec::new())
         };
-        let (mut group, mut rest) =
-            if purpose == Purpose::Find { (unsure, linked) } else { (linked, Vec::new()) };
         if purpose == Purpose::Erase {
             rest.extend(group.split_off(group.len().min(1)));
         }
@@ -78,10 +84,22 @@ impl Worker {
         let mut closed = false;
         let settlements: Vec<Settlement> = match answer.result {
             Ok(body) if purpose == Purpose::Find => {
-                let shown = batch::results(&body);
-                let found =
-                    |p| self.found(p, object, &shown).unwrap_or_else(|| deleted(p, erasing));
+                let (shown, missing) = (batch::results(&body), batch::missing(&body));
+                let found = |p: &Planned| {
+                    let gone = || missing.contains(&self.key_of(p)).then(|| deleted(p, erasing));
+                    self.found(p, object, &shown).or_else(gone).unwrap_or_else(|| unread(p, terms))
+                };
                 group.iter().map(found).collect()
+            }
+            Ok(body) if purpose == Purpose::Verify => {
+                let (shown, missing) = (batch::results(&body), batch::missing(&body));
+                let verify = |p: &Planned| {
+                    let link = p.record.hubspot_id.as_ref();
+                    let gone =
+                        || link.is_some_and(|id| missing.contains(id)).then(|| deleted(p, false));
+                    self.verify(p, object, &shown).or_else(gone).unwrap_or_else(|| unread(p, terms))
+                };
+                group.iter().map(verify).collect()
             }
             Ok(_) => group.iter().map(|p| deleted(p, erasing)).collect(),
             // What is not there is deleted.
@@ -110,6 +128,7 @@ impl Worker {
                 let keys: Vec<String> = group.iter().map(|p| self.key_of(p)).collect();
                 batch::read(version, plural, Some(&object.key), &keys, &[&object.key])
             }
+            Purpose::Verify => batch::read(version, plural, None, &links, &[&object.key, MERGED]),
             Purpose::Archive => batch::archive(version, plural, &links),
             Purpose::Erase => {
                 let body = serde_json::json!({ "objectId": links.first() });
@@ -122,6 +141,28 @@ impl Worker {
 
     fn key_of(&self, planned: &Planned) -> String {
         key(self.settings.namespace.as_deref(), &planned.record.external_id)
+    }
+
+    /// What the link leads to: the record's own, or that of somebody whom its delete must not touch.
+    fn verify(
+        &self,
+        planned: &Planned,
+        object: &ObjectKind,
+        shown: &[batch::Written],
+    ) -> Option<Settlement> {
+        let link = planned.record.hubspot_id.as_deref().unwrap_or_default();
+        let merged = |w: &batch::Written| {
+            w.properties.get(MERGED).is_some_and(|ids| ids.split(';').any(|id| id == link))
+        };
+        let found = shown.iter().find(|w| w.id == link || merged(w))?;
+        let key = found.properties.get(&object.key).map_or("", String::as_str);
+        if found.id != link && !key.is_empty() && key != self.key_of(planned) {
+            return Some(deleted(planned, false));
+        }
+        let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
+        settlement.link = (found.id != link).then(|| Some(found.id.clone()));
+        settlement.resolve = Some(Some(ITS_OWN.into()));
+        Some(settlement)
     }
 
     /// The link of a record that a lost call may have created; its delete goes with the next step.
@@ -142,6 +183,19 @@ impl Worker {
         }
         Some(settlement)
     }
+}
+
+/// The ids that were merged into a record.
+const MERGED: &str = "hs_merged_object_ids";
+
+/// Whether the link was read for this delete already.
+fn verified(planned: &Planned) -> bool {
+    matches!(planned.record.resolve.as_deref(), Some(ITS_OWN | GO_AGAIN))
+}
+
+/// The reply does not speak of it: whether it is there is not known.
+pub(super) fn unread(planned: &Planned, terms: verdict::Terms<'_>) -> Settlement {
+    verdict::failed(planned, &BTreeMap::new(), &unanswered(), terms)
 }
 
 /// Goes again in smaller company.

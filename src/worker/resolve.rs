@@ -4,7 +4,7 @@
 //! Never an upsert by e-mail: that would silently take over a contact of another external id.
 
 use super::Worker;
-use super::archive::smaller;
+use super::archive::{smaller, unread};
 use super::deliver::Held;
 use super::plan::{Planned, plan};
 use super::step::{Delivered, StepError, Work};
@@ -64,7 +64,7 @@ impl Worker {
         let mut settlements = Vec::with_capacity(group.len());
         match answer.result {
             Ok(body) => {
-                let shown = batch::results(&body);
+                let (shown, missing) = (batch::results(&body), batch::missing(&body));
                 let ids: Vec<String> = shown.iter().map(|w| w.id.clone()).collect();
                 let ahead = |p: &&Planned| p.record.resolve.as_deref() == Some(READ_AHEAD);
                 self.conflicts.found(shown.len(), group.iter().filter(ahead).count());
@@ -72,6 +72,11 @@ impl Worker {
                 for planned in &group {
                     let wanted = sought(planned, object, by_email).unwrap_or_default();
                     let found = shown.iter().find(|w| is(w, object, &wanted, by_email));
+                    let told = |id: &String| id.eq_ignore_ascii_case(&wanted);
+                    if found.is_none() && !missing.iter().any(told) {
+                        settlements.push(unread(planned, terms));
+                        continue;
+                    }
                     let other =
                         found.and_then(|w| self.other(w, object, planned, linked.get(&w.id)));
                     // The address is at fault where the record was found by it, or holds it.

@@ -30,7 +30,7 @@ async fn deletes_are_archived_in_batches() {
     world.accept(&events("created", 1, json!({ "name": "Business" }))).await;
     world.drain().await;
     world.accept(&events("deleted", 2, json!({}))).await;
-    assert_eq!(world.drain().await, 2);
+    assert_eq!(world.drain().await, 4, "a look whether they are still their own, and the deletes");
     assert!(world.sandbox.objects("companies").is_empty());
     assert_eq!(world.get("/status").await["counts"]["synced"], 300);
     // A late update of before the delete changes nothing.
@@ -173,4 +173,21 @@ async fn a_delete_whose_call_failed_is_sent_again() {
     world.accept(&late).await;
     assert_eq!(world.drain().await, 0);
     assert_eq!(world.only("contacts")["email"], "again@example.com");
+}
+
+#[tokio::test]
+async fn a_reply_that_does_not_speak_of_a_record_is_no_proof_that_it_is_gone() {
+    use hubferry::sandbox::DropInputs;
+    let world = World::new().await;
+    world.accept(&ada("1", 1)).await;
+    world.drain().await;
+    let drop_inputs = DropInputs { every: Some(1), keys: Vec::new(), remaining: Some(1) };
+    world.sandbox.set_faults(Faults { drop_inputs: Some(drop_inputs), ..Faults::default() });
+    let delete = event("2", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({}));
+    let answer = world.accept(&delete).await;
+    world.drain().await;
+    assert_eq!(world.row(&row_id(&answer, 0)).await["status"], "retry");
+    world.advance(chrono::TimeDelta::seconds(60));
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
 }

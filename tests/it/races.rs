@@ -237,3 +237,25 @@ async fn a_create_that_lands_after_the_delete_was_done_is_found_and_deleted_once
     assert!(world.sandbox.objects("contacts").is_empty());
     assert_eq!(world.queue.outstanding().await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_delete_right_after_a_merge_leaves_the_survivor_alone() {
+    let world = World::new().await;
+    let one = user("1", "u-1", "2026-01-01T10:00:00Z", json!({ "email": "a@example.com" }));
+    let two = user("2", "u-2", "2026-01-01T10:00:00Z", json!({ "email": "b@example.com" }));
+    world.accept(&json!([one, two])).await;
+    world.drain().await;
+    let id = |key: &str| {
+        let contacts = world.sandbox.objects("contacts");
+        contacts.iter().find(|c| c.properties["hubferry_id"] == key).expect("a contact").id.clone()
+    };
+    world.sandbox.merge("contacts", &id("u-1"), &id("u-2")).expect("a survivor");
+    assert_eq!(world.only("contacts")["hubferry_id"], "u-1");
+    // No write of ours has noticed the merge yet.
+    world.accept(&event("3", "user.deleted", "u-2", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.drain().await;
+    assert_eq!(world.only("contacts")["hubferry_id"], "u-1");
+    world.accept(&event("4", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+}
