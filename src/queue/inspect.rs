@@ -225,16 +225,6 @@ impl Queue {
         Ok(shared.into_iter().collect())
     }
 
-    /// When the next record that waits for its time is due.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn next_deferred(&self) -> Result<Option<DateTime<Utc>>, QueueError> {
-        Ok(sqlx::query_scalar("SELECT min(due_at) FROM crm_record WHERE deferred")
-            .fetch_one(&self.pool)
-            .await?)
-    }
-
     /// The rows of one event, oldest first; `None` when the event is not known.
     ///
     /// # Errors
@@ -281,7 +271,7 @@ impl Queue {
         .bind(id)
         .fetch_all(&self.pool)
         .await?;
-        let record = self.record_by("id = $1", row.record_id).await?;
+        let record = self.record(row.record_id).await?;
         let Some(record) = record else {
             return Err(QueueError::Corrupt(format!("row {id} has no record")));
         };
@@ -289,19 +279,16 @@ impl Queue {
         Ok(Some(RowDetail { row, payload, attempts, record, associations }))
     }
 
-    async fn record_by(
-        &self,
-        place: &'static str,
-        id: i64,
-    ) -> Result<Option<RecordView>, QueueError> {
-        let mut query = QueryBuilder::<Postgres>::new(
+    async fn record(&self, id: i64) -> Result<Option<RecordView>, QueueError> {
+        Ok(sqlx::query_as(
             "SELECT id, sync_type, external_id, hubspot_id, accepted, doubt <> 0 AS uncertain, failures,
                     due_at, waiting_reason, lease_holder, lease_until, synced_at,
                     tombstone_at AS deleted_at
-             FROM crm_record WHERE ",
-        );
-        query.push(place);
-        Ok(query.build_query_as().bind(id).fetch_optional(&self.pool).await?)
+             FROM crm_record WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?)
     }
 
     /// The associations of a record.
