@@ -7,6 +7,8 @@ pub mod mapping;
 
 pub mod queue;
 
+pub mod settings;
+
 pub mod hubspot;
 
 pub mod worker;

@@ -80,9 +80,10 @@ fn admit_all(
         now,
         max_ahead: state.ingest.max_ahead,
     };
+    let settings = state.settings.now();
     let (mut admitted, mut faults) = (Vec::with_capacity(events.len()), Vec::<Fault>::new());
     for (index, raw) in events.iter().enumerate() {
-        let event = match admit(index, raw, &admission, Uuid::now_v7) {
+        let mut event = match admit(index, raw, &admission, Uuid::now_v7) {
             Ok(event) => event,
             Err(found) => {
                 faults.extend(found);
@@ -96,7 +97,11 @@ fn admit_all(
             }
         };
         match state.mapping.map(&Input::from(&event)) {
-            Ok(changes) => admitted.push(Admitted { event, changes }),
+            Ok(changes) => {
+                let usual = settings.values.priorities.of(&event.event_type);
+                event.priority = event.priority.or(usual);
+                admitted.push(Admitted { event, changes });
+            }
             Err(found) => faults.extend(found.into_iter().map(|fault| Fault { index, ..fault })),
         }
     }

@@ -26,6 +26,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::mapping::Mapping;
 use crate::queue::Queue;
+use crate::settings::Live;
 use problem::Problem;
 
 pub use auth::Keys;
@@ -67,10 +68,24 @@ pub struct AppState {
     pub keys: Arc<Keys>,
     /// What the door checks.
     pub ingest: Arc<IngestSettings>,
-    /// The quota.
-    pub quota: QuotaView,
+    /// The settings that can change.
+    pub settings: Live,
     /// The metrics.
     pub metrics: PrometheusHandle,
+}
+
+impl AppState {
+    /// The quota as it is now.
+    #[must_use]
+    pub fn quota(&self) -> QuotaView {
+        let now = self.settings.now();
+        QuotaView {
+            per_window: now.values.limit_per_10s,
+            window_ms: 10_000,
+            per_day: now.values.limit_per_day,
+            max_retries: now.values.max_retries,
+        }
+    }
 }
 
 /// No request takes longer.

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::event::Fault;
 use crate::queue::QueueError;
 
 /// A refusal.
@@ -14,7 +14,7 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    errors: Vec<Fault>,
+    errors: Vec<Value>,
 }
 
 /// A caller that finds the database away may come again after so many seconds.
@@ -27,10 +27,11 @@ impl Problem {
         Self { status, code, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// The same, with every fault of every event.
+    /// The same, with every fault of what was sent.
     #[must_use]
-    pub fn with_errors(mut self, errors: Vec<Fault>) -> Self {
-        self.errors = errors;
+    pub fn with_errors(mut self, errors: Vec<impl Serialize>) -> Self {
+        let plain = |error| serde_json::to_value(error).unwrap_or(Value::Null);
+        self.errors = errors.into_iter().map(plain).collect();
         self
     }
 
@@ -81,7 +82,7 @@ impl IntoResponse for Problem {
             "detail": self.detail,
         });
         if !self.errors.is_empty() {
-            body["errors"] = serde_json::to_value(&self.errors).unwrap_or(Value::Null);
+            body["errors"] = Value::Array(self.errors);
         }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -1,6 +1,7 @@
 //! `/admin/sync`: what admins and the command line see and do.
 
 mod queue;
+pub mod settings;
 mod status;
 mod verbs;
 pub mod view;
@@ -23,6 +24,7 @@ pub fn router(state: AppState) -> Router<AppState> {
         .route("/queue/{id}/discard", post(verbs::discard))
         .route("/retry", post(verbs::retry))
         .route("/records/{sync_type}/{external_id}/allow", post(verbs::allow))
+        .route("/settings", get(settings::show).put(settings::change))
         .route("/pause", post(verbs::pause))
         .route("/resume", post(verbs::resume))
         // Within the layer: without a key nobody learns which methods there are.

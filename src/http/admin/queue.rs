@@ -68,8 +68,8 @@ pub(super) async fn list(
     let more = rows.len() as i64 > limit;
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
-    let items: Vec<Value> =
-        rows.iter().map(|row| view::row(row, state.quota.max_retries)).collect();
+    let max_retries = state.quota().max_retries;
+    let items: Vec<Value> = rows.iter().map(|row| view::row(row, max_retries)).collect();
     Ok(Json(json!({ "items": items, "next_cursor": next })))
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let detail = state.queue.row(number(&id)?).await?.ok_or_else(unknown)?;
-    let mut body = view::row(&detail.row, state.quota.max_retries);
+    let mut body = view::row(&detail.row, state.quota().max_retries);
     let record = serde_json::to_value(&detail.record).unwrap_or(Value::Null);
     body["payload"] = detail.payload.unwrap_or(Value::Null);
     body["attempts"] = json!(detail.attempts);

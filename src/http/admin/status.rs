@@ -12,7 +12,7 @@ use crate::queue::model::Status;
 
 /// Counts, gate, quota, last syncs, throughput.
 pub(super) async fn show(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
-    let now = state.queue.now().await?;
+    let (now, quota) = (state.queue.now().await?, state.quota());
     let totals = state.queue.totals(now).await?;
     let gates = state.queue.gates(now).await?;
     let account = state.queue.account().await?;
@@ -52,11 +52,11 @@ pub(super) async fn show(State(state): State<AppState>) -> Result<Json<Value>, P
             "reasons": reasons,
         },
         "limiter": {
-            "limit": state.quota.per_window, "hubspot_limit": account.window_limit,
-            "used": totals.window_used, "window_ms": state.quota.window_ms,
+            "limit": quota.per_window, "hubspot_limit": account.window_limit,
+            "used": totals.window_used, "window_ms": quota.window_ms,
         },
         "daily": {
-            "limit": state.quota.per_day, "hubspot_limit": account.day_limit, "used": account.day_used,
+            "limit": quota.per_day, "hubspot_limit": account.day_limit, "used": account.day_used,
             "since": account.day_started_at, "time_zone": account.time_zone,
         },
         "account": { "hubspot_portal_id": account.hubspot_portal_id },

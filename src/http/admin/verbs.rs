@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 use crate::queue::retry::{OneRow, RetryFilter};
 
 /// The name in the audit of whoever holds the admin key of the settings.
-const ACTOR: &str = "admin key";
+pub(super) const ACTOR: &str = "admin key";
 
 /// Which failed rows are to be retried.
 #[derive(Debug, Default, Deserialize)]
