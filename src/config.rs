@@ -17,8 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::http::IngestSettings;
-use crate::settings::{Bounds, Source};
 use crate::hubspot;
+use crate::settings::{Bounds, Source};
 
 pub use environment::Environment;
 use environment::{Variable, environment_keys, parse};

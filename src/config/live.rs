@@ -71,7 +71,9 @@ impl Config {
         Ok(())
     }
 
-    fn values(&self) -> Values {
+    /// Their values.
+    #[must_use]
+    pub fn values(&self) -> Values {
         Values {
             enabled: self.worker.enabled,
             frequency_ms: self.worker.frequency_ms,
