@@ -104,23 +104,36 @@ async fn rest(
         tokio::select! {
             () = bells.due.notified() => {}
             () = tokio::time::sleep(POLL) => {}
-            () = bells.more.notified() => return,
             // Sending may have been switched on.
-            _ = news.changed() => return,
+            _ = news.changed() => {}
+            () = bells.more.notified() => return,
             () = shutdown.cancelled() => return,
         }
-        let frequency = Duration::from_millis(news.borrow_and_update().values.frequency_ms);
+        // One lets events come together for all; the others rest.
+        match bells.gathering.try_lock() {
+            Ok(_turn) => return gather(news, shutdown).await,
+            Err(_) if frequency(news).is_zero() => return,
+            Err(_) => {}
+        }
+    }
+}
+
+/// Lets events come together, for as long as the settings say; another length begins anew.
+async fn gather(news: &mut watch::Receiver<Arc<Runtime>>, shutdown: &CancellationToken) {
+    loop {
+        let frequency = frequency(news);
         if frequency.is_zero() {
             return;
         }
-        // One lets events come together for all; the others rest.
-        let Ok(_turn) = bells.gathering.try_lock() else { continue };
         tokio::select! {
-            () = pause(frequency, shutdown) => {}
+            () = pause(frequency, shutdown) => return,
             _ = news.changed() => {}
         }
-        return;
     }
+}
+
+fn frequency(news: &mut watch::Receiver<Arc<Runtime>>) -> Duration {
+    Duration::from_millis(news.borrow_and_update().values.frequency_ms)
 }
 
 async fn keep_house(
