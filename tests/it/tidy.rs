@@ -95,7 +95,8 @@ const TABLES: [&str; 10] = [
 const LINES: usize = 400;
 
 /// Where the project's own texts are.
-const FOLDERS: [&str; 7] = ["src", "tests", "config", "migrations", "docs", "scripts", ".ci"];
+const FOLDERS: [&str; 8] =
+    ["src", "tests", "examples", "config", "migrations", "docs", "scripts", ".ci"];
 
 struct Text {
     /// Relative to the project, with `/`.
