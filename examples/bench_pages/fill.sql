@@ -1,36 +1,39 @@
--- A queue as it may be after a month: $rows rows over $records records. By sets, so that it takes a
--- minute. Placeholders: {rows}, {records}.
+-- A queue as it may be after a month: {rows} rows over {records} records. By sets, so that it takes a
+-- minute.
 SET session_replication_role = replica;
 SET synchronous_commit = off;
 
 CREATE TEMP TABLE kind (n int, sync_type text, entity text, verbs text[]);
 INSERT INTO kind VALUES
-    (0, 'contact', 'user', '{updated,created,deleted}'),
-    (1, 'company', 'business', '{updated,created,deleted}'),
-    (2, 'deal', 'milestone', '{updated,created,deleted}'),
+    (0, 'contact', 'user', '{updated,created,activated}'),
+    (1, 'company', 'business', '{updated,created,verified}'),
+    (2, 'deal', 'milestone', '{updated,created,completed}'),
     (3, 'ticket', 'dispute', '{updated,created,resolved}');
 
 -- Six of ten records are contacts; a record has five rows on average, some have many more.
 CREATE TEMP TABLE owner AS
-SELECT n AS id, k.sync_type, k.entity, k.verbs, left(k.entity, 1) || '-' || n AS external_id
-FROM generate_series(1, {records}) n
-JOIN kind k ON k.n = CASE WHEN n % 10 < 6 THEN 0 WHEN n % 10 < 7 THEN 1 WHEN n % 10 < 9 THEN 2 ELSE 3 END;
+SELECT s.id, k.sync_type, k.entity, k.verbs, left(k.entity, 1) || '-' || s.id AS external_id
+FROM generate_series(1, {records}) s (id)
+JOIN kind k ON k.n = CASE WHEN s.id % 10 < 6 THEN 0 WHEN s.id % 10 < 7 THEN 1
+                          WHEN s.id % 10 < 9 THEN 2 ELSE 3 END;
 
--- The last in twenty wait; of the others one in twenty-five failed, and some are retried.
+-- The newest twentieth waits; of the others four in a hundred failed, and some are retried.
 CREATE TEMP TABLE line AS
-SELECT n, 1 + (n::bigint * 7919 % {records}) AS record_id,
+SELECT n, h, 1 + (n::bigint * 7919 % {records}) AS record_id,
        now() - interval '30 days' * (({rows} - n)::float8 / {rows}) AS at,
        CASE WHEN n > {rows} * 0.95 THEN 'pending'
-            WHEN n % 100 < 4 THEN 'failed'
-            WHEN n > {rows} * 0.85 AND n % 10 = 5 THEN 'retry'
+            WHEN h < 42 THEN 'failed'
+            WHEN n > {rows} * 0.75 AND h >= 950 THEN 'retry'
             ELSE 'synced' END AS status,
-       CASE WHEN n % 50 = 0 THEN 0 WHEN n % 5 = 0 THEN 2 ELSE 1 END AS priority
-FROM generate_series(1, {rows}) n;
+       CASE WHEN h % 50 = 0 THEN 0 WHEN h % 5 = 0 THEN 2 ELSE 1 END AS priority
+FROM generate_series(1, {rows}) n
+-- Dice that fall the same each time.
+CROSS JOIN LATERAL (SELECT (hashint8(n) & 1048575) % 1000 AS h) d;
 
 INSERT INTO event (no, portal, source, id, type, subject, occurred_at, data, hash, received_at)
 OVERRIDING SYSTEM VALUE
 SELECT l.n, 'default', 'bench', 'evt-' || l.n,
-       o.entity || '.' || o.verbs[CASE WHEN l.n % 20 = 0 THEN 3 WHEN l.n % 6 = 0 THEN 2 ELSE 1 END],
+       o.entity || '.' || o.verbs[CASE WHEN l.h % 20 = 7 THEN 3 WHEN l.h % 6 = 1 THEN 2 ELSE 1 END],
        o.external_id, l.at,
        jsonb_build_object('email', 'person' || o.id || '@example.com', 'first_name', 'Marie',
            'last_name', 'Dupont ' || o.id, 'phone', '+33612345678', 'note', repeat('x', l.n % 400)),
