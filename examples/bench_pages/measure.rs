@@ -1,5 +1,4 @@
 //! Asking for pages, alone and in a crowd, and what the times of it say.
-#![expect(clippy::disallowed_methods, reason = "a benchmark owns its clients and its tasks")]
 
 use std::time::{Duration, Instant};
 
