@@ -30,6 +30,7 @@ use tower_http::trace::TraceLayer;
 use crate::access::Access;
 use crate::mapping::Mapping;
 use crate::queue::Queue;
+use crate::settings::Live;
 use preview::Explain;
 use problem::Problem;
 use tail::Tail;
@@ -75,10 +76,24 @@ pub struct AppState {
     pub tail: Tail,
     /// What the door checks.
     pub ingest: Arc<IngestSettings>,
-    /// The quota.
-    pub quota: QuotaView,
+    /// The settings that can change.
+    pub settings: Live,
     /// The metrics.
     pub metrics: PrometheusHandle,
+}
+
+impl AppState {
+    /// The quota as it is now.
+    #[must_use]
+    pub fn quota(&self) -> QuotaView {
+        let now = self.settings.now();
+        QuotaView {
+            per_window: now.values.limit_per_10s,
+            window_ms: 10_000,
+            per_day: now.values.limit_per_day,
+            max_retries: now.values.max_retries,
+        }
+    }
 }
 
 /// No request takes longer.

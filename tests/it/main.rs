@@ -27,6 +27,7 @@ mod replies;
 mod retries;
 mod sandbox;
 mod schema;
+mod settings;
 mod soak;
 mod support;
 mod tidy;

@@ -8,7 +8,7 @@ use super::bad_deal;
 use crate::support::{ADMIN_KEY, World, user};
 
 /// The routes that the contract names; the document has them all, and perhaps more.
-const CONTRACT: [(&str, &str); 24] = [
+const CONTRACT: [(&str, &str); 26] = [
     ("post", "/v1/events"),
     ("get", "/v1/events/{id}"),
     ("get", "/admin/sync/status"),
@@ -30,6 +30,8 @@ const CONTRACT: [(&str, &str); 24] = [
     ("post", "/admin/sync/keys"),
     ("post", "/admin/sync/keys/{id}/revoke"),
     ("post", "/admin/sync/plan"),
+    ("get", "/admin/sync/settings"),
+    ("put", "/admin/sync/settings"),
     ("get", "/livez"),
     ("get", "/readyz"),
     ("get", "/metrics"),
