@@ -19,6 +19,7 @@ pub use admit::{Admission, DEFAULT_PORTAL, MAX_EVENT_BYTES, admit, legible};
 pub(crate) use event_type::is_word;
 pub use event_type::{EventType, MalformedEventType};
 pub use fault::Fault;
+pub(crate) use fault::child;
 pub use hash::canonical_hash;
 pub use priority::{Priority, UnknownPriority};
 

@@ -18,6 +18,7 @@ pub mod notify;
 pub mod reap;
 mod refresh;
 pub mod retry;
+pub mod schema;
 pub mod settle;
 pub mod slots;
 
