@@ -57,7 +57,7 @@ impl Columns {
         }
         let targets: Vec<Target> = names.iter().map(|name| target(name, args)).collect();
         check(&names, &targets)?;
-        let has = |wanted| targets.iter().any(|t| *t == Target::Attribute(wanted));
+        let has = |wanted| targets.contains(&Target::Attribute(wanted));
         if !has("subject") {
             let columns = names.join(", ");
             return Err(exit::wrong(format!(

@@ -52,8 +52,15 @@ pub(super) struct Ahead {
     silent: Option<Instant>,
 }
 
+/// What is to be asked, and when.
+#[derive(Debug)]
+pub(super) struct Question {
+    watched: Watched,
+    at: Instant,
+}
+
 /// How far an event is.
-enum Stand {
+pub(super) enum Stand {
     Done {
         failed: bool,
     },
@@ -105,44 +112,63 @@ impl Ahead {
         (self.failed, self.waiting)
     }
 
-    /// Asks once for the event that has been on its way for longest, when it is time to. With
-    /// `retries` those that are tried again are waited for. May be dropped at any time.
-    pub(super) async fn look(
-        &mut self,
-        remote: &Remote,
-        retries: bool,
-        patience: Duration,
-    ) -> Result<()> {
-        tokio::time::sleep_until(self.next).await;
-        let Some(lot) = self.lots.front_mut() else { return Ok(()) };
-        let Some(watched) = lot.watched.last() else {
+    /// What to ask next: for the event that has been on its way for longest.
+    pub(super) fn question(&mut self) -> Option<Question> {
+        while let Some(lot) = self.lots.front() {
+            if let Some(watched) = lot.watched.last() {
+                return Some(Question { watched: watched.clone(), at: self.next });
+            }
             self.arrived = self.arrived.max(lot.end);
             self.lots.pop_front();
-            return Ok(());
-        };
-        match ask(remote, watched, retries).await? {
+        }
+        None
+    }
+
+    /// Takes the answer to the last question.
+    ///
+    /// # Errors
+    /// When nothing has answered for longer than `patience`.
+    pub(super) fn hear(
+        &mut self,
+        answer: Option<Stand>,
+        remote: &Remote,
+        patience: Duration,
+    ) -> Result<()> {
+        match answer {
             Some(Stand::Open) => self.silent = None,
-            Some(stand) => {
-                match stand {
-                    Stand::Done { failed } => self.failed += u64::from(failed),
-                    Stand::Waits => self.waiting += 1,
-                    Stand::Open => {}
-                }
-                lot.watched.pop();
-                (self.silent, self.pauses) = (None, pauses());
-                return Ok(());
-            }
             None => {
                 let since = *self.silent.get_or_insert_with(Instant::now);
                 if since.elapsed() > patience {
                     return Err(remote.silent());
                 }
             }
+            Some(stand) => {
+                self.failed += u64::from(matches!(stand, Stand::Done { failed: true }));
+                self.waiting += u64::from(matches!(stand, Stand::Waits));
+                if let Some(lot) = self.lots.front_mut() {
+                    lot.watched.pop();
+                }
+                (self.silent, self.pauses) = (None, pauses());
+                // A lot that is done with counts at once.
+                self.question();
+                return Ok(());
+            }
         }
         let pause = self.pauses.next_backoff().unwrap_or(Duration::from_secs(2));
         self.next = Instant::now() + pause;
         Ok(())
     }
+}
+
+/// Asks when it is time to; `None` where the server is away. With `retries` an event that is tried
+/// again is still open.
+pub(super) async fn ask(
+    question: Question,
+    remote: &Remote,
+    retries: bool,
+) -> Result<Option<Stand>> {
+    tokio::time::sleep_until(question.at).await;
+    inquire(remote, &question.watched, retries).await
 }
 
 fn pauses() -> ExponentialBackoff {
@@ -157,7 +183,7 @@ fn pauses() -> ExponentialBackoff {
 }
 
 /// `None` where the server is away.
-async fn ask(remote: &Remote, watched: &Watched, retries: bool) -> Result<Option<Stand>> {
+async fn inquire(remote: &Remote, watched: &Watched, retries: bool) -> Result<Option<Stand>> {
     let id = remote::segment(&watched.id);
     let mut request = remote.request(Method::GET, &format!("/v1/events/{id}"));
     if let Some(source) = &watched.source {

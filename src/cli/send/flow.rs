@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::{Ahead, Watched};
+use super::ahead::{Ahead, Stand, Watched, ask};
 use super::batch::{Batch, cut};
 use super::deliver::{Courier, Delivered};
 use super::rejects::{Rejects, Teller};
@@ -80,7 +80,8 @@ async fn send(
     stopped: &mut (impl Future<Output = ()> + Unpin),
 ) {
     let most = usize::try_from(state.args.concurrency).unwrap_or(1);
-    let mut in_flight = FuturesUnordered::new();
+    // At most one question: it is kept over ticks, since a slow answer would never come otherwise.
+    let (mut in_flight, mut looking) = (FuturesUnordered::new(), FuturesUnordered::new());
     let (mut ready, mut read_all, mut timeless) = (None::<Batch>, false, false);
     let mut ticks = tokio::time::interval(Duration::from_millis(250));
     loop {
@@ -105,6 +106,9 @@ async fn send(
         });
         let watching =
             state.end.is_none() && (blocked || state.args.wait) && !state.ahead.is_over();
+        if watching && looking.is_empty() {
+            looking.extend(state.ahead.question().map(|q| ask(q, &courier.remote, false)));
+        }
         tokio::select! {
             () = &mut *stopped, if state.end.is_none() => {
                 state.end = Some(End::Stopped);
@@ -123,11 +127,7 @@ async fn send(
                 read_all = batch.is_none();
                 ready = batch;
             }
-            looked = state.ahead.look(&courier.remote, false, courier.patience), if watching => {
-                if let Err(error) = looked {
-                    state.end = Some(End::Failed(error));
-                }
-            }
+            Some(answer) = looking.next(), if !looking.is_empty() => state.hear(answer, courier),
             _ = ticks.tick() => state.tick(courier.trouble().as_deref()),
         }
     }
@@ -140,18 +140,15 @@ async fn follow(
     stopped: &mut (impl Future<Output = ()> + Unpin),
 ) {
     let mut ticks = tokio::time::interval(Duration::from_millis(250));
-    while !state.ahead.is_over() {
+    let mut looking = FuturesUnordered::new();
+    while state.end.is_none() {
+        if looking.is_empty() {
+            let Some(question) = state.ahead.question() else { return };
+            looking.push(ask(question, &courier.remote, true));
+        }
         tokio::select! {
-            () = &mut *stopped => {
-                state.end = Some(End::Stopped);
-                return;
-            }
-            looked = state.ahead.look(&courier.remote, true, courier.patience) => {
-                if let Err(error) = looked {
-                    state.end = Some(End::Failed(error));
-                    return;
-                }
-            }
+            () = &mut *stopped => state.end = Some(End::Stopped),
+            Some(answer) = looking.next() => state.hear(answer, courier),
             _ = ticks.tick() => {
                 let arrived = state.ahead.arrived();
                 state.show.tick(arrived, "in HubSpot", None);
@@ -198,6 +195,14 @@ impl State<'_> {
                 self.ahead.sent(end, watched.clone());
             }
             self.journal.note(end, watched);
+        }
+    }
+
+    fn hear(&mut self, answer: Result<Option<Stand>>, courier: &Courier) {
+        let heard =
+            answer.and_then(|stand| self.ahead.hear(stand, &courier.remote, courier.patience));
+        if let Err(error) = heard {
+            self.end.get_or_insert(End::Failed(error));
         }
     }
 
