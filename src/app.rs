@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::http::preview::Explain;
 use crate::http::tail::Tail;
 use crate::http::{self, AppState};
@@ -98,9 +98,8 @@ pub fn connect_options(config: &Config) -> Result<PgConnectOptions> {
     let url = config.database_url()?;
     // The parser's own message may repeat the password.
     url.expose_secret().parse().map_err(|_| {
-        anyhow::anyhow!(
-            "DATABASE_URL is malformed: use postgres://user:password@host:5432/database"
-        )
+        let reason = "is malformed: use postgres://user:password@host:5432/database".into();
+        ConfigError::Invalid { key: "DATABASE_URL", reason }.into()
     })
 }
 

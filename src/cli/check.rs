@@ -1,11 +1,10 @@
 //! `hubferry check`: settings and mapping files, offline.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
+use super::exit::Exit;
 use crate::app;
 use crate::config::Config;
 
@@ -16,7 +15,7 @@ pub(super) struct CheckArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
+pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<Exit> {
     let mapping = app::mapping(config)?;
     config.base(&mapping, false)?;
     let kinds: Vec<&str> = mapping.objects().iter().map(|o| o.sync_type.as_str()).collect();
@@ -34,7 +33,7 @@ pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
             "{}",
             json!({ "objects": kinds, "event_types": types, "missing_for_serve": missing })
         );
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     println!("settings and mapping files are sound, their examples hold");
     println!("objects      {}", kinds.join(", "));
@@ -42,5 +41,5 @@ pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
     for line in missing {
         println!("serve needs  {line}");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }

@@ -3,7 +3,6 @@
 //! A private Postgres cluster, the sandbox, the server with its workers, and the sample events
 //! through the front door. It reads nothing of the environment but where Postgres' programs are.
 
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::cluster::{Cluster, Options};
+use super::exit::Exit;
 use super::{remote, setup, stop_signal};
 use crate::app::{self, App, Role};
 use crate::config::{Config, Environment};
@@ -35,7 +35,7 @@ const ASSOCIATIONS: usize = 6;
 /// The samples take less than a second; a machine under load some more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(args: &DemoArgs, environment: &Environment) -> Result<ExitCode> {
+pub(super) async fn run(args: &DemoArgs, environment: &Environment) -> Result<Exit> {
     let started = Instant::now();
     let steps = Steps::new();
     steps.begin("starting a private PostgreSQL");
@@ -69,7 +69,7 @@ async fn show(
     hubspot_url: &str,
     sandbox: &Sandbox,
     started: Instant,
-) -> Result<ExitCode> {
+) -> Result<Exit> {
     let (ingest_key, admin_key) = (random_key(), random_key());
     let config = Config::load(
         None,
@@ -123,7 +123,7 @@ async fn show(
     }
     if args.exit {
         app.stop().await?;
-        return Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(Exit::of(complete));
     }
     println!();
     println!("  server     {url}    events: POST /v1/events, admin: /admin/sync/status");
@@ -133,7 +133,7 @@ async fn show(
     println!("\n  Try: curl -s -H 'Authorization: Bearer {admin_key}' {url}/admin/sync/queue\n");
     println!("Ctrl-C ends it and removes everything.");
     app.run_until(stop_signal()).await?;
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(Exit::of(complete))
 }
 
 /// Whether every row ended `synced` in time.

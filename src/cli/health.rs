@@ -1,14 +1,14 @@
 //! `hubferry health`: the container's health check.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 
+use super::exit::Exit;
 use crate::config::Config;
 
-pub(super) async fn run(config: &Config) -> Result<ExitCode> {
+pub(super) async fn run(config: &Config) -> Result<Exit> {
     let mut address = config.server.listen;
     if address.ip().is_unspecified() {
         address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
@@ -17,8 +17,8 @@ pub(super) async fn run(config: &Config) -> Result<ExitCode> {
     let reply = client.get(format!("http://{address}/readyz")).send().await;
     if reply.is_ok_and(|reply| reply.status().is_success()) {
         println!("ready");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     println!("not ready: http://{address}/readyz");
-    Ok(ExitCode::FAILURE)
+    Ok(Exit::Failed)
 }

@@ -3,13 +3,23 @@
 
 mod admin;
 mod check;
+mod clock;
 pub mod cluster;
+mod completions;
 mod demo;
+mod doctor;
+mod exit;
 mod health;
+mod input;
+mod keys;
+mod logs;
+mod plan;
 mod remote;
 mod sandbox;
+mod send;
 mod serve;
 mod setup;
+mod text;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,9 +27,23 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Environment};
-use crate::mapping::MappingError;
+use crate::config::{Config, Environment};
 use crate::telemetry;
+use exit::Exit;
+
+const EXAMPLES: &str = "Examples:
+  hubferry demo                      see it work, with nothing configured
+  hubferry sandbox                   a simulated HubSpot on 127.0.0.1:8090
+  hubferry doctor                    what is wrong with this set-up, and what to do
+  hubferry setup --check             what the HubSpot account lacks
+  hubferry serve                     run the service
+  hubferry plan events.ndjson        the HubSpot calls that these events would come to
+  hubferry send users.csv --type user.updated --subject id
+  hubferry logs --follow
+  hubferry retry --error-code INVALID_OPTION
+
+`status`, `retry`, `pause`, `resume`, `logs` and `keys` talk to the server of --url (HUBFERRY_URL)
+with the admin key of --key (HUBFERRY_ADMIN_KEY); `send` with the ingest key (HUBFERRY_INGEST_KEY).";
 
 /// Carries what happens in an application into HubSpot CRM: nothing lost, nothing doubled, nothing
 /// older over newer.
@@ -27,7 +51,7 @@ use crate::telemetry;
 #[command(
     name = "hubferry",
     version,
-    after_help = "Examples:\n  hubferry demo                      see it work, with nothing configured\n  hubferry sandbox                   a simulated HubSpot on 127.0.0.1:8090\n  hubferry setup --check             what the HubSpot account lacks\n  hubferry serve                     run the service\n  hubferry retry --error-code INVALID_OPTION\n\nExit codes: 0 done, 1 failed, 2 wrong arguments or settings.",
+    after_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
     arg_required_else_help = true
 )]
 struct Cli {
@@ -53,6 +77,12 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Check settings and mapping files, without any connection
     Check(check::CheckArgs),
+    /// Look at everything that must be right, Postgres and HubSpot included, and say what to do
+    Doctor(doctor::DoctorArgs),
+    /// Show the HubSpot calls that events would come to, and why; nothing is sent
+    Plan(plan::PlanArgs),
+    /// Send events from a JSON, NDJSON or CSV file; again after an interruption, without doubling
+    Send(send::SendArgs),
     /// How the queue of a running server stands
     Status(admin::StatusArgs),
     /// Retry failed rows of a running server
@@ -61,6 +91,12 @@ enum Command {
     Pause(admin::PauseArgs),
     /// Go on sending
     Resume(admin::ResumeArgs),
+    /// HubSpot calls and failed attempts of a running server, as they were or as they come
+    Logs(logs::LogsArgs),
+    /// List, make and revoke the keys of a running server
+    Keys(keys::KeysArgs),
+    /// Print what makes a shell complete these commands
+    Completions(completions::CompletionsArgs),
     /// Ask the server of this machine whether it is ready, for container health checks
     Health,
 }
@@ -88,32 +124,41 @@ pub fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("hubferry: the runtime cannot start: {error}");
-            return ExitCode::FAILURE;
+            return Exit::Failed.into();
         }
     };
-    match runtime.block_on(dispatch(cli, &environment)) {
-        Ok(code) => code,
-        Err(error) => {
-            // The chain on one line: what failed, and why.
-            eprintln!("hubferry: {error:#}");
-            let settings = error.downcast_ref::<ConfigError>().is_some()
-                || error.downcast_ref::<MappingError>().is_some();
-            if settings { ExitCode::from(2) } else { ExitCode::FAILURE }
-        }
-    }
+    let exit = runtime.block_on(dispatch(cli, &environment)).unwrap_or_else(|error| {
+        // The chain on one line: what failed, and why.
+        eprintln!("hubferry: {error:#}");
+        exit::of(&error)
+    });
+    // A thread that waits for standard input would hold the process up.
+    runtime.shutdown_background();
+    exit.into()
 }
 
-async fn dispatch(cli: Cli, environment: &Environment) -> Result<ExitCode> {
+async fn dispatch(cli: Cli, environment: &Environment) -> Result<Exit> {
     let filter = environment.get("RUST_LOG");
-    if let Command::Demo(args) = cli.command {
-        telemetry::start_logs("auto", filter, "error");
-        return demo::run(&args, environment).await;
+    match cli.command {
+        Command::Demo(args) => {
+            telemetry::start_logs("auto", filter, "error");
+            return demo::run(&args, environment).await;
+        }
+        Command::Sandbox(args) => {
+            telemetry::start_logs("auto", filter, "info");
+            return sandbox::run(args).await;
+        }
+        Command::Completions(args) => return Ok(completions::run(&args)),
+        _ => {}
     }
-    if let Command::Sandbox(args) = cli.command {
-        telemetry::start_logs("auto", filter, "info");
-        return sandbox::run(args).await;
-    }
-    let config = Config::load(cli.config.as_deref(), environment)?;
+    let config = match Config::load(cli.config.as_deref(), environment) {
+        Ok(config) => config,
+        // Settings that do not load are the first thing that a doctor tells.
+        Err(error) => match cli.command {
+            Command::Doctor(args) => return doctor::without_settings(&args, &error),
+            _ => return Err(error.into()),
+        },
+    };
     let level = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
     telemetry::start_logs(&config.log.format, filter, level);
     match cli.command {
@@ -121,12 +166,17 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Result<ExitCode> {
         Command::Migrate => serve::migrate(&config).await,
         Command::Setup(args) => setup::run(&args, &config).await,
         Command::Check(args) => check::run(&args, &config),
+        Command::Doctor(args) => doctor::run(&args, &config).await,
+        Command::Plan(args) => plan::run(&args, &config).await,
+        Command::Send(args) => Box::pin(send::run(&args, &config, environment)).await,
         Command::Status(args) => admin::status(&args, &config).await,
         Command::Retry(args) => admin::retry(&args, &config).await,
         Command::Pause(args) => admin::pause(&args, &config).await,
         Command::Resume(args) => admin::resume(&args, &config).await,
+        Command::Logs(args) => logs::run(&args, &config).await,
+        Command::Keys(args) => keys::run(&args, &config).await,
         Command::Health => health::run(&config).await,
-        Command::Demo(_) | Command::Sandbox(_) => Ok(ExitCode::SUCCESS),
+        Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) => Ok(Exit::Done),
     }
 }
 

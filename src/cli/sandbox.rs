@@ -1,13 +1,13 @@
 //! `hubferry sandbox`: HubSpot, simulated.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use tokio::net::TcpListener;
 
+use super::exit::Exit;
 use super::stop_signal;
 use crate::sandbox::{Faults, Sandbox, Settings};
 
@@ -49,7 +49,7 @@ fn faults(text: &str) -> Result<Faults, String> {
     serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
-pub(super) async fn run(args: SandboxArgs) -> Result<ExitCode> {
+pub(super) async fn run(args: SandboxArgs) -> Result<Exit> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!("{} cannot be listened on: name a free address with --listen", args.listen)
     })?;
@@ -68,5 +68,5 @@ pub(super) async fn run(args: SandboxArgs) -> Result<ExitCode> {
     println!("HubSpot is simulated at http://{address}, look inside at http://{address}/_sandbox");
     println!("  export HUBSPOT_API_URL=http://{address} HUBSPOT_API_KEY={}", args.token);
     sandbox.serve(listener, stop_signal()).await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }

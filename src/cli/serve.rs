@@ -1,11 +1,10 @@
 //! `hubferry serve` and `hubferry migrate`.
 
-use std::process::ExitCode;
-
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
 
+use super::exit::Exit;
 use super::stop_signal;
 use crate::app::{self, App};
 use crate::config::Config;
@@ -28,7 +27,7 @@ pub(super) struct ServeArgs {
     role: Role,
 }
 
-pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<ExitCode> {
+pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
     // Everything that can be wrong with the settings is said before anything is started.
     let options = app::connect_options(config)?;
     config.keys()?;
@@ -46,12 +45,12 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<ExitCode> {
     let app = App::start(config, role, queue, listener).await?;
     tracing::info!(server.address = %app.address, version = env!("CARGO_PKG_VERSION"), "ready");
     app.run_until(stop_signal()).await?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
-pub(super) async fn migrate(config: &Config) -> Result<ExitCode> {
+pub(super) async fn migrate(config: &Config) -> Result<Exit> {
     let queue = app::open_queue(config, app::connect_options(config)?).await?;
     queue.pool().close().await;
     println!("the database schema is up to date");
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }

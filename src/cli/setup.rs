@@ -1,11 +1,10 @@
 //! `hubferry setup`: the HubSpot account made ready.
 
-use std::process::ExitCode;
-
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::exit::{self, Exit};
 use crate::app;
 use crate::config::Config;
 use crate::hubspot::client::Sender;
@@ -15,6 +14,9 @@ use crate::settings::Live;
 use crate::worker::Permits;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hubferry setup --check\n  hubferry setup\n\nNeeds HUBSPOT_API_KEY. With DATABASE_URL its calls count in the quota that running servers share."
+)]
 pub(super) struct SetupArgs {
     /// Only report; exit with 1 when something is missing
     #[arg(long)]
@@ -24,7 +26,7 @@ pub(super) struct SetupArgs {
     json: bool,
 }
 
-pub(super) async fn run(args: &SetupArgs, config: &Config) -> Result<ExitCode> {
+pub(super) async fn run(args: &SetupArgs, config: &Config) -> Result<Exit> {
     let mapping = app::mapping(config)?;
     let client = Client::new(config.hubspot()?)?;
     let version = client.version().clone();
@@ -48,7 +50,7 @@ pub(super) async fn run(args: &SetupArgs, config: &Config) -> Result<ExitCode> {
         print(&findings);
     }
     let open = findings.iter().any(|f| matches!(f.state, State::Missing | State::Wrong));
-    Ok(if open { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(Exit::of(!open))
 }
 
 fn print(findings: &[Finding]) {
@@ -71,9 +73,10 @@ fn print(findings: &[Finding]) {
     }
 }
 
-fn told(failure: &Failure) -> anyhow::Error {
+pub(super) fn told(failure: &Failure) -> anyhow::Error {
     let hint = failure.hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
-    anyhow!("HubSpot refused a call ({}): {}{hint}", failure.code, failure.message)
+    let message = format!("HubSpot refused a call ({}): {}{hint}", failure.code, failure.message);
+    exit::error(exit::of_failure(failure), message)
 }
 
 /// Makes an account ready through `sender`, for the demo.

@@ -61,6 +61,15 @@ impl Environment {
         self.get("PATH").map(OsString::from)
     }
 
+    /// Where programs keep what may be lost but is missed: `XDG_STATE_HOME`, else `.local/state` at
+    /// home; `None` where neither is known.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<PathBuf> {
+        let named = self.get("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let dir = named.or_else(|| Some(PathBuf::from(self.get("HOME")?).join(".local/state")))?;
+        Some(dir.join("hubferry"))
+    }
+
     /// `PG_BIN_DIR`, where the programs of Postgres are.
     #[must_use]
     pub fn pg_bin_dir(&self) -> Option<PathBuf> {

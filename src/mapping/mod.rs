@@ -17,6 +17,7 @@ mod plan;
 mod pointer;
 mod spec;
 mod transform;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -23,6 +23,7 @@ pub mod reap;
 pub mod records;
 mod refresh;
 pub mod retry;
+pub mod schema;
 pub mod settings;
 pub mod settle;
 pub mod slots;

@@ -8,13 +8,12 @@ use rand::Rng as _;
 
 use super::isolate::Isolation;
 use super::permit::Permit;
-use super::plan::{Need, Planned, plan};
+use super::plan::{Need, Planned, input, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict::{self, Terms};
 use super::{SETTLE_MARGIN, Worker};
 use crate::hubspot::Failure;
 use crate::hubspot::batch::Input;
-use crate::hubspot::key::key;
 use crate::mapping::ObjectKind;
 use crate::queue::model::{Lease, READ_AHEAD, Stage};
 use crate::queue::settle::Settlement;
@@ -47,6 +46,7 @@ impl Worker {
         let terms = self.terms(object, self.now().await?, probing);
         let (mut writing, mut settled) = (Vec::new(), Vec::new());
         let definitions = self.schema.of(&object.sync_type);
+        let namespace = self.settings.namespace.as_deref();
         for record in batch.records {
             let planned = plan(&self.mapping, object, definitions.as_deref(), record);
             for (_, reason) in &planned.refused {
@@ -59,12 +59,12 @@ impl Worker {
                     settled.push(verdict::missing(&planned, lacking, wait, terms));
                 }
                 Need::Write(properties) => {
-                    let input = self.input(object, batch.stage, &planned, properties);
+                    let input = input(object, batch.stage, namespace, &planned.record, properties);
                     writing.push(Writing { planned, input });
                 }
                 Need::Clear(property) => {
                     let cleared = BTreeMap::from([(property.clone(), String::new())]);
-                    let input = self.input(object, batch.stage, &planned, &cleared);
+                    let input = input(object, batch.stage, namespace, &planned.record, &cleared);
                     writing.push(Writing { planned, input });
                 }
             }
@@ -85,24 +85,6 @@ impl Worker {
         }
         let (stage, parts) = (batch.stage, vec![writing]);
         self.isolate(Isolation { object, stage, probing, held, parts, bad: 0 }, permit).await
-    }
-
-    fn input(
-        &self,
-        object: &ObjectKind,
-        stage: Stage,
-        planned: &Planned,
-        properties: &BTreeMap<String, String>,
-    ) -> Input {
-        let record = &planned.record;
-        let key = key(self.settings.namespace.as_deref(), &record.external_id);
-        let mut properties = properties.clone();
-        properties.insert(object.key.clone(), key.clone());
-        let id = match (stage, &record.hubspot_id) {
-            (Stage::Update, Some(id)) => id.clone(),
-            _ => key,
-        };
-        Input { trace: record.id.to_string(), id, properties }
     }
 
     /// What settlements of this moment depend on.

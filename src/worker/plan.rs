@@ -7,9 +7,11 @@ use serde_json::Map;
 use super::fitting::{Fitting, Origin, fitting};
 use super::fold::{Folded, MappedRow, difference, fold};
 use crate::event::{EventType, Fault};
+use crate::hubspot::batch::Input as BatchInput;
+use crate::hubspot::key::key;
 use crate::hubspot::schema::Definitions;
 use crate::mapping::{Input, Mapping, ObjectKind, Operation, Warning};
-use crate::queue::model::{Reason, Record, Row};
+use crate::queue::model::{Reason, Record, Row, Stage};
 
 /// A leased record with its rows mapped and folded.
 #[derive(Debug)]
@@ -93,6 +95,25 @@ pub fn plan(
             }
         }
     }
+}
+
+/// One record of a batch call that writes `properties`, with the key as always.
+#[must_use]
+pub fn input(
+    object: &ObjectKind,
+    stage: Stage,
+    namespace: Option<&str>,
+    record: &Record,
+    properties: &BTreeMap<String, String>,
+) -> BatchInput {
+    let key = key(namespace, &record.external_id);
+    let mut properties = properties.clone();
+    properties.insert(object.key.clone(), key.clone());
+    let id = match (stage, &record.hubspot_id) {
+        (Stage::Update, Some(id)) => id.clone(),
+        _ => key,
+    };
+    BatchInput { trace: record.id.to_string(), id, properties }
 }
 
 fn need(mapping: &Mapping, object: &ObjectKind, record: &Record, folded: &Folded) -> Need {

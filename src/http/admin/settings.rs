@@ -59,10 +59,10 @@ pub struct SettingView {
 /// Changes of settings.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "settings": { "retry.max_retries": 5, "worker.enabled": null } }))]
 pub struct SettingsChange {
     /// New values by key; `null` takes a stored value back.
-    #[schema(value_type = BTreeMap<String, Value>,
-             example = json!({ "retry.max_retries": 5, "worker.enabled": null }))]
+    #[schema(value_type = BTreeMap<String, Value>)]
     pub settings: BTreeMap<String, Value>,
 }
 
@@ -102,6 +102,7 @@ pub async fn show(_: Viewer, State(state): State<AppState>) -> Result<Json<Setti
         (status = 200, description = "The settings in force now", body = SettingsView),
         (status = 422, description = "`invalid_settings`: nothing was stored, `errors` names all faults",
          body = ProblemBody),
+        (status = 400, body = ProblemBody),
         (status = 403, body = ProblemBody),
     ))]
 pub async fn change(

@@ -1,27 +1,43 @@
 //! The binary: what people type, and what it says when something is missing.
 
+mod doctor;
+mod operations;
+mod plan;
+mod proxy;
+mod send;
+
 use std::process::Stdio;
 
 use serde_json::Value;
+use tokio::process::{Child, Command};
 
 use crate::support::binary::{database_url, hubferry};
 use crate::support::{Setup, World, database};
 
+#[derive(Debug)]
 struct Said {
     code: i32,
     out: String,
     err: String,
 }
 
-async fn run(args: &[&str], environment: &[(&str, &str)]) -> Said {
+fn command(args: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = hubferry(args);
     command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = command.output().await.expect("the binary runs");
+    command
+}
+
+async fn finish(child: Child) -> Said {
+    let output = child.wait_with_output().await.expect("the binary runs");
     Said {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8(output.stdout).expect("text"),
         err: String::from_utf8(output.stderr).expect("text"),
     }
+}
+
+async fn run(args: &[&str], environment: &[(&str, &str)]) -> Said {
+    finish(command(args, environment).spawn().expect("the binary starts")).await
 }
 
 const KEYS: [(&str, &str); 2] =
@@ -38,11 +54,11 @@ async fn serve_says_what_is_missing_and_how_to_get_it() {
         (&[database, ingest], "HUBFERRY_ADMIN_KEY is not set: make one with", 2),
         (&[database, ("HUBFERRY_INGEST_KEY", "short"), admin], "at least 16 characters", 2),
         (&[database, ingest, admin], "HUBSPOT_API_KEY is not set", 2),
-        (&[database, ingest, admin, token], "Postgres cannot be reached", 1),
+        (&[database, ingest, admin, token], "Postgres cannot be reached", 3),
         (
             &[("DATABASE_URL", "postgres//s3cret"), ingest, admin, token],
-            "DATABASE_URL is malformed",
-            1,
+            "DATABASE_URL: is malformed",
+            2,
         ),
     ];
     for (environment, sentence, code) in cases {
@@ -116,7 +132,7 @@ async fn setup_creates_what_is_missing_once_and_check_only_reports() {
     let said = run(&["setup"], &environment).await;
     assert!(said.out.contains("WRONG    deal") && said.code == 1, "{}", said.out);
     let said = run(&["setup"], &[environment[0], ("HUBSPOT_API_KEY", "wrong")]).await;
-    assert!(said.err.contains("HUBSPOT_API_KEY") && said.code == 1, "{}", said.err);
+    assert!(said.err.contains("HUBSPOT_API_KEY") && said.code == 4, "{}", said.err);
 }
 
 #[tokio::test]
@@ -143,11 +159,31 @@ async fn the_admins_verbs_talk_to_a_running_server() {
     assert_eq!(body["gate"]["state"], "open");
     assert!(run(&["retry", "--all"], &server).await.out.contains("0 rows"));
     let said = run(&["retry"], &server).await;
-    assert!(said.code == 1 && said.err.contains("--all"), "{}", said.err);
+    assert!(said.code == 2 && said.err.contains("--all"), "{}", said.err);
     let said = run(&["status", "--key", "wrong"], &server).await;
-    assert!(said.code == 1 && said.err.contains("401"), "{}", said.err);
+    assert!(said.code == 4 && said.err.contains("401"), "{}", said.err);
     let said = run(&["status", "--url", "http://127.0.0.1:9"], &server).await;
-    assert!(said.code == 1 && said.err.contains("--url"), "{}", said.err);
+    assert!(said.code == 3 && said.err.contains("--url"), "{}", said.err);
+    let said = run(&["retry", "--since", "yesterday"], &server).await;
+    assert!(said.code == 2 && said.err.contains("2026-11-20T10:00:00Z"), "{said:?}");
+}
+
+#[tokio::test]
+async fn the_help_tells_the_exit_codes_and_every_shell_gets_its_completions() {
+    let said = run(&["--help"], &[]).await;
+    assert_eq!(said.code, 0);
+    for line in ["Exit codes:", "0    done", "4    the key or token is refused", "130  interrupted"]
+    {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    assert_eq!(run(&["no-such-command"], &[]).await.code, 2);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = run(&["completions", shell], &[]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        for word in ["hubferry", "backfill", "doctor", "revoke"] {
+            assert!(said.out.contains(word), "{shell} does not know {word}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,23 @@
+//! `hubferry completions`: what makes a shell complete the command line.
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::Cli;
+use super::exit::Exit;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hubferry completions bash > /etc/bash_completion.d/hubferry\n  hubferry completions zsh > \"${fpath[1]}/_hubferry\"\n  hubferry completions fish > ~/.config/fish/completions/hubferry.fish"
+)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(super) fn run(args: &CompletionsArgs) -> Exit {
+    let mut command = Cli::command();
+    clap_complete::generate(args.shell, &mut command, "hubferry", &mut std::io::stdout());
+    Exit::Done
+}

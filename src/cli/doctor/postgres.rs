@@ -1,0 +1,220 @@
+//! Postgres: is it there, is it safe, does its clock agree, is the schema ours, how is the queue.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use super::{Report, Verdict};
+use crate::app;
+use crate::cli::{clock, text};
+use crate::config::Config;
+use crate::queue::Queue;
+use crate::queue::gate::Gate;
+
+const AREA: &str = "postgres";
+/// The oldest version that the statements are tested with.
+const OLDEST: i32 = 14;
+/// Clocks that differ by more are not kept by anybody.
+const DRIFT: TimeDelta = TimeDelta::seconds(5);
+/// Something that waits for longer deserves a look.
+const LONG_WAIT: TimeDelta = TimeDelta::minutes(15);
+
+/// Looks at Postgres. The queue, where its schema is up to date.
+pub(super) async fn look(config: &Config, report: &mut Report) -> Option<Queue> {
+    let options = match app::connect_options(config) {
+        Ok(options) => options.application_name("hubferry doctor"),
+        Err(error) => {
+            report.problem(AREA, "reachable", format!("{error:#}"), "correct DATABASE_URL");
+            return None;
+        }
+    };
+    let patience = Duration::from_secs(config.database.acquire_timeout_seconds);
+    let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(patience);
+    let pool = match pool.connect_with(options).await {
+        Ok(pool) => pool,
+        Err(error) => {
+            let way_out = "check DATABASE_URL, that the server runs, and that it lets us in";
+            report.problem(AREA, "reachable", format!("{error}"), way_out);
+            return None;
+        }
+    };
+    match all(config, pool, report).await {
+        Ok(queue) => queue,
+        Err(error) => {
+            let way_out = "look at Postgres' own log";
+            report.problem(AREA, "statements", format!("{error:#}"), way_out);
+            None
+        }
+    }
+}
+
+async fn all(config: &Config, pool: PgPool, report: &mut Report) -> Result<Option<Queue>> {
+    settings(config, &pool, report).await?;
+    let queue = Queue::new(pool);
+    difference(config, &queue, report).await?;
+    let schema = queue.schema_state().await?;
+    if !schema.unknown.is_empty() {
+        let way_out = "run the newer hubferry that made it, or restore a backup";
+        let detail = format!("the schema is newer than this binary: {:?}", schema.unknown);
+        report.problem(AREA, "schema", detail, way_out);
+        return Ok(None);
+    }
+    if !schema.altered.is_empty() {
+        let detail = format!("differs from this binary's: {}", schema.altered.join(", "));
+        let way_out = "a migration was changed or did not end: restore a backup, or use its binary";
+        report.problem(AREA, "schema", detail, way_out);
+        return Ok(None);
+    }
+    if !schema.pending.is_empty() {
+        let detail = format!("not up to date: {}", schema.pending.join(", "));
+        let way_out = "run `hubferry migrate`; `hubferry serve` does it by itself";
+        report.problem(AREA, "schema", detail, way_out);
+        return Ok(None);
+    }
+    report.ok(AREA, "schema", "up to date");
+    health(&queue, report).await?;
+    Ok(Some(queue))
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Settings {
+    version: i32,
+    fsync: String,
+    synchronous_commit: String,
+    full_page_writes: String,
+    autovacuum: String,
+    read_only: bool,
+    max_connections: i32,
+    reserved: i32,
+    others: i64,
+}
+
+async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result<()> {
+    let found: Settings = sqlx::query_as(
+        "SELECT current_setting('server_version_num')::int / 10000 AS version,
+                current_setting('fsync') AS fsync,
+                current_setting('synchronous_commit') AS synchronous_commit,
+                current_setting('full_page_writes') AS full_page_writes,
+                current_setting('autovacuum') AS autovacuum,
+                pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only,
+                current_setting('max_connections')::int AS max_connections,
+                current_setting('superuser_reserved_connections')::int AS reserved,
+                (SELECT count(*) FROM pg_stat_activity
+                 WHERE backend_type = 'client backend'
+                   AND application_name NOT LIKE 'hubferry%') AS others",
+    )
+    .fetch_one(pool)
+    .await?;
+    if found.version >= OLDEST {
+        report.ok(AREA, "reachable", format!("PostgreSQL {}", found.version));
+    } else {
+        let detail = format!("PostgreSQL {} is too old", found.version);
+        report.problem(AREA, "reachable", detail, format!("use {OLDEST} or newer"));
+    }
+    if found.read_only {
+        let way_out = "point DATABASE_URL at the primary";
+        report.problem(AREA, "writable", "read-only: a replica, or set so", way_out);
+    }
+    let durability = [
+        ("fsync", found.fsync == "off"),
+        ("synchronous_commit", found.synchronous_commit == "off"),
+        ("full_page_writes", found.full_page_writes == "off"),
+    ];
+    let off: Vec<&str> = durability.iter().filter(|(_, off)| *off).map(|(n, _)| *n).collect();
+    if off.is_empty() {
+        report.ok(AREA, "durability", "what is committed is on disk");
+    } else {
+        let detail = format!("off: {}; a crash may lose events that were accepted", off.join(", "));
+        report.warning(AREA, "durability", detail, "switch them on in postgresql.conf");
+    }
+    if found.autovacuum == "on" {
+        report.ok(AREA, "autovacuum", "on");
+    } else {
+        let detail = "off: the queue's tables grow without end and slow down";
+        report.warning(AREA, "autovacuum", detail, "switch it on in postgresql.conf");
+    }
+    let free = i64::from(found.max_connections - found.reserved) - found.others;
+    let ours = i64::from(config.database.max_connections);
+    let detail = format!(
+        "{ours} for each of our processes, {free} of {} free of others",
+        found.max_connections
+    );
+    if ours <= free {
+        report.ok(AREA, "connections", detail);
+    } else {
+        let way_out = "raise max_connections in postgresql.conf, or lower database.max_connections";
+        report.warning(AREA, "connections", detail, way_out);
+    }
+    Ok(())
+}
+
+/// Compares the clocks; half of the round trip is the answer's way.
+async fn difference(config: &Config, queue: &Queue, report: &mut Report) -> Result<()> {
+    let asked = clock::now();
+    let theirs: DateTime<Utc> = queue.now().await?;
+    let ours = asked + (clock::now() - asked) / 2;
+    let ahead = ours - theirs;
+    let detail = format!(
+        "this machine's is {:.1} s {} of Postgres'",
+        ahead.abs().as_seconds_f64(),
+        if ahead < TimeDelta::zero() { "behind" } else { "ahead" }
+    );
+    let way_out =
+        "let both machines keep their time by NTP: values are ordered by the time of events";
+    if ahead > TimeDelta::seconds(config.ingest.max_ahead_seconds) {
+        let detail = format!("{detail}: events with this machine's time are refused");
+        report.problem(AREA, "clock", detail, way_out);
+    } else if ahead.abs() > DRIFT {
+        report.warning(AREA, "clock", detail, way_out);
+    } else {
+        report.ok(AREA, "clock", "agrees with this machine's");
+    }
+    Ok(())
+}
+
+async fn health(queue: &Queue, report: &mut Report) -> Result<()> {
+    let now = queue.now().await?;
+    let gates = queue.gates(now).await?;
+    if gates.is_empty() {
+        report.ok("queue", "gate", "open");
+    }
+    for gate in gates {
+        let Gate { kind, reason, hint, until, .. } = &gate;
+        // What a person must mend, against what passes or was meant.
+        let mends = ["account", "credentials", "scope", "schema"].contains(&kind.as_str());
+        let verdict = if mends { Verdict::Problem } else { Verdict::Warning };
+        let until = until.map(|u| format!(", until {u}")).unwrap_or_default();
+        let way_out = match (hint, kind.as_str()) {
+            (Some(hint), _) => hint.clone(),
+            (None, "paused") => "`hubferry resume` goes on".into(),
+            (None, _) => "it opens by itself".into(),
+        };
+        let detail = format!("closed ({kind}): {reason}{until}");
+        report.add("queue", "gate", verdict, detail, Some(way_out));
+    }
+    let totals = queue.totals(now).await?;
+    let waits = totals.oldest_waiting.map_or(TimeDelta::zero(), |since| now - since);
+    let detail = format!("the oldest waits for {}", text::span(waits.to_std().unwrap_or_default()));
+    if waits > LONG_WAIT {
+        let way_out = "see the gate, and whether `hubferry serve` with workers runs";
+        report.warning("queue", "waiting", detail, way_out);
+    } else {
+        report.ok("queue", "waiting", detail);
+    }
+    let failed: i64 = totals.counts.iter().filter(|c| c.status == "failed").map(|c| c.rows).sum();
+    if failed > 0 {
+        let detail = format!("{failed} rows have failed");
+        report.warning(
+            "queue",
+            "failed",
+            detail,
+            "look at them in the dashboard, then `hubferry retry`",
+        );
+    } else {
+        report.ok("queue", "failed", "no row");
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Server-sent events, as far as ours go: `id` and `data`, comments skipped. Pure.
+
+/// A message longer than this is no message of ours, and is dropped.
+const LONGEST: usize = 1024 * 1024;
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Message {
+    /// Where to go on after a lost connection.
+    pub(super) id: Option<String>,
+    pub(super) data: String,
+}
+
+/// Makes messages of bytes as they come.
+#[derive(Debug, Default)]
+pub(super) struct Parser {
+    rest: Vec<u8>,
+    id: Option<String>,
+    data: Option<String>,
+}
+
+impl Parser {
+    /// The messages that `bytes` complete.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Message> {
+        self.rest.extend_from_slice(bytes);
+        let mut messages = Vec::new();
+        while let Some(end) = self.rest.iter().position(|&b| b == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            messages.extend(self.line(line.trim_end_matches(['\n', '\r'])));
+        }
+        if self.rest.len() > LONGEST {
+            (self.rest, self.data) = (Vec::new(), None);
+        }
+        messages
+    }
+
+    fn line(&mut self, line: &str) -> Option<Message> {
+        if line.is_empty() {
+            let (id, data) = (self.id.take(), self.data.take());
+            return data.map(|data| Message { id, data });
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "id" => self.id = Some(value.to_owned()),
+            "data" => match &mut self.data {
+                Some(data) if data.len() <= LONGEST => {
+                    data.push('\n');
+                    data.push_str(value);
+                }
+                Some(_) => {}
+                None => self.data = Some(value.to_owned()),
+            },
+            _ => {}
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_may_come_in_any_pieces_and_comments_are_none() {
+        let text = ": beat\n\nevent: call\r\nid: 12\r\ndata: {\"a\":1}\r\n\r\ndata: x\ndata: y\n\ndata: half";
+        for size in 1..text.len() {
+            let mut parser = Parser::default();
+            let found: Vec<Message> =
+                text.as_bytes().chunks(size).flat_map(|chunk| parser.push(chunk)).collect();
+            let first = Message { id: Some("12".into()), data: "{\"a\":1}".into() };
+            assert_eq!(found, [first, Message { id: None, data: "x\ny".into() }], "{size}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The plan, for people and for programs.
+
+use serde_json::{Value, json};
+
+use super::calls;
+use super::gather::Gathered;
+use super::verdict::{Judged, Verdict, Word};
+use crate::cli::text::{plain, table};
+use crate::hubspot::Call;
+
+/// All that is shown.
+pub(super) struct Plan<'a> {
+    pub(super) calls: &'a [Call],
+    pub(super) judged: &'a [Judged],
+    pub(super) gathered: &'a Gathered,
+    /// The server's word, where it was asked.
+    pub(super) held: Option<&'a Value>,
+    /// Whether the account was asked for its properties.
+    pub(super) fitted: bool,
+}
+
+impl Plan<'_> {
+    pub(super) fn json(&self) {
+        let refused: Vec<Value> =
+            self.gathered
+                .refused
+                .iter()
+                .map(|refused| {
+                    let faults = refused.faults.iter().map(
+                        |f| json!({ "pointer": f.pointer, "code": f.code, "detail": f.detail }),
+                    );
+                    json!({ "line": refused.line, "errors": faults.collect::<Vec<_>>() })
+                })
+                .collect();
+        let duplicates = self.gathered.duplicates.iter();
+        let duplicates: Vec<Value> =
+            duplicates.map(|(line, of)| json!({ "line": line, "of": of })).collect();
+        println!(
+            "{}",
+            json!({ "calls": self.calls.iter().map(calls::show).collect::<Vec<_>>(),
+                    "records": self.judged, "refused": refused, "duplicates": duplicates,
+                    "server": self.held })
+        );
+    }
+
+    pub(super) fn text(&self) {
+        for (number, call) in self.calls.iter().enumerate() {
+            let inputs =
+                if call.inputs == 1 { "1 input" } else { &format!("{} inputs", call.inputs) };
+            println!(
+                "call {}: {} {}  ({}, {inputs})",
+                number + 1,
+                call.method,
+                call.path,
+                call.purpose
+            );
+            let body = call.body.as_ref().and_then(|b| serde_json::to_string_pretty(b).ok());
+            println!("{}\n", body.unwrap_or_default());
+        }
+        for judged in self.judged {
+            println!("{} {}", judged.sync_type, plain(&judged.external_id, 200));
+            if let Some(note) = &judged.note {
+                println!("  {note}");
+            }
+            let all = judged.properties.iter().chain(&judged.associations);
+            print!("{}", indented(&table(&all.map(row).collect::<Vec<_>>())));
+        }
+        for (line, of) in &self.gathered.duplicates {
+            println!("line {line}: a duplicate of line {of}, accepted and done with");
+        }
+        if let Some(held) = self.held {
+            server(held);
+        }
+        for refused in &self.gathered.refused {
+            for fault in &refused.faults {
+                let place = plain(&fault.pointer, 200);
+                println!(
+                    "REFUSED line {}: {place} {} ({})",
+                    refused.line,
+                    plain(&fault.detail, 300),
+                    fault.code
+                );
+            }
+        }
+        let how = if self.fitted {
+            "fitted to the account"
+        } else {
+            "not fitted to the account, see --account"
+        };
+        println!(
+            "\n{} records, {} calls; {} events would be refused; values {how}",
+            self.judged.len(),
+            self.calls.len(),
+            self.gathered.refused.len()
+        );
+    }
+}
+
+fn row(verdict: &Verdict) -> Vec<String> {
+    let word = match verdict.verdict {
+        Word::Send => "sent",
+        Word::Clear => "cleared",
+        Word::Older => "not sent",
+        Word::Void => "void",
+        Word::Dropped => "dropped",
+        Word::Altered => "altered",
+        Word::Waits => "waits",
+        Word::Unmapped => "not mapped",
+        Word::Refused => "refused",
+    };
+    let mut row = vec![
+        word.to_owned(),
+        format!("line {}", verdict.line),
+        plain(&verdict.name, 80),
+        plain(verdict.value.as_deref().unwrap_or(""), 60),
+    ];
+    row.extend(verdict.reason.as_ref().map(|reason| plain(reason, 300)));
+    row
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+/// What the server says of records that HubSpot holds already.
+fn server(held: &Value) {
+    println!("the server, given what HubSpot holds:");
+    for record in held["records"].as_array().into_iter().flatten() {
+        let word = |value: &Value| plain(value.as_str().unwrap_or(""), 200);
+        let linked =
+            if record["linked"] == true { "is in HubSpot" } else { "is not in HubSpot yet" };
+        println!("  {} {} {linked}", word(&record["sync_type"]), word(&record["external_id"]));
+        let mut rows = Vec::new();
+        for property in record["properties"].as_array().into_iter().flatten() {
+            let mut row =
+                vec![word(&property["verdict"]), word(&property["name"]), word(&property["value"])];
+            row.extend(Some(word(&property["reason"])).filter(|reason| !reason.is_empty()));
+            rows.push(row);
+        }
+        print!("{}", indented(&indented(&table(&rows))));
+    }
+}

@@ -1,0 +1,177 @@
+//! `hubferry send`: events out of a file, to a running server.
+//!
+//! Nothing is doubled: an event without an id gets one that is made of the file and its place in it,
+//! so the same file again is all duplicates. A journal saves asking again for what was acknowledged.
+
+mod ahead;
+mod batch;
+mod deliver;
+mod flow;
+mod journal;
+mod rejects;
+mod show;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::exit::{self, Exit};
+use super::input::{Input, InputArgs, Survey, survey};
+use super::remote::{DoorArgs, Remote};
+use super::text;
+use crate::config::{Config, Environment};
+use batch::Naming;
+use journal::Journal;
+
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(super) struct SendArgs {
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    door: DoorArgs,
+    /// Events a request
+    #[arg(long, default_value_t = 1_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    batch: u64,
+    /// Requests at the same time. Where events have no time of their own they go one after the other
+    #[arg(long, default_value_t = 2, value_name = "REQUESTS", value_parser = clap::value_parser!(u64).range(1..=16))]
+    concurrency: u64,
+    /// How long a request is tried again while the server is away or busy, in seconds
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    give_up_after: u64,
+    /// Leave out what the server refuses, and send the rest
+    #[arg(long)]
+    skip_invalid: bool,
+    /// Write what was refused to this file, one JSON object a line: line, errors, event
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Begin at the start, whatever an earlier run got done
+    #[arg(long)]
+    from_start: bool,
+    /// A part of the ids given to events without one: a new name sends the same file anew, the same
+    /// name makes standard input repeatable
+    #[arg(long, value_name = "NAME")]
+    run: Option<String>,
+    /// Send much without getting in the way of live events, see below
+    #[arg(long)]
+    backfill: bool,
+    /// With --backfill: how many events may be on their way to HubSpot
+    #[arg(long, default_value_t = 20_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    in_flight: u64,
+    /// Follow until HubSpot has what was sent
+    #[arg(long)]
+    wait: bool,
+    /// Do not ask whether the columns of a CSV file go to the right places
+    #[arg(long)]
+    yes: bool,
+    /// Print a summary as JSON at the end
+    #[arg(long)]
+    json: bool,
+}
+
+const HELP: &str = "Examples:
+  hubferry send events.ndjson
+  hubferry send users.csv --type user.updated --subject id --map 'E-mail=email' --map 'City=address.city'
+  hubferry send export.json --skip-invalid --rejects refused.ndjson
+  hubferry send history.ndjson --backfill --wait
+  my-export | hubferry send - --format ndjson --run 2026-11-21
+
+CSV: the columns type, subject, id, source, time and priority are attributes of the event; all others
+go to `data` under their name, where a dot makes an object in an object. Cells are sent as text:
+mapping files read numbers, truth values and times out of text. The columns are shown first.
+
+Again: an event without an id gets one that is made of the file's content and its place in it. The
+same file sent again is all duplicates; to send the same content anew, name another --run. Standard
+input cannot be read twice: there a run without a name gets a name of its own, which is said.
+An interrupted run goes on where it was. Changing --backfill or the columns changes the events, and an
+id that was accepted with another body is refused.
+
+Refused events are named by their line. Without --skip-invalid the run ends there. Of a rejects file,
+`jq -c .event refused.ndjson` is what can be sent again once it is corrected.
+
+--backfill gives events that name no priority the lowest one, so that live events go first, and keeps
+no more than --in-flight events on their way: before a request leaves, the last events of an earlier
+one are asked for until they are in HubSpot, have failed, or wait for something of their own (a retry,
+another record). So the queue stays short whatever the size of the file, and live events are not
+behind a mountain. --wait goes on asking after the last request; a failed event then makes the exit
+code 1.";
+
+/// What was made of the arguments.
+struct Plan<'a> {
+    args: &'a SendArgs,
+    remote: Remote,
+    survey: Option<Survey>,
+    naming: Naming,
+    journal: Journal,
+}
+
+pub(super) async fn run(
+    args: &SendArgs,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Exit> {
+    let remote = Remote::door(&args.door, config)?;
+    let input = Input::open(&args.input)?;
+    if let Some(columns) = input.columns() {
+        eprint!("{}", columns.table());
+    }
+    let looking = args.input.clone();
+    let survey = tokio::task::spawn_blocking(move || survey(&looking)).await??;
+    if input.columns().is_some() && !agreed(args, &remote, survey.as_ref())? {
+        eprintln!("nothing was sent");
+        return Ok(Exit::Interrupted);
+    }
+    let naming = Naming::new(args, survey.as_ref());
+    if let (None, None) = (&survey, &args.run) {
+        eprintln!(
+            "run {}: events without an id get one of it; after an interruption send the same input with --run {} and nothing is doubled",
+            naming.run(),
+            naming.run()
+        );
+    }
+    let journal = Journal::open(args, remote.url(), survey.as_ref(), environment.state_dir());
+    let plan = Plan { args, remote, survey, naming, journal };
+    flow::run(plan, input).await
+}
+
+/// Whether a person agrees to what becomes of the columns; nobody is asked where nobody could answer.
+fn agreed(args: &SendArgs, remote: &Remote, survey: Option<&Survey>) -> Result<bool> {
+    if args.yes || args.input.is_stdin() {
+        return Ok(true);
+    }
+    let events = survey.map_or_else(String::new, |s| format!("{} ", text::number(s.events)));
+    ask(&format!("send {events}events to {}?", remote.url()))
+}
+
+/// Asks on a terminal; yes where there is none.
+pub(super) fn ask(question: &str) -> Result<bool> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Ok(true);
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+impl SendArgs {
+    /// Events a request; a backfill's are small beside what may be on its way.
+    fn batch_size(&self) -> usize {
+        let most = if self.backfill { (self.in_flight / 2).max(1) } else { u64::MAX };
+        usize::try_from(self.batch.min(most)).unwrap_or(1_000)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.give_up_after)
+    }
+
+    fn open_rejects(&self) -> Result<Option<rejects::Rejects>> {
+        let Some(path) = &self.rejects else { return Ok(None) };
+        let rejects = rejects::Rejects::open(path)
+            .map_err(|e| exit::wrong(format!("--rejects {}: {e}", path.display())))?;
+        Ok(Some(rejects))
+    }
+}

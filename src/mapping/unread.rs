@@ -1,0 +1,79 @@
+//! What the files do not read of an event's data, so that nobody wonders where it went. Pure.
+
+use serde_json::{Map, Value};
+
+use super::field::{Field, Source};
+use super::pointer::Pointer;
+use super::transform::Transform;
+use super::{Input, Mapping};
+
+impl Mapping {
+    /// Pointers, relative to the event, of what the data of `input` holds and no file reads.
+    pub fn unread(&self, input: &Input<'_>) -> Vec<String> {
+        let sheets = self.sheets.get(input.event_type.entity()).map(Vec::as_slice);
+        let sheets = sheets.unwrap_or_default().iter();
+        let mut read = Vec::new();
+        for sheet in sheets.filter(|sheet| sheet.verbs.contains_key(input.event_type.verb())) {
+            read.extend(sheet.fields.iter().flat_map(places).map(Pointer::in_event));
+            read.extend(sheet.slots.iter().map(|slot| slot.from.in_event()));
+        }
+        let mut unread = Vec::new();
+        walk(input.data, "/data", &read, &mut unread);
+        unread
+    }
+}
+
+/// Where a field looks.
+fn places(field: &Field) -> Vec<&Pointer> {
+    match &field.source {
+        Source::Constant(_) | Source::Setting(_) => Vec::new(),
+        Source::One { from, transform: Transform::Phone(rule) } => {
+            rule.countries.iter().chain([from]).collect()
+        }
+        Source::One { from, .. } => vec![from],
+        Source::Join { parts, .. } => parts.iter().collect(),
+    }
+}
+
+fn walk(members: &Map<String, Value>, at: &str, read: &[String], unread: &mut Vec<String>) {
+    for (name, value) in members {
+        let pointer = crate::event::child(at, name);
+        if read.contains(&pointer) {
+            continue;
+        }
+        let below = format!("{pointer}/");
+        match value {
+            Value::Object(members) if read.iter().any(|place| place.starts_with(&below)) => {
+                walk(members, &pointer, read, unread);
+            }
+            Value::Array(_) if read.iter().any(|place| place.starts_with(&below)) => {}
+            // A null on the way makes all below it null.
+            Value::Null if read.iter().any(|place| place.starts_with(&below)) => {}
+            _ => unread.push(pointer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::mapping::Vars;
+
+    #[test]
+    fn what_no_file_reads_is_named_and_what_looks_aside_is_read() {
+        let mapping = Mapping::builtin(&Vars::default()).unwrap();
+        let unread = |event_type: &str, data: Value| {
+            let event_type = event_type.parse().unwrap();
+            let data = data.as_object().unwrap().clone();
+            mapping.unread(&Input { event_type: &event_type, subject: "1", data: &data })
+        };
+        let user = json!({ "email": "a@example.com", "phone": "1", "country": "FR", "business_id": "b",
+            "shoe~size": 43, "extra": { "a": 1 } });
+        assert_eq!(unread("user.updated", user), ["/data/extra", "/data/shoe~0size"]);
+        let business = json!({ "address": { "city": "Paris", "floor": 3 } });
+        assert_eq!(unread("business.updated", business), ["/data/address/floor"]);
+        assert!(unread("business.updated", json!({ "address": null })).is_empty());
+    }
+}

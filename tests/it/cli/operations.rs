@@ -1,0 +1,138 @@
+//! `logs`, `keys`, `retry --dry-run`, `status --watch`: what ops do all day.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::ChildStdout;
+
+use super::{Said, command, run};
+use crate::support::binary::Server;
+use crate::support::{ADMIN_KEY, INGEST_KEY, World, samples, user};
+
+async fn admin(world: &World, args: &[&str]) -> Said {
+    run(args, &[("HUBFERRY_URL", &world.url), ("HUBFERRY_ADMIN_KEY", ADMIN_KEY)]).await
+}
+
+fn lines(said: &Said) -> Vec<Value> {
+    assert_eq!(said.code, 0, "{said:?}");
+    said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn logs_are_filtered_and_newest_first() {
+    let world = World::new().await;
+    world.accept(&json!(samples())).await;
+    world.drain().await;
+    let all = lines(&admin(&world, &["logs", "--json", "--limit", "1000"]).await);
+    assert!(all.len() >= 10, "{all:?}");
+    let times: Vec<&str> = all.iter().map(|line| line["at"].as_str().unwrap()).collect();
+    assert!(times.is_sorted_by(|a, b| a >= b), "{times:?}");
+    assert_eq!(lines(&admin(&world, &["logs", "--json", "--limit", "3"]).await), all[..3]);
+    let contacts = ["logs", "--json", "--type", "contact", "--kind", "call", "--status", "2xx"];
+    let contacts = lines(&admin(&world, &contacts).await);
+    assert!(!contacts.is_empty() && contacts.iter().all(|l| l["sync_type"] == "contact"));
+    assert!(lines(&admin(&world, &["logs", "--json", "--status", "5xx,none"]).await).is_empty());
+    let said = admin(&world, &["logs"]).await;
+    assert!(said.out.contains("upsert contacts") && said.out.contains(" inputs"), "{}", said.out);
+    let said = admin(&world, &["logs", "--status", "many"]).await;
+    assert!(said.code == 2 && said.err.contains("4xx"), "{said:?}");
+}
+
+async fn next_purpose(lines: &mut Lines<BufReader<ChildStdout>>, wanted: &str) -> Value {
+    let look = async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect("a line");
+            let item: Value = serde_json::from_str(&line).expect("JSON");
+            if item["purpose"] == wanted {
+                return item;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), look).await.expect("it comes")
+}
+
+#[tokio::test]
+async fn a_tail_shows_what_comes_and_outlives_the_server() {
+    let world = World::new().await;
+    let server = Server::start(&world.database, &world.hubspot_url, &[]).await;
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let environment = [("HUBFERRY_URL", &*server.url), ("HUBFERRY_ADMIN_KEY", ADMIN_KEY)];
+    let mut child = command(&["logs", "--follow", "--json"], &environment).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let at = "2026-01-01T10:00:00Z";
+    world.accept(&user("1", "u-1", at, json!({ "email": "a@example.com" }))).await;
+    let first = next_purpose(&mut lines, "upsert contacts").await;
+    assert_eq!(first["http_status"].as_u64().unwrap() / 100, 2, "{first}");
+    server.kill().await;
+    let again = [("HUBFERRY_LISTEN", &*address)];
+    let server = Server::start(&world.database, &world.hubspot_url, &again).await;
+    world.accept(&user("2", "u-1", at, json!({ "email": "b@example.com" }))).await;
+    next_purpose(&mut lines, "update contacts").await;
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(130));
+    assert!(server.terminate().await.success());
+}
+
+#[tokio::test]
+async fn a_key_is_made_used_and_revoked() {
+    let world = World::new().await;
+    let said =
+        admin(&world, &["keys", "make", "billing", "--role", "ingest", "--expires-in-days", "9"])
+            .await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let key = said.out.trim().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    std::fs::write(&file, json!(samples()[0]).to_string()).unwrap();
+    let send = ["send", file.to_str().unwrap(), "--url", &world.url, "--key", &key];
+    assert_eq!(run(&send, &[]).await.code, 0);
+    let said = run(&["status", "--url", &world.url, "--key", &key], &[]).await;
+    assert_eq!(said.code, 4, "an ingest key opens no admin door: {said:?}");
+    let said = admin(&world, &["keys", "list"]).await;
+    assert!(said.out.contains("billing") && said.out.contains("active"), "{}", said.out);
+    assert!(!said.out.contains(&key), "a key is shown once");
+    let list = lines(&admin(&world, &["keys", "list", "--json"]).await);
+    let items = list[0]["items"].as_array().unwrap();
+    let made = items.iter().find(|item| item["name"] == "billing").unwrap();
+    let id = made["id"].as_str().map_or_else(|| made["id"].to_string(), str::to_owned);
+    assert_eq!(admin(&world, &["keys", "revoke", &id]).await.code, 0);
+    assert_eq!(run(&send, &[]).await.code, 4);
+    assert_eq!(run(&["keys", "list", "--url", &world.url, "--key", INGEST_KEY], &[]).await.code, 4);
+    assert_eq!(admin(&world, &["keys", "make", "x", "--role", "king"]).await.code, 2);
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_what_a_retry_would_take() {
+    let world = World::new().await;
+    let other = [("email", "a@example.com"), ("hubferry_id", "somebody")];
+    world.sandbox.create("contacts", &other);
+    let at = "2026-01-01T10:00:00Z";
+    world.accept(&user("1", "u-1", at, json!({ "email": "a@example.com" }))).await;
+    world.drain().await;
+    let said = admin(&world, &["retry", "--error-code", "CONFLICT", "--dry-run"]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("1 failed rows match") && said.out.contains("u-1"), "{}", said.out);
+    assert_eq!(world.queue.outstanding().await.unwrap(), 0, "nothing was retried");
+    let none = admin(&world, &["retry", "--all", "--until", "2020-01-01T00:00:00Z"]).await;
+    assert!(none.out.contains("0 rows"), "{none:?}");
+    let said = admin(&world, &["retry", "--all", "--yes"]).await;
+    assert!(said.out.contains("1 rows are tried again"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_watched_status_comes_again_until_it_is_ended() {
+    let world = World::new().await;
+    let environment = [("HUBFERRY_URL", &*world.url), ("HUBFERRY_ADMIN_KEY", ADMIN_KEY)];
+    let args = ["status", "--watch", "--every", "1", "--json"];
+    let mut child = command(&args, &environment).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let line = lines.next_line().await.unwrap().expect("a line");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["gate"]["state"], "open");
+    }
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(130));
+}
