@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::failure::Failure;
 use super::link::link;
 use super::page::{Look, Theme, Visitor, cookie};
-use crate::access::{Access, Role};
+use crate::access::Role;
 use crate::http::AppState;
 use crate::http::problem::Problem;
 
@@ -114,8 +114,18 @@ async fn visitor(
     let Some(cookie) = cookie(request.headers(), SESSION) else { return Ok(None) };
     let now = state.queue.now().await?;
     let session = state.access.session(cookie, now).await?;
-    let here = request.uri().path_and_query().map_or("/admin", |path| path.as_str()).to_owned();
+    let here = here(request);
     Ok(session.map(|session| Visitor { session, look: look.clone(), now, here }))
+}
+
+/// Where the visitor is: the path with its query; for a form, the page that it belongs to.
+fn here(request: &Request) -> String {
+    let path = request.uri().path();
+    if request.method() != Method::POST {
+        return request.uri().path_and_query().map_or(path, |path| path.as_str()).to_owned();
+    }
+    let page = path.rsplit_once('/').map_or("", |(page, _)| page);
+    if page == "/admin" { path.to_owned() } else { page.to_owned() }
 }
 
 /// The way to the sign-in, and back to a page that was asked for. Parts of pages take the whole
@@ -152,7 +162,7 @@ async fn with_token(visitor: &Visitor, request: Request) -> Result<Request, Fail
             form.ok().and_then(|Form(token)| token.csrf)
         }
     };
-    if given.is_some_and(|given| Access::csrf_ok(&visitor.session, &given)) {
+    if given.is_some_and(|given| visitor.session.csrf_ok(&given)) {
         return Ok(Request::from_parts(parts, Body::from(bytes)));
     }
     Err(Failure::forbidden(

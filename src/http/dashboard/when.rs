@@ -9,18 +9,30 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 pub(super) struct When {
     at: DateTime<Utc>,
     now: DateTime<Utc>,
-    full: bool,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Brief,
+    Full,
+    Bare,
 }
 
 impl When {
     /// Only how long ago; when exactly is its title.
     pub(super) fn brief(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        Self { at, now, full: false }
+        Self { at, now, form: Form::Brief }
     }
 
     /// Both.
     pub(super) fn full(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        Self { at, now, full: true }
+        Self { at, now, form: Form::Full }
+    }
+
+    /// Only when exactly, for lines that stay while time goes on.
+    pub(super) fn bare(at: DateTime<Utc>) -> Self {
+        Self { at, now: at, form: Form::Bare }
     }
 }
 
@@ -31,13 +43,15 @@ impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let iso = self.at.to_rfc3339_opts(SecondsFormat::Millis, true);
         let (exact, relative) = (exact(self.at), relative(self.at, self.now));
-        if self.full {
-            write!(
+        match self.form {
+            Form::Brief => {
+                write!(f, "<time datetime=\"{iso}\" title=\"{exact}\">{relative}</time>")
+            }
+            Form::Full => write!(
                 f,
                 "<time datetime=\"{iso}\">{exact}</time> <span class=\"muted\">({relative})</span>"
-            )
-        } else {
-            write!(f, "<time datetime=\"{iso}\" title=\"{exact}\">{relative}</time>")
+            ),
+            Form::Bare => write!(f, "<time datetime=\"{iso}\">{exact}</time>"),
         }
     }
 }
