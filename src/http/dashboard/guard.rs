@@ -84,7 +84,8 @@ pub(super) async fn signed_in(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let visitor = match visitor(&state, &look, &request).await {
+    let (cookie, here) = (cookie(request.headers(), SESSION).map(str::to_owned), here(&request));
+    let visitor = match visitor(&state, &look, cookie, here).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return to_sign_in(&request),
         Err(failure) => return failure.into_response(),
@@ -109,12 +110,12 @@ pub(super) async fn signed_in(
 async fn visitor(
     state: &AppState,
     look: &Look,
-    request: &Request,
+    cookie: Option<String>,
+    here: String,
 ) -> Result<Option<Visitor>, Failure> {
-    let Some(cookie) = cookie(request.headers(), SESSION) else { return Ok(None) };
+    let Some(cookie) = cookie else { return Ok(None) };
     let now = state.queue.now().await?;
-    let session = state.access.session(cookie, now).await?;
-    let here = here(request);
+    let session = state.access.session(&cookie, now).await?;
     Ok(session.map(|session| Visitor { session, look: look.clone(), now, here }))
 }
 
