@@ -3,6 +3,7 @@
 //! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
 //! accepting, lets what is in flight finish within the grace, and closes the pool.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Access;
 use crate::config::Config;
-use crate::http::{self, AppState, Keys, QuotaView};
+use crate::http::tail::Tail;
+use crate::http::{self, AppState, QuotaView};
 use crate::hubspot::Client;
 use crate::mapping::{Mapping, Vars};
 use crate::queue::Queue;
@@ -37,7 +40,7 @@ pub enum Role {
 #[derive(Debug)]
 pub struct App {
     /// Where it listens.
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
     /// Its queue.
     pub queue: Queue,
     tracker: TaskTracker,
@@ -101,10 +104,12 @@ impl App {
     ) -> Result<Self> {
         let mapping = Arc::new(mapping(config)?);
         let (ingest, admin) = config.keys()?;
+        let shutdown = CancellationToken::new();
         let state = AppState {
             queue: queue.clone(),
             mapping: Arc::clone(&mapping),
-            keys: Arc::new(Keys::new(ingest.expose_secret(), admin.expose_secret())),
+            access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
+            tail: Tail::new(queue.clone(), shutdown.clone()),
             ingest: Arc::new(config.ingest_settings()),
             quota: QuotaView {
                 per_window: config.hubspot.limit_per_10s,
@@ -118,7 +123,7 @@ impl App {
             address: listener.local_addr()?,
             queue: queue.clone(),
             tracker: TaskTracker::new(),
-            shutdown: CancellationToken::new(),
+            shutdown,
             failed: CancellationToken::new(),
             grace: Duration::from_secs(config.server.grace_seconds),
         };
@@ -133,7 +138,8 @@ impl App {
             Role::Worker => http::health_router(state),
         };
         let stop = app.shutdown.clone();
-        let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
         app.spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(error = %error, "the HTTP server ended");

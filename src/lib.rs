@@ -7,6 +7,7 @@ pub mod mapping;
 
 pub mod queue;
 
+pub mod access;
 pub mod hubspot;
 
 pub mod worker;

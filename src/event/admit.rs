@@ -76,8 +76,12 @@ pub fn admit(
             subject,
             time,
             priority,
+            traceparent: attributes
+                .get("traceparent")
+                .and_then(Value::as_str)
+                .and_then(traceparent),
             data: data.clone(),
-            hash: digest(&bytes),
+            hash: digest(&untraced(attributes).unwrap_or(bytes)),
         }),
         _ => Err(reader.faults),
     }
@@ -216,6 +220,33 @@ impl<'a> Reader<'a> {
         }
         object
     }
+}
+
+/// `text` if it is a W3C traceparent of a version that we can read; anything else is ignored, as
+/// the Trace Context recommendation asks.
+#[must_use]
+pub fn traceparent(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.trim().split('-').collect();
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let &[version, trace, parent, flags] = parts.as_slice() else { return None };
+    let whole = hex(version, 2) && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    let set = |part: &str| part.bytes().any(|b| b != b'0');
+    (whole && version != "ff" && set(trace) && set(parent)).then(|| text.trim().to_owned())
+}
+
+/// The canonical JSON without its trace, if it has one: a sender that tries again does so within
+/// another span, and sends the same event all the same.
+fn untraced(attributes: &Map<String, Value>) -> Option<Vec<u8>> {
+    const TRACE: [&str; 2] = ["traceparent", "tracestate"];
+    if !TRACE.iter().any(|name| attributes.contains_key(*name)) {
+        return None;
+    }
+    let rest = attributes.iter().filter(|(name, _)| !TRACE.contains(&name.as_str()));
+    let rest: Map<String, Value> =
+        rest.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Some(canonical_bytes(&Value::Object(rest)))
 }
 
 /// Postgres keeps microseconds; a leap second becomes the second after it.

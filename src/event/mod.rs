@@ -15,7 +15,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-pub use admit::{Admission, DEFAULT_PORTAL, MAX_EVENT_BYTES, admit, legible};
+pub use admit::{Admission, DEFAULT_PORTAL, MAX_EVENT_BYTES, admit, legible, traceparent};
 pub(crate) use event_type::is_word;
 pub use event_type::{EventType, MalformedEventType};
 pub use fault::Fault;
@@ -39,9 +39,11 @@ pub struct Event {
     pub time: DateTime<Utc>,
     /// The sender's wish; the mapping's own default holds without one.
     pub priority: Option<Priority>,
+    /// The trace it belongs to, by W3C Trace Context.
+    pub traceparent: Option<String>,
     /// What the application says of the thing.
     pub data: Map<String, Value>,
-    /// The hash of the event as sent, before any default, to tell a repeat from a conflict.
+    /// The hash of the event as sent, before any default and without its trace, to tell a repeat from a conflict.
     pub hash: [u8; 32],
 }
 

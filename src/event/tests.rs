@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Admission, Event, Fault, Priority, admit, canonical_hash, legible};
+use super::{Admission, Event, Fault, Priority, admit, canonical_hash, legible, traceparent};
 
 fn now() -> DateTime<Utc> {
     "2026-11-20T10:00:00.123456789Z".parse().unwrap()
@@ -54,6 +54,23 @@ fn what_is_sent_is_kept_and_extensions_are_ignored() {
     assert_eq!(event.time, "2024-12-06T10:00:00.123456Z".parse::<DateTime<Utc>>().unwrap());
     let latest = with("time", json!("2026-11-20T10:05:00.123456Z"));
     assert!(admitted(&latest).is_ok(), "exactly as far ahead as is allowed");
+}
+
+#[test]
+fn a_trace_is_kept_and_makes_no_other_event() {
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let other = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01";
+    let plain = admitted(&with("priority", json!("high"))).unwrap();
+    let mut raw = with("priority", json!("high"));
+    for (given, kept) in [(trace, Some(trace)), (other, Some(other)), ("00-ab", None)] {
+        raw["traceparent"] = json!(given);
+        let event = admitted(&raw).unwrap();
+        assert_eq!(event.traceparent.as_deref(), kept);
+        assert_eq!(event.hash, plain.hash);
+    }
+    let zeros = format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32));
+    assert_eq!(traceparent(&zeros), None);
+    assert_eq!(traceparent(&trace.to_uppercase()), None);
 }
 
 #[test]

@@ -1,75 +1,42 @@
-//! Who may come in: bearer keys, compared in constant time.
+//! Who may come in: the key of a request, and what its role opens.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{StatusCode, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::Response;
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
 
 use super::AppState;
 use super::problem::Problem;
+use crate::access::{Actor, Role};
 
-/// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Send events and ask how far they are.
-    Ingest,
-    /// Everything under `/admin`.
-    Admin,
-}
-
-/// The keys, as digests: neither memory nor the time of a comparison tells one.
-pub struct Keys {
-    ingest: [u8; 32],
-    admin: [u8; 32],
-}
-
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keys")
-    }
-}
-
-impl Keys {
-    /// The two keys of the settings.
-    #[must_use]
-    pub fn new(ingest: &str, admin: &str) -> Self {
-        Self { ingest: digest(ingest), admin: digest(admin) }
-    }
-
-    /// Whether `key` may act as `role`. An admin key may send events too.
-    fn allows(&self, key: &str, role: Role) -> bool {
-        let given = digest(key);
-        let admin = given.ct_eq(&self.admin);
-        let ingest = given.ct_eq(&self.ingest) & Choice::from(u8::from(role == Role::Ingest));
-        (admin | ingest).into()
-    }
-}
-
-fn digest(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
-}
-
-fn check(state: &AppState, parts: &Parts, role: Role) -> Result<(), Problem> {
+/// Whose key the request carries.
+async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
     let given = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let key = given.and_then(|v| {
         let (scheme, key) = v.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    match key {
-        Some(key) if state.keys.allows(key, role) => Ok(()),
-        Some(_) => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "invalid_key",
-            "this key does not open this door",
-        )),
-        None => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "missing_key",
-            "send the key in the header `Authorization: Bearer <key>`",
-        )),
+    let Some(key) = key else {
+        let detail = "send the key in the header `Authorization: Bearer <key>`";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_key", detail));
+    };
+    let now = state.queue.now().await?;
+    state.access.key(key, now).await?.ok_or_else(|| {
+        let detail = "this key opens nothing: it is wrong, has expired or was revoked";
+        Problem::new(StatusCode::UNAUTHORIZED, "invalid_key", detail)
+    })
+}
+
+fn check(actor: &Actor, needed: Role) -> Result<(), Problem> {
+    if actor.role.may(needed) {
+        return Ok(());
     }
+    let detail = format!(
+        "a key of the role `{}` may not do this: it needs the role `{}`",
+        actor.role.as_str(),
+        needed.as_str()
+    );
+    Err(Problem::new(StatusCode::FORBIDDEN, "wrong_role", detail))
 }
 
 /// Extracted first by what only an ingest or admin key may do.
@@ -80,20 +47,47 @@ impl FromRequestParts<AppState> for IngestKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        check(state, parts, Role::Ingest).map(|()| Self)
+        check(&actor(state, parts).await?, Role::Ingest).map(|()| Self)
     }
 }
 
-/// Lets only admin keys through.
+/// Lets only keys through that may look, and notes whose it is.
 ///
 /// # Errors
-/// 401 for everybody else.
-pub async fn admin_only(
+/// 401 without a good key, 403 for a key that may only send.
+pub async fn viewers_only(
     State(state): State<AppState>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    check(&state, &parts, Role::Admin)?;
+    let (mut parts, body) = request.into_parts();
+    let actor = actor(&state, &parts).await?;
+    check(&actor, Role::Viewer)?;
+    parts.extensions.insert(actor);
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
+
+macro_rules! role {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(pub Actor);
+
+        impl<S: Sync> FromRequestParts<S> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+                // Behind `viewers_only` there always is one.
+                let actor = parts.extensions.get::<Actor>().cloned().ok_or_else(Problem::internal)?;
+                check(&actor, Role::$name).map(|()| Self(actor))
+            }
+        }
+    };
+}
+
+role!(/// Whoever may look; behind [`viewers_only`].
+    Viewer);
+role!(/// Whoever may retry, pause and see payloads; behind [`viewers_only`].
+    Operator);
+role!(/// Whoever may change settings and keys; behind [`viewers_only`].
+    Admin);

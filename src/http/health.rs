@@ -5,24 +5,36 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AppState;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 
 /// Alive: the process answers.
+#[utoipa::path(get, path = "/livez", tag = "health", security(()),
+    responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn livez() -> &'static str {
     "ok\n"
+}
+
+/// That a process is ready.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ready {
+    /// Always `true`.
+    ready: bool,
 }
 
 /// Ready: the database answers too. HubSpot need not: what is accepted waits.
 ///
 /// # Errors
 /// 503 without a database.
-pub async fn readyz(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()),
+    responses((status = 200, body = Ready), (status = 503, body = ProblemBody)))]
+pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Problem> {
     let patience = Duration::from_secs(2);
     match tokio::time::timeout(patience, state.queue.now()).await {
-        Ok(Ok(_)) => Ok(Json(json!({ "ready": true }))),
+        Ok(Ok(_)) => Ok(Json(Ready { ready: true })),
         _ => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "not_ready",
@@ -35,6 +47,9 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Value>, Proble
 ///
 /// # Errors
 /// 503 without a database.
+#[utoipa::path(get, path = "/metrics", tag = "health", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"),
+              (status = 503, body = ProblemBody)))]
 pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
     let now = state.queue.now().await?;
     let totals = state.queue.totals(now).await?;

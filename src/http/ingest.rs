@@ -6,23 +6,117 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::admin::view::error;
+use super::admin::types::RowError;
 use super::auth::IngestKey;
 use super::extract::Params;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use super::{AppState, parse};
-use crate::event::{Admission, Fault, admit, legible};
+use crate::event::{Admission, Fault, admit, legible, traceparent};
 use crate::mapping::Input;
 use crate::queue::enqueue::{Admitted, EnqueueError, Receipt};
 
-/// Accepts one event or many: stored whole or not at all.
+/// An event: a CloudEvents 1.0 JSON object.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "the schema of what is sent; admission reads the JSON itself")]
+pub struct EventBody {
+    /// `1.0`.
+    specversion: Option<String>,
+    /// The idempotency key together with `source`; a new UUID without.
+    id: Option<String>,
+    /// Who reports it; the setting `ingest.default_source` without.
+    source: Option<String>,
+    /// What happened, such as `user.updated`.
+    #[schema(example = "user.updated")]
+    r#type: String,
+    /// The application's id of the entity.
+    #[schema(example = "u-1001")]
+    subject: String,
+    /// When it happened (RFC 3339); now without.
+    time: Option<DateTime<Utc>>,
+    /// `high`, `normal` or `low`; the mapping's without.
+    priority: Option<String>,
+    /// `default`, the only one there is.
+    portal: Option<String>,
+    /// The W3C trace it belongs to; the header `traceparent` without.
+    traceparent: Option<String>,
+    /// What the application says of the entity.
+    #[schema(value_type = Object)]
+    data: Value,
+}
+
+/// What became of a request's events.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Accepted {
+    /// How many were new.
+    accepted: usize,
+    /// How many were known.
+    duplicates: usize,
+    /// One entry an event, in their order.
+    events: Vec<AcceptedEvent>,
+}
+
+/// What became of an event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AcceptedEvent {
+    id: String,
+    /// Whether it had been accepted before.
+    duplicate: bool,
+    /// Its rows, one a record.
+    rows: Vec<AcceptedRow>,
+}
+
+/// One row of an accepted event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AcceptedRow {
+    /// Its number, as text.
+    #[schema(example = "41")]
+    id: String,
+    /// The object kind.
+    #[schema(example = "contact")]
+    sync_type: String,
+    /// The application's id of the entity.
+    #[schema(example = "u-1001")]
+    external_id: String,
+    /// Where it stands.
+    #[schema(example = "pending")]
+    status: String,
+}
+
+/// Send one event or many: stored whole or not at all.
 ///
-/// # Errors
-/// 400, 401, 409, 413, 415, 422 with every fault of every event, 503 without a database.
+/// One object, an array, or a line each. At most 10,000 events and 8 MiB; an event at most 256 KiB.
+/// The same event again is answered like the first time and changes nothing.
+#[utoipa::path(post, path = "/v1/events", tag = "events",
+    request_body(content(
+        (EventBody = "application/json", examples(
+            ("one" = (summary = "A user has changed", value = json!({
+                "specversion": "1.0", "id": "evt-1", "source": "safebill/backend",
+                "type": "user.updated", "subject": "u-1001", "time": "2026-11-20T10:00:00Z",
+                "data": {"email": "marie@company.fr", "first_name": "Marie",
+                         "last_name": "Dupont", "business_id": "b-77"}}))),
+            ("many" = (summary = "Two events, stored together", value = json!([
+                {"id": "evt-2", "type": "business.created", "subject": "b-77",
+                 "data": {"name": "Dupont Electrical", "country": "FR"}},
+                {"id": "evt-3", "type": "user.updated", "subject": "u-1001",
+                 "data": {"phone": "+33612345678"}}]))))),
+        (EventBody = "application/cloudevents+json"),
+        (Vec<EventBody> = "application/cloudevents-batch+json"),
+        (String = "application/x-ndjson"))),
+    responses(
+        (status = 202, body = Accepted, description = "Stored, after the commit"),
+        (status = 400, body = ProblemBody, description = "Not JSON"),
+        (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody),
+        (status = 409, body = ProblemBody, description = "An id was used for another event"),
+        (status = 413, body = ProblemBody),
+        (status = 415, body = ProblemBody),
+        (status = 422, body = ProblemBody, description = "`errors` names every fault of every event"),
+        (status = 503, body = ProblemBody, description = "No database; nothing was stored")))]
 pub async fn post_events(
     _: IngestKey,
     State(state): State<AppState>,
@@ -49,11 +143,13 @@ pub async fn post_events(
         }
     })?;
     let now = state.queue.now().await?;
+    let trace =
+        parts.headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(traceparent);
     let working = state.clone();
     // Mapping ten thousand events takes a while: not on a thread that others wait for.
     let admitted = tokio::task::spawn_blocking(move || {
         let events = parse::events(content_type.as_deref(), &bytes, working.ingest.max_events)?;
-        admit_all(&working, &events, now)
+        admit_all(&working, &events, now, trace.as_deref())
     })
     .await
     .map_err(|_| Problem::internal())??;
@@ -66,7 +162,7 @@ pub async fn post_events(
     metrics::counter!("hubferry_events_accepted_total")
         .increment((receipts.len() - duplicates) as u64);
     metrics::counter!("hubferry_events_duplicate_total").increment(duplicates as u64);
-    Ok((StatusCode::ACCEPTED, Json(answer(&receipts, duplicates))).into_response())
+    Ok((StatusCode::ACCEPTED, Json(answer(receipts, duplicates))).into_response())
 }
 
 /// Checks and maps `events`; all faults of all of them.
@@ -74,6 +170,7 @@ fn admit_all(
     state: &AppState,
     events: &[Value],
     now: DateTime<Utc>,
+    trace: Option<&str>,
 ) -> Result<Vec<Admitted>, Problem> {
     let admission = Admission {
         default_source: &state.ingest.default_source,
@@ -83,7 +180,10 @@ fn admit_all(
     let (mut admitted, mut faults) = (Vec::with_capacity(events.len()), Vec::<Fault>::new());
     for (index, raw) in events.iter().enumerate() {
         let event = match admit(index, raw, &admission, Uuid::now_v7) {
-            Ok(event) => event,
+            Ok(mut event) => {
+                event.traceparent = event.traceparent.or_else(|| trace.map(str::to_owned));
+                event
+            }
             Err(found) => {
                 faults.extend(found);
                 // What its data lacks is told in the same answer.
@@ -142,41 +242,75 @@ fn erased(places: &[usize]) -> Problem {
     .with_errors(faults.collect())
 }
 
-fn answer(receipts: &[Receipt], duplicates: usize) -> Value {
-    let events: Vec<Value> = receipts
-        .iter()
-        .map(|receipt| {
-            let rows: Vec<Value> = receipt
-                .rows
-                .iter()
-                .map(|row| {
-                    json!({ "id": row.id.to_string(), "sync_type": row.sync_type,
-                            "external_id": row.external_id, "status": row.status })
-                })
-                .collect();
-            json!({ "id": receipt.event_id, "duplicate": receipt.duplicate, "rows": rows })
-        })
-        .collect();
-    json!({ "accepted": receipts.len() - duplicates, "duplicates": duplicates, "events": events })
+fn answer(receipts: Vec<Receipt>, duplicates: usize) -> Accepted {
+    let accepted = receipts.len() - duplicates;
+    let events = receipts.into_iter().map(|receipt| AcceptedEvent {
+        id: receipt.event_id,
+        duplicate: receipt.duplicate,
+        rows: receipt
+            .rows
+            .into_iter()
+            .map(|row| AcceptedRow {
+                id: row.id.to_string(),
+                sync_type: row.sync_type,
+                external_id: row.external_id,
+                status: row.status,
+            })
+            .collect(),
+    });
+    Accepted { accepted, duplicates, events: events.collect() }
 }
 
 /// Which event is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct EventParams {
+    /// The event's source; the setting `ingest.default_source` without.
+    #[param(example = "safebill/backend")]
     source: Option<String>,
 }
 
-/// `GET /v1/events/{id}?source=`: how far an event is.
-///
-/// # Errors
-/// 404 when it is not known.
+/// How far an event is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventView {
+    id: String,
+    source: String,
+    /// Its rows, one a record.
+    rows: Vec<EventRow>,
+}
+
+/// How far one row of an event is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventRow {
+    /// Its number, as text.
+    id: String,
+    /// The object kind.
+    sync_type: String,
+    /// The application's id of the entity.
+    external_id: String,
+    /// `pending`, `processing`, `synced`, `retry` or `failed`.
+    status: String,
+    /// When it is due; `null` once it is done.
+    scheduled_at: Option<DateTime<Utc>>,
+    /// When it was done.
+    processed_at: Option<DateTime<Utc>>,
+    /// What it waits for, where something has not arrived yet.
+    waiting_for: Option<String>,
+    /// Why it failed or is retried.
+    error: Option<RowError>,
+}
+
+/// How far an event is.
+#[utoipa::path(get, path = "/v1/events/{id}", tag = "events",
+    params(("id" = String, Path, example = "evt-1"), EventParams),
+    responses((status = 200, body = EventView), (status = 404, body = ProblemBody)))]
 pub async fn show_event(
     _: IngestKey,
     State(state): State<AppState>,
     Path(id): Path<String>,
     Params(params): Params<EventParams>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<EventView>, Problem> {
     let source = params.source.unwrap_or_else(|| state.ingest.default_source.clone());
     let rows = state.queue.event_rows(&source, &id).await?.ok_or_else(|| {
         Problem::new(
@@ -185,14 +319,15 @@ pub async fn show_event(
             "no event has this id and source; name its source with ?source=",
         )
     })?;
-    let rows: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({ "id": row.id.to_string(), "sync_type": row.sync_type,
-                    "external_id": row.external_id, "status": row.status,
-                    "scheduled_at": row.scheduled_at, "processed_at": row.processed_at,
-                    "waiting_for": row.waiting_reason, "error": error(row) })
-        })
-        .collect();
-    Ok(Json(json!({ "id": id, "source": source, "rows": rows })))
+    let rows = rows.into_iter().map(|row| EventRow {
+        error: RowError::of(&row),
+        id: row.id.to_string(),
+        sync_type: row.sync_type,
+        external_id: row.external_id,
+        status: row.status,
+        scheduled_at: row.scheduled_at,
+        processed_at: row.processed_at,
+        waiting_for: row.waiting_reason,
+    });
+    Ok(Json(EventView { id, source, rows: rows.collect() }))
 }

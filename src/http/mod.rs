@@ -2,11 +2,13 @@
 
 pub mod admin;
 pub mod auth;
+mod document;
 pub mod extract;
 pub mod health;
 pub mod ingest;
 pub mod parse;
 pub mod problem;
+pub mod tail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +16,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderName, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -24,11 +26,11 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::access::Access;
 use crate::mapping::Mapping;
 use crate::queue::Queue;
 use problem::Problem;
-
-pub use auth::Keys;
+use tail::Tail;
 
 /// What the door checks.
 #[derive(Debug, Clone)]
@@ -63,8 +65,10 @@ pub struct AppState {
     pub queue: Queue,
     /// The mapping.
     pub mapping: Arc<Mapping>,
-    /// The keys.
-    pub keys: Arc<Keys>,
+    /// Keys and sessions.
+    pub access: Access,
+    /// The live tail of the log.
+    pub tail: Tail,
     /// What the door checks.
     pub ingest: Arc<IngestSettings>,
     /// The quota.
@@ -78,24 +82,29 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
 /// All routes.
 pub fn router(state: AppState) -> Router {
-    let routes = Router::new()
-        .route("/v1/events", post(ingest::post_events))
-        .route("/v1/events/{id}", get(ingest::show_event))
-        .nest("/admin/sync", admin::router(state.clone()));
+    let (events, mut api) = document::events().split_for_parts();
+    let (admin, admin_api) = admin::routes().split_for_parts();
+    let admin = admin
+        // Within the layer: without a key nobody learns which methods there are.
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(state.clone(), auth::viewers_only));
+    api = api.nest("/admin/sync", admin_api);
+    let routes = events.nest("/admin/sync", admin).merge(document::routes(api));
     layered(routes, state)
 }
 
 /// Health and metrics only, for a process that runs workers.
 pub fn health_router(state: AppState) -> Router {
-    layered(Router::new(), state)
+    let health = Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics));
+    layered(health, state)
 }
 
 fn layered(routes: Router<AppState>, state: AppState) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
     routes
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
         })

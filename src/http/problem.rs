@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::event::Fault;
 use crate::queue::QueueError;
@@ -15,6 +16,44 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<Fault>,
+}
+
+/// A refusal as it is sent: RFC 9457.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemBody {
+    /// A stable name of the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:hubferry:problem:invalid_event")]
+    kind: String,
+    /// The status in words.
+    title: Option<&'static str>,
+    /// The HTTP status.
+    status: u16,
+    /// The last part of `type`.
+    #[schema(example = "invalid_event")]
+    code: &'static str,
+    /// What is wrong, and the way out.
+    detail: String,
+    /// Every fault of every event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<FaultBody>>)]
+    errors: Option<Vec<Fault>>,
+}
+
+/// One fault of one event.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "the schema of what is sent; the fault itself knows no HTTP")]
+pub struct FaultBody {
+    /// The event's place in the request.
+    index: usize,
+    /// A JSON pointer into the event.
+    #[schema(example = "/data/email")]
+    pointer: String,
+    /// A stable word.
+    #[schema(example = "invalid_email")]
+    code: String,
+    /// What is wrong.
+    detail: String,
 }
 
 /// A caller that finds the database away may come again after so many seconds.
@@ -34,6 +73,18 @@ impl Problem {
         self
     }
 
+    /// A query string that cannot be.
+    #[must_use]
+    pub fn query(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    }
+
+    /// A body that cannot be.
+    #[must_use]
+    pub fn body(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
+    }
+
     /// A fault of ours; the log says which.
     #[must_use]
     pub fn internal() -> Self {
@@ -42,6 +93,18 @@ impl Problem {
             "internal",
             "an error of ours; the log names it by the request id",
         )
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What is wrong, and the way out.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// The response, for layers that want one.
@@ -73,16 +136,14 @@ impl From<QueueError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = json!({
-            "type": format!("urn:hubferry:problem:{}", self.code),
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
-        if !self.errors.is_empty() {
-            body["errors"] = serde_json::to_value(&self.errors).unwrap_or(Value::Null);
-        }
+        let body = ProblemBody {
+            kind: format!("urn:hubferry:problem:{}", self.code),
+            title: self.status.canonical_reason(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail,
+            errors: (!self.errors.is_empty()).then_some(self.errors),
+        };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -98,6 +98,8 @@ pub struct Change {
     pub priority: Priority,
     /// HubSpot's name to text; empty text clears. Always empty unless an upsert.
     pub properties: BTreeMap<String, String>,
+    /// The e-mail address by which HubSpot recognises such a record, if the change carries one.
+    pub email: Option<String>,
     /// Slot to the external id of its target; `None` drops. Always empty unless an upsert.
     pub associations: BTreeMap<String, Option<String>>,
     /// What was left out or changed on the way.

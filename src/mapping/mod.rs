@@ -75,7 +75,7 @@ impl Mapping {
             let Some(operation) = sheet.verbs.get(input.event_type.verb()) else { continue };
             known = true;
             match sheet.plan(*operation, input) {
-                Ok(change) => changes.push(change),
+                Ok(change) => changes.push(self.with_email(change)),
                 Err(found) => faults.extend(found),
             }
         }
@@ -87,6 +87,13 @@ impl Mapping {
         let mut seen = BTreeSet::new();
         faults.retain(|fault| seen.insert((fault.pointer.clone(), fault.code.clone())));
         if faults.is_empty() { Ok(changes) } else { Err(faults) }
+    }
+
+    fn with_email(&self, mut change: Change) -> Change {
+        let name = self.object(&change.sync_type).and_then(|o| o.email_property.as_ref());
+        let email = name.and_then(|name| change.properties.get(name)).filter(|e| !e.is_empty());
+        change.email = email.cloned();
+        change
     }
 
     /// The object kinds, parents first.

@@ -50,6 +50,7 @@ impl Sheet {
             operation,
             priority: self.priority,
             properties: draft.properties,
+            email: None,
             associations: draft.associations,
             warnings: draft.warnings,
         })

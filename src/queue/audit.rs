@@ -2,9 +2,36 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use super::QueueError;
+use super::page::{Listing, Page};
+use super::{Queue, QueueError};
+
+/// What somebody did.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct AuditLine {
+    /// Its number.
+    pub id: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who: the name of a key, or `application` for an erasure that an event asked for.
+    pub actor: String,
+    /// What: `retry`, `discard`, `pause` …
+    pub action: String,
+    /// To what.
+    pub target: Option<String>,
+    /// More of it.
+    pub details: Option<Value>,
+}
+
+/// Which lines; an absent field means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// What was done.
+    pub action: Option<String>,
+    /// By whom.
+    pub actor: Option<String>,
+}
 
 /// Writes the line in the transaction of the deed.
 pub(super) async fn record(
@@ -26,4 +53,61 @@ pub(super) async fn record(
     .execute(db)
     .await?;
     Ok(())
+}
+
+impl Queue {
+    /// A page of the audit.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn audits(
+        &self,
+        filter: &AuditFilter,
+        page: &Page,
+    ) -> Result<Listing<AuditLine>, QueueError> {
+        let mut query = QueryBuilder::<Postgres>::new(
+            "SELECT id, at, actor, action, target, details FROM audit WHERE true",
+        );
+        if let Some(action) = &filter.action {
+            query.push(" AND action = ").push_bind(action.clone());
+        }
+        if let Some(actor) = &filter.actor {
+            query.push(" AND actor = ").push_bind(actor.clone());
+        }
+        page.end(&mut query, "id");
+        let found = query.build_query_as().fetch_all(&self.pool).await?;
+        Ok(Listing::of(found, page, |line: &AuditLine| line.id))
+    }
+
+    /// Notes a deed that changes nothing in the queue, such as looking at a payload. `db` is the
+    /// transaction of the deed, where it has one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note(
+        &self,
+        now: DateTime<Utc>,
+        actor: &str,
+        action: &str,
+        target: Option<&str>,
+        details: Value,
+    ) -> Result<(), QueueError> {
+        let mut db = self.pool.acquire().await?;
+        record(&mut db, now, actor, action, target, details).await
+    }
+
+    /// The same within the transaction of a deed on tables that are not the queue's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_in(
+        db: &mut PgConnection,
+        now: DateTime<Utc>,
+        actor: &str,
+        action: &str,
+        target: Option<&str>,
+        details: Value,
+    ) -> Result<(), QueueError> {
+        record(db, now, actor, action, target, details).await
+    }
 }

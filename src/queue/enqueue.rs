@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::list::email_hash;
 use super::model::{head_start, priority_number};
 use super::notify::notify;
 use super::refresh::{lock, refresh};
@@ -154,6 +155,7 @@ async fn insert_events(
 ) -> Result<HashMap<EventKey, i64>, QueueError> {
     let mut columns: (Vec<&str>, Vec<&str>, Vec<&str>, Vec<&str>) = Default::default();
     let (mut times, mut data, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut traces = Vec::new();
     for event in unique.iter().map(|&i| &events[i].event) {
         columns.0.push(&event.source);
         columns.1.push(&event.id);
@@ -162,12 +164,15 @@ async fn insert_events(
         times.push(event.time);
         data.push(serde_json::to_string(&event.data).unwrap_or_else(|_| "{}".into()));
         hashes.push(event.hash.as_slice());
+        traces.push(event.traceparent.as_deref());
     }
     let rows: Vec<(String, String, i64)> = sqlx::query_as(
-        "INSERT INTO event (portal, source, id, type, subject, occurred_at, data, hash, received_at)
-         SELECT $1, source, id, type, subject, occurred_at, data::jsonb, hash, $9
-         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[])
-              AS e (source, id, type, subject, occurred_at, data, hash)
+        "INSERT INTO event (portal, source, id, type, subject, occurred_at, data, hash, received_at,
+                            traceparent)
+         SELECT $1, source, id, type, subject, occurred_at, data::jsonb, hash, $9, traceparent
+         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
+                     $8::bytea[], $10::text[])
+              AS e (source, id, type, subject, occurred_at, data, hash, traceparent)
          ON CONFLICT ON CONSTRAINT event_key DO NOTHING
          RETURNING source, id, no",
     )
@@ -180,6 +185,7 @@ async fn insert_events(
     .bind(data)
     .bind(hashes)
     .bind(now)
+    .bind(traces)
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|(source, id, no)| ((source, id), no)).collect())
@@ -270,6 +276,7 @@ async fn insert_rows(
 
     let (mut event_nos, mut record_ids) = (Vec::new(), Vec::new());
     let (mut operations, mut priorities, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut emails = Vec::new();
     let mut receipts: HashMap<i64, Receipt> = HashMap::new();
     let mut kinds: HashMap<(i64, i64), (String, String)> = HashMap::new();
     for (no, Admitted { event, changes }) in fresh {
@@ -289,14 +296,16 @@ async fn insert_rows(
             operations.push(change.operation.as_str());
             priorities.push(priority_number(priority));
             ranks.push(now - head_start(priority));
+            emails.push(change.email.as_deref().map(email_hash));
             kinds.insert((*no, target), key);
         }
     }
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "INSERT INTO sync_queue (event_no, record_id, operation, priority, rank, created_at)
-         SELECT event_no, record_id, operation, priority, rank, $6
-         FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[])
-              WITH ORDINALITY AS q (event_no, record_id, operation, priority, rank, place)
+        "INSERT INTO sync_queue (event_no, record_id, operation, priority, rank, created_at, email_hash)
+         SELECT event_no, record_id, operation, priority, rank, $6, email_hash
+         FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[],
+                     $7::bigint[])
+              WITH ORDINALITY AS q (event_no, record_id, operation, priority, rank, email_hash, place)
          ORDER BY place
          RETURNING id, event_no, record_id",
     )
@@ -306,6 +315,7 @@ async fn insert_rows(
     .bind(priorities)
     .bind(ranks)
     .bind(now)
+    .bind(emails)
     .fetch_all(&mut *db)
     .await?;
     for (id, no, record) in rows {

@@ -1,53 +1,16 @@
-//! Looking at what is owed: totals, one row, one event, one record.
+//! Looking at what is owed: one row with all that belongs to it, one event, who is linked.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::list::{COLUMNS, RowView};
+use super::records::{AssociationView, RecordView};
 use super::{PORTAL, Queue, QueueError};
 
-/// How many rows of one kind have one status.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
-pub struct Count {
-    /// The object kind.
-    pub sync_type: String,
-    /// The status.
-    pub status: String,
-    /// How many.
-    pub rows: i64,
-}
-
-/// When something of an object kind was last synced.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
-pub struct LastSync {
-    /// The object kind.
-    pub sync_type: String,
-    /// When.
-    pub last_synced_at: Option<DateTime<Utc>>,
-}
-
-/// Totals of the queue.
-#[derive(Debug, Clone)]
-pub struct Totals {
-    /// By object kind and status; discarded rows are left out.
-    pub counts: Vec<Count>,
-    /// When the row that waits the longest was accepted.
-    pub oldest_waiting: Option<DateTime<Utc>>,
-    /// The last sync of each object kind.
-    pub last_sync: Vec<LastSync>,
-    /// Rows done in the last minute.
-    pub synced_last_minute: i64,
-    /// Places of the window that are taken.
-    pub window_used: i64,
-    /// Association slots that wait for their other end.
-    pub parked_associations: i64,
-}
-
 /// One counted try of a row that did not succeed.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, sqlx::FromRow)]
 pub struct AttemptView {
     /// The call, if one was made.
     pub call_id: Option<i64>,
@@ -67,51 +30,10 @@ pub struct AttemptView {
     pub correlation_id: Option<String>,
     /// The reply's HTTP status.
     pub http_status: Option<i32>,
-}
-
-/// A record as people see it.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
-pub struct RecordView {
-    /// Our number of it.
-    #[serde(skip)]
-    pub id: i64,
-    /// The object kind.
-    pub sync_type: String,
-    /// The application's id of the entity.
-    pub external_id: String,
-    /// The link.
-    pub hubspot_id: Option<String>,
-    /// property -> [value, event time, row].
-    pub accepted: serde_json::Value,
-    /// Whether HubSpot may hold something else than `accepted`: all of it goes with the next call.
-    pub uncertain: bool,
-    /// Transient failures in a row.
-    pub failures: i32,
-    /// When it is due.
-    pub due_at: Option<DateTime<Utc>>,
-    /// What it waits for.
-    pub waiting_reason: Option<String>,
-    /// Who holds it.
-    pub lease_holder: Option<String>,
-    /// Until when.
-    pub lease_until: Option<DateTime<Utc>>,
-    /// When it was last written.
-    pub synced_at: Option<DateTime<Utc>>,
-    /// When it was deleted.
-    pub deleted_at: Option<DateTime<Utc>>,
-}
-
-/// An association of a record as people see it.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
-pub struct AssociationView {
-    /// The slot.
-    pub slot: String,
-    /// The other end's object kind.
-    pub target_type: Option<String>,
-    /// The other end's external id.
-    pub target: Option<String>,
-    /// `made`, `due`, `parked` (the other end is not there yet), `refused` or `none`.
-    pub state: String,
+    /// From send to reply.
+    pub duration_ms: Option<i32>,
+    /// `false`: given back, since it was an outage and not the row.
+    pub counted: bool,
 }
 
 /// A row with all that belongs to it.
@@ -130,47 +52,6 @@ pub struct RowDetail {
 }
 
 impl Queue {
-    /// Totals of the queue at `now`.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn totals(&self, now: DateTime<Utc>) -> Result<Totals, QueueError> {
-        let counts = sqlx::query_as(
-            "SELECT sync_type, status, count(*) AS rows FROM sync_queue_view
-             WHERE portal = $1 AND discarded_at IS NULL GROUP BY 1, 2 ORDER BY 1, 2",
-        )
-        .bind(PORTAL)
-        .fetch_all(&self.pool)
-        .await?;
-        let last_sync = sqlx::query_as(
-            "SELECT sync_type, max(synced_at) AS last_synced_at FROM crm_record
-             WHERE portal = $1 GROUP BY 1 ORDER BY 1",
-        )
-        .bind(PORTAL)
-        .fetch_all(&self.pool)
-        .await?;
-        let (oldest_waiting, synced_last_minute, window_used, parked_associations) = sqlx::query_as(
-            "SELECT (SELECT min(created_at) FROM sync_queue WHERE status IN ('pending', 'retry')),
-                    (SELECT count(*) FROM sync_queue
-                     WHERE status = 'synced' AND processed_at > $2::timestamptz - interval '1 minute'),
-                    (SELECT count(*) FROM hubspot_call WHERE portal = $1 AND free_at > $2),
-                    (SELECT count(*) FROM crm_association a JOIN crm_record t ON t.id = a.target_id
-                     WHERE t.hubspot_id IS NULL)",
-        )
-        .bind(PORTAL)
-        .bind(now)
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(Totals {
-            counts,
-            oldest_waiting,
-            last_sync,
-            synced_last_minute,
-            window_used,
-            parked_associations,
-        })
-    }
-
     /// How much is still owed: rows that are neither synced nor failed, and records that are due or
     /// leased for other reasons, such as an association whose other end has just been linked.
     ///
@@ -265,8 +146,10 @@ impl Queue {
             .fetch_one(&self.pool)
             .await?;
         let attempts = sqlx::query_as(
-            "SELECT call_id, attempted_at, class, code, property, message, hint, correlation_id, http_status
-             FROM attempt WHERE row_id = $1 ORDER BY id LIMIT 100",
+            "SELECT a.call_id, a.attempted_at, a.class, a.code, a.property, a.message, a.hint,
+                    a.correlation_id, a.http_status, c.duration_ms, a.counted
+             FROM attempt a LEFT JOIN hubspot_call c ON c.id = a.call_id
+             WHERE a.row_id = $1 ORDER BY a.id LIMIT 100",
         )
         .bind(id)
         .fetch_all(&self.pool)
@@ -277,38 +160,5 @@ impl Queue {
         };
         let associations = self.associations(record.id).await?;
         Ok(Some(RowDetail { row, payload, attempts, record, associations }))
-    }
-
-    async fn record(&self, id: i64) -> Result<Option<RecordView>, QueueError> {
-        Ok(sqlx::query_as(
-            "SELECT id, sync_type, external_id, hubspot_id, accepted, doubt <> 0 AS uncertain, failures,
-                    due_at, waiting_reason, lease_holder, lease_until, synced_at,
-                    tombstone_at AS deleted_at
-             FROM crm_record WHERE id = $1",
-        )
-        .bind(id)
-        .fetch_optional(&self.pool)
-        .await?)
-    }
-
-    /// The associations of a record.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn associations(&self, record: i64) -> Result<Vec<AssociationView>, QueueError> {
-        Ok(sqlx::query_as(
-            "SELECT a.slot, t.sync_type AS target_type, t.external_id AS target,
-                    CASE WHEN a.refused THEN 'refused'
-                         WHEN EXISTS (SELECT 1 FROM association_owed o
-                                      WHERE o.record_id = a.record_id AND o.slot = a.slot) THEN 'due'
-                         WHEN a.target_id IS NULL THEN 'none'
-                         WHEN a.made_to IS NULL THEN 'parked'
-                         ELSE 'made' END AS state
-             FROM crm_association a LEFT JOIN crm_record t ON t.id = a.target_id
-             WHERE a.record_id = $1 ORDER BY a.slot",
-        )
-        .bind(record)
-        .fetch_all(&self.pool)
-        .await?)
     }
 }

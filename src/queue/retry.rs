@@ -2,31 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::audit;
-use super::model::{head_start, priority_of};
+use super::list::{RowFilter, narrow};
+use super::model::{Status, head_start, priority_of};
 use super::notify::notify;
 use super::refresh::{lock, refresh};
 use super::{PORTAL, Queue, QueueError};
 
 /// At most so many rows are retried in one transaction.
 const ROWS_PER_TRANSACTION: i64 = 1_000;
-
-/// Which failed rows; an absent field means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RetryFilter {
-    /// The object kind.
-    pub sync_type: Option<String>,
-    /// The error's code.
-    pub error_code: Option<String>,
-    /// These rows only.
-    pub ids: Option<Vec<i64>>,
-    /// Accepted at or after.
-    pub since: Option<DateTime<Utc>>,
-    /// Accepted before.
-    pub until: Option<DateTime<Utc>>,
-}
 
 /// What came of a verb on one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +36,7 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<OneRow, QueueError> {
-        let filter = RetryFilter { ids: Some(vec![row]), ..RetryFilter::default() };
+        let filter = RowFilter { ids: Some(vec![row]), ..RowFilter::default() };
         if self.retry_failed(&filter, actor, now).await? > 0 {
             return Ok(OneRow::Done);
         }
@@ -64,24 +50,21 @@ impl Queue {
     /// When the database fails; what was retried until then stays so.
     pub async fn retry_failed(
         &self,
-        filter: &RetryFilter,
+        filter: &RowFilter,
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<u64, QueueError> {
         // The rows that are failed now: one that fails again meanwhile is not retried twice.
-        let top: Option<i64> =
-            sqlx::query_scalar("SELECT max(id) FROM sync_queue WHERE status = 'failed'")
-                .fetch_one(&self.pool)
-                .await?;
+        let top = self.newest_failed().await?;
         let (mut after, mut retried) = (0, 0);
-        while let Some(last) = self.retry_some(filter, after, top.unwrap_or(0), now).await? {
+        while let Some(last) = self.retry_some(filter, after, top, now).await? {
             (after, retried) = (last.0, retried + last.1);
         }
         if retried > 0 {
             let mut db = self.pool.acquire().await?;
-            let details = json!({ "rows": retried, "sync_type": filter.sync_type,
-                "error_code": filter.error_code, "ids": filter.ids });
-            audit::record(&mut db, now, actor, "retry", None, details).await?;
+            let details = json!({ "rows": retried, "filter": filter.told() });
+            let target = filter.only().map(|row| row.to_string());
+            audit::record(&mut db, now, actor, "retry", target.as_deref(), details).await?;
         }
         Ok(retried)
     }
@@ -89,36 +72,16 @@ impl Queue {
     /// Retries the next rows after `after` up to `top`; answers the last one and how many.
     async fn retry_some(
         &self,
-        filter: &RetryFilter,
+        filter: &RowFilter,
         after: i64,
         top: i64,
         now: DateTime<Utc>,
     ) -> Result<Option<(i64, u64)>, QueueError> {
         let mut tx = self.pool.begin().await?;
-        let found: Vec<(i64, i64, i16)> = sqlx::query_as(
-            "SELECT q.id, q.record_id, q.priority
-             FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
-             WHERE q.status = 'failed' AND q.discarded_at IS NULL AND q.id > $2 AND q.id <= $3
-               AND (r.erased_at IS NULL OR q.operation = 'erase')
-               AND r.portal = $1
-               AND ($4::text IS NULL OR r.sync_type = $4)
-               AND ($5::text IS NULL OR q.error_code = $5)
-               AND ($6::bigint[] IS NULL OR q.id = ANY($6))
-               AND ($7::timestamptz IS NULL OR q.created_at >= $7)
-               AND ($8::timestamptz IS NULL OR q.created_at < $8)
-             ORDER BY q.id LIMIT $9",
-        )
-        .bind(PORTAL)
-        .bind(after)
-        .bind(top)
-        .bind(&filter.sync_type)
-        .bind(&filter.error_code)
-        .bind(&filter.ids)
-        .bind(filter.since)
-        .bind(filter.until)
-        .bind(ROWS_PER_TRANSACTION)
-        .fetch_all(&mut *tx)
-        .await?;
+        let found: Vec<(i64, i64, i16)> = failed("id, record_id, priority", filter, after, top)
+            .build_query_as()
+            .fetch_all(&mut *tx)
+            .await?;
         let Some(&(last, ..)) = found.last() else { return Ok(None) };
         let retried = reopen(&mut tx, &found, now).await?;
         notify(&mut tx).await?;
@@ -136,23 +99,59 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<OneRow, QueueError> {
-        let mut tx = self.pool.begin().await?;
-        let done = sqlx::query(
-            "UPDATE sync_queue SET discarded_at = $2
-             WHERE id = $1 AND status = 'failed' AND discarded_at IS NULL",
-        )
-        .bind(row)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        if done == 0 {
-            drop(tx);
-            return self.not_failed(row).await;
+        let filter = RowFilter { ids: Some(vec![row]), ..RowFilter::default() };
+        if self.discard_failed(&filter, actor, now).await? > 0 {
+            return Ok(OneRow::Done);
         }
-        audit::record(&mut tx, now, actor, "discard", Some(&row.to_string()), json!({})).await?;
-        tx.commit().await?;
-        Ok(OneRow::Done)
+        self.not_failed(row).await
+    }
+
+    /// Gives the failed rows up for good that `filter` names, and says how many.
+    ///
+    /// # Errors
+    /// When the database fails; what was discarded until then stays so.
+    pub async fn discard_failed(
+        &self,
+        filter: &RowFilter,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<u64, QueueError> {
+        let top = self.newest_failed().await?;
+        let (mut after, mut discarded) = (0, 0);
+        loop {
+            let mut tx = self.pool.begin().await?;
+            let found: Vec<(i64,)> =
+                failed("id", filter, after, top).build_query_as().fetch_all(&mut *tx).await?;
+            let Some(&(last,)) = found.last() else { break };
+            let ids: Vec<i64> = found.into_iter().map(|(id,)| id).collect();
+            discarded += sqlx::query(
+                "UPDATE sync_queue SET discarded_at = $2
+                 WHERE id = ANY($1) AND status = 'failed' AND discarded_at IS NULL",
+            )
+            .bind(&ids)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            tx.commit().await?;
+            after = last;
+        }
+        if discarded > 0 {
+            let mut db = self.pool.acquire().await?;
+            let details = json!({ "rows": discarded, "filter": filter.told() });
+            let target = filter.only().map(|row| row.to_string());
+            audit::record(&mut db, now, actor, "discard", target.as_deref(), details).await?;
+        }
+        Ok(discarded)
+    }
+
+    async fn newest_failed(&self) -> Result<i64, QueueError> {
+        let top: Option<i64> = sqlx::query_scalar(
+            "SELECT max(id) FROM sync_queue WHERE status = 'failed' AND discarded_at IS NULL",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(top.unwrap_or(0))
     }
 
     /// Allows an erased subject again. `false`: there is none of this kind and id.
@@ -192,6 +191,37 @@ impl Queue {
                 .await?;
         Ok(if known { OneRow::NotFailed } else { OneRow::Unknown })
     }
+}
+
+impl RowFilter {
+    /// What is set, as the audit tells it; a search may hold an address and is not repeated.
+    fn told(&self) -> serde_json::Value {
+        json!({ "sync_type": self.sync_type, "event_type": self.event_type,
+                "external_id": self.external_id.as_ref().map(|_| "one"),
+                "error_code": self.error_code, "error_property": self.error_property,
+                "priority": self.priority, "since": self.since, "until": self.until,
+                "ids": self.ids, "search": self.search.as_ref().map(|_| "words") })
+    }
+
+    /// The row, where it names one only.
+    fn only(&self) -> Option<i64> {
+        match self.ids.as_deref() {
+            Some([one]) => Some(*one),
+            _ => None,
+        }
+    }
+}
+
+/// Selects the next failed rows after `after` up to `top` that a person's verb may touch.
+fn failed(columns: &str, filter: &RowFilter, after: i64, top: i64) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(columns);
+    query.push(" FROM sync_queue_view WHERE NOT (erased AND operation <> 'erase')");
+    narrow(&mut query, &RowFilter { status: Some(Status::Failed), ..filter.clone() });
+    query.push(" AND id > ").push_bind(after);
+    query.push(" AND id <= ").push_bind(top);
+    query.push(" ORDER BY id LIMIT ").push_bind(ROWS_PER_TRANSACTION);
+    query
 }
 
 /// Opens failed rows again, with their records locked.

@@ -17,6 +17,7 @@ pub async fn tick(queue: &Queue) -> Result<bool, QueueError> {
     }
     let woken = queue.wake_linked(now).await?;
     queue.sweep_gates(now).await?;
+    queue.fold_totals(now).await?;
     Ok(reaped + woken > 0)
 }
 

@@ -164,7 +164,7 @@ async fn keys_open_their_own_doors_only() {
         (&events, Some(INGEST_KEY), 415),
         (&events, Some(ADMIN_KEY), 415),
         (&status, None, 401),
-        (&status, Some(INGEST_KEY), 401),
+        (&status, Some(INGEST_KEY), 403),
         (&status, Some(ADMIN_KEY), 405),
     ] {
         let mut request = world.http.post(url.as_str());

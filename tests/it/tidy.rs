@@ -14,7 +14,7 @@ use source::{Keep, crate_paths, line_of, parts, words};
 
 /// Each module of the crate and those it may import: the rows below its own, plus what a row's
 /// members may take of each other.
-const ROWS: [(&str, &[&str]); 13] = [
+const ROWS: [(&str, &[&str]); 14] = [
     ("lib", &[]),
     (
         "main",
@@ -46,11 +46,25 @@ const ROWS: [(&str, &[&str]); 13] = [
             "telemetry",
         ],
     ),
-    ("app", &["http", "worker", "queue", "hubspot", "mapping", "event", "config", "telemetry"]),
-    ("config", &["telemetry", "http", "worker", "queue", "hubspot", "mapping", "event"]),
+    (
+        "app",
+        &[
+            "http",
+            "worker",
+            "access",
+            "queue",
+            "hubspot",
+            "mapping",
+            "event",
+            "config",
+            "telemetry",
+        ],
+    ),
+    ("config", &["telemetry", "http", "worker", "access", "queue", "hubspot", "mapping", "event"]),
     ("telemetry", &[]),
-    ("http", &["queue", "hubspot", "mapping", "event"]),
+    ("http", &["access", "queue", "hubspot", "mapping", "event"]),
     ("worker", &["queue", "hubspot", "mapping", "event"]),
+    ("access", &["queue", "mapping", "event"]),
     ("queue", &["mapping", "event"]),
     ("hubspot", &["mapping", "event"]),
     ("mapping", &["event"]),
@@ -59,7 +73,7 @@ const ROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// The tables that only `queue` may name.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "crm_portal",
     "event",
     "crm_record",
@@ -69,6 +83,8 @@ const TABLES: [&str; 9] = [
     "hubspot_call",
     "gate",
     "audit",
+    "tally",
+    "pulse",
 ];
 
 /// The longest file, in lines; 300 is the aim.

@@ -1,31 +1,39 @@
 //! `/admin/sync`: what admins and the command line see and do.
 
+mod keys;
+mod lists;
+pub mod logs;
 mod queue;
-mod status;
+mod records;
+pub mod status;
+pub mod types;
 mod verbs;
-pub mod view;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AppState;
-use super::auth::admin_only;
-use super::problem::no_such_method;
 
-/// The routes, behind the admin key.
-pub fn router(state: AppState) -> Router<AppState> {
-    Router::new()
-        .route("/status", get(status::show))
-        .route("/queue", get(queue::list))
-        .route("/queue/{id}", get(queue::show))
-        .route("/queue/{id}/retry", post(verbs::retry_one))
-        .route("/queue/{id}/discard", post(verbs::discard))
-        .route("/retry", post(verbs::retry))
-        .route("/records/{sync_type}/{external_id}/allow", post(verbs::allow))
-        .route("/pause", post(verbs::pause))
-        .route("/resume", post(verbs::resume))
-        // Within the layer: without a key nobody learns which methods there are.
-        .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(state, admin_only))
+/// The routes, which belong behind a key that may look.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(status::show))
+        .routes(routes!(queue::list))
+        .routes(routes!(queue::show))
+        .routes(routes!(verbs::retry_one))
+        .routes(routes!(verbs::discard_one))
+        .routes(routes!(verbs::retry))
+        .routes(routes!(verbs::discard))
+        .routes(routes!(verbs::pause))
+        .routes(routes!(verbs::resume))
+        .routes(routes!(records::list))
+        .routes(routes!(records::show))
+        .routes(routes!(records::resync))
+        .routes(routes!(records::allow))
+        .routes(routes!(lists::errors))
+        .routes(routes!(lists::audit))
+        .routes(routes!(logs::list))
+        .routes(routes!(logs::stream))
+        .routes(routes!(keys::list, keys::make))
+        .routes(routes!(keys::revoke))
 }

@@ -4,73 +4,85 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
-use super::view;
+use super::types::{Association, Attempt, PageOf, PageParams, Record, Row, WhyLine};
+use crate::access::Role;
 use crate::event::Priority;
 use crate::http::AppState;
+use crate::http::auth::Viewer;
 use crate::http::extract::Params;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
 
-/// The filters of a list, as they come.
-#[derive(Debug, Default, Deserialize)]
+/// Which rows; what is left out means any.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListParams {
+    /// `pending`, `processing`, `synced`, `retry` or `failed`.
+    #[param(example = "failed")]
     status: Option<String>,
+    /// The object kind.
+    #[param(example = "contact")]
     sync_type: Option<String>,
+    /// The event's type, such as `user.updated`.
     event_type: Option<String>,
+    /// The application's id of the entity.
     external_id: Option<String>,
+    /// The error's code.
     error_code: Option<String>,
+    /// The property at fault; empty: none was named.
+    error_property: Option<String>,
+    /// `high`, `normal` or `low`.
     priority: Option<String>,
+    /// Accepted at or after (RFC 3339).
     since: Option<DateTime<Utc>>,
+    /// Accepted before (RFC 3339).
     until: Option<DateTime<Utc>>,
+    /// An external id, an event id, an e-mail address or its SHA-256, an error code, or words of an
+    /// error's message.
+    q: Option<String>,
+    /// At most so many, 1 to 500; 50 without.
     limit: Option<i64>,
+    /// A `next_cursor` or `prev_cursor` as it came.
     cursor: Option<String>,
 }
 
-/// A page is at most so long.
-const LONGEST_PAGE: i64 = 500;
-const PAGE: i64 = 50;
-
-fn bad(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+/// The priority that `text` names.
+pub(super) fn priority(text: Option<&str>) -> Result<Option<Priority>, Problem> {
+    let parsed = text.map(str::parse::<Priority>).transpose();
+    parsed.map_err(|_| Problem::query("priority: use high, normal or low"))
 }
 
+/// A page of rows, newest first.
+#[utoipa::path(get, path = "/queue", tag = "queue", params(ListParams),
+    responses((status = 200, body = PageOf<Row>), (status = 400, body = ProblemBody)))]
 pub(super) async fn list(
+    _: Viewer,
     State(state): State<AppState>,
     Params(params): Params<ListParams>,
-) -> Result<Json<Value>, Problem> {
-    let limit = params.limit.unwrap_or(PAGE);
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        return Err(bad(format!("limit: must be between 1 and {LONGEST_PAGE}")));
-    }
-    let before = match params.cursor.as_deref() {
-        Some(cursor) => Some(cursor.parse().map_err(|_| bad("cursor: not one of ours".into()))?),
-        None => None,
-    };
+) -> Result<Json<PageOf<Row>>, Problem> {
+    let page = PageParams { limit: params.limit, cursor: params.cursor }.page()?;
     let status = params.status.as_deref().map(str::parse::<Status>).transpose();
-    let priority = params.priority.as_deref().map(str::parse::<Priority>).transpose();
     let filter = RowFilter {
-        status: status.map_err(|e| bad(format!("status: {e}")))?,
+        status: status.map_err(|e| Problem::query(format!("status: {e}")))?,
         sync_type: params.sync_type,
         event_type: params.event_type,
         external_id: params.external_id,
         error_code: params.error_code,
-        priority: priority.map_err(|_| bad("priority: use high, normal or low".into()))?,
+        error_property: params.error_property,
+        priority: priority(params.priority.as_deref())?,
         since: params.since,
         until: params.until,
+        ids: None,
+        search: params.q,
     };
-    // One more than asked for tells whether there is a next page.
-    let mut rows = state.queue.rows(&filter, before, limit + 1).await?;
-    let more = rows.len() as i64 > limit;
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = rows.last().filter(|_| more).map(|row| row.id.to_string());
-    let items: Vec<Value> =
-        rows.iter().map(|row| view::row(row, state.quota.max_retries)).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": next })))
+    let rows = state.queue.rows(&filter, &page).await?;
+    Ok(Json(PageOf::of(rows, |row| Row::of(row, state.quota.max_retries))))
 }
 
 /// The number of a row out of a path.
@@ -82,16 +94,52 @@ pub(super) fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "unknown_row", "there is no row of this number")
 }
 
+/// A row with all that belongs to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RowDetail {
+    #[serde(flatten)]
+    row: Row,
+    /// The event's data; `null` once erased, or where the key may not look at payloads.
+    payload: Option<Value>,
+    /// Whether a payload is kept from this key.
+    payload_hidden: bool,
+    /// Its tries that did not succeed, oldest first.
+    attempts: Vec<Attempt>,
+    /// Why it, or an association of its record, is not in HubSpot yet, the nearest reason first.
+    why: Vec<WhyLine>,
+    record: RecordOfRow,
+}
+
+/// The record of a row, with its associations.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RecordOfRow {
+    #[serde(flatten)]
+    record: Record,
+    associations: Vec<Association>,
+}
+
+/// A row, its payload, its attempts, its record, and why it waits.
+#[utoipa::path(get, path = "/queue/{id}", tag = "queue",
+    params(("id" = String, Path, description = "The row's number", example = "1")),
+    responses((status = 200, body = RowDetail), (status = 404, body = ProblemBody)))]
 pub(super) async fn show(
+    Viewer(actor): Viewer,
     State(state): State<AppState>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<RowDetail>, Problem> {
     let detail = state.queue.row(number(&id)?).await?.ok_or_else(unknown)?;
-    let mut body = view::row(&detail.row, state.quota.max_retries);
-    let record = serde_json::to_value(&detail.record).unwrap_or(Value::Null);
-    body["payload"] = detail.payload.unwrap_or(Value::Null);
-    body["attempts"] = json!(detail.attempts);
-    body["record"] = record;
-    body["record"]["associations"] = json!(detail.associations);
-    Ok(Json(body))
+    let now = state.queue.now().await?;
+    let why = state.queue.why(&detail, now).await?;
+    let values = actor.role.may(Role::Operator);
+    Ok(Json(RowDetail {
+        row: Row::of(detail.row, state.quota.max_retries),
+        payload_hidden: !values && detail.payload.is_some(),
+        payload: detail.payload.filter(|_| values),
+        attempts: detail.attempts.into_iter().map(Attempt::from).collect(),
+        why: why.into_iter().map(WhyLine::from).collect(),
+        record: RecordOfRow {
+            record: Record::of(detail.record, values),
+            associations: detail.associations.into_iter().map(Association::from).collect(),
+        },
+    }))
 }

@@ -4,28 +4,51 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::queue::{number, unknown};
+use super::types::Row;
 use crate::http::AppState;
+use crate::http::auth::Operator;
 use crate::http::extract::JsonBody;
-use crate::http::problem::Problem;
-use crate::queue::retry::{OneRow, RetryFilter};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::queue::list::RowFilter;
+use crate::queue::model::Status;
+use crate::queue::page::Page;
+use crate::queue::retry::OneRow;
 
-/// The name in the audit of whoever holds the admin key of the settings.
-const ACTOR: &str = "admin key";
-
-/// Which failed rows are to be retried.
-#[derive(Debug, Default, Deserialize)]
+/// Which failed rows; what is left out means any.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RetryBody {
+#[schema(example = json!({"sync_type": "contact", "error_code": "INVALID_EMAIL", "dry_run": true}))]
+pub(super) struct Selection {
+    /// `failed`, the only status that can be chosen.
     status: Option<String>,
+    /// The object kind.
     sync_type: Option<String>,
+    /// The event's type.
+    event_type: Option<String>,
+    /// The application's id of the entity.
+    external_id: Option<String>,
+    /// The error's code.
     error_code: Option<String>,
+    /// The property at fault; empty: none was named.
+    error_property: Option<String>,
+    /// Row numbers, as text or number.
+    #[schema(value_type = Option<Vec<String>>)]
     ids: Option<Vec<RowNumber>>,
+    /// `high`, `normal` or `low`.
+    priority: Option<String>,
+    /// Accepted at or after.
     since: Option<DateTime<Utc>>,
+    /// Accepted before.
     until: Option<DateTime<Utc>>,
+    /// What the list's `q` means.
+    q: Option<String>,
+    /// Only say how many there are, and show some.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// Row numbers are strings in our answers; both forms are understood.
@@ -36,57 +59,165 @@ enum RowNumber {
     Text(String),
 }
 
-pub(super) async fn retry(
-    State(state): State<AppState>,
-    JsonBody(body): JsonBody<RetryBody>,
-) -> Result<Json<Value>, Problem> {
-    let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, "invalid_body", detail);
-    if body.status.as_deref().is_some_and(|status| status != "failed") {
-        return Err(bad("status: only `failed` rows can be retried; the others go by themselves"));
-    }
-    let ids = body.ids.map(|ids| {
+impl Selection {
+    fn filter(self) -> Result<RowFilter, Problem> {
+        if self.status.as_deref().is_some_and(|status| status != "failed") {
+            let detail = "status: only `failed` rows can be chosen; the others go by themselves";
+            return Err(Problem::body(detail));
+        }
         let number = |id: &RowNumber| match id {
             RowNumber::Number(id) => Some(*id),
             RowNumber::Text(id) => id.parse().ok(),
         };
-        ids.iter().map(number).collect::<Option<Vec<i64>>>()
-    });
-    let ids = match ids {
-        Some(None) => return Err(bad("ids: must be row numbers")),
-        Some(ids) => ids,
-        None => None,
-    };
-    let filter = RetryFilter {
-        sync_type: body.sync_type,
-        error_code: body.error_code,
-        ids,
-        since: body.since,
-        until: body.until,
-    };
-    let now = state.queue.now().await?;
-    let retried = state.queue.retry_failed(&filter, ACTOR, now).await?;
-    Ok(Json(json!({ "retried": retried })))
+        let ids = match self.ids {
+            None => None,
+            Some(ids) => Some(
+                ids.iter()
+                    .map(number)
+                    .collect::<Option<Vec<i64>>>()
+                    .ok_or_else(|| Problem::body("ids: must be row numbers"))?,
+            ),
+        };
+        let priority = self.priority.as_deref().map(str::parse).transpose();
+        Ok(RowFilter {
+            status: Some(Status::Failed),
+            sync_type: self.sync_type,
+            event_type: self.event_type,
+            external_id: self.external_id,
+            error_code: self.error_code,
+            error_property: self.error_property,
+            priority: priority.map_err(|_| Problem::body("priority: use high, normal or low"))?,
+            since: self.since,
+            until: self.until,
+            ids,
+            search: self.q,
+        })
+    }
 }
 
-pub(super) async fn retry_one(
+/// What a dry run found, and shows of it.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct Preview {
+    /// How many rows would be touched, counted up to 1,000,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matching: Option<i64>,
+    /// The newest of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<Vec<Row>>,
+}
+
+/// How many rows are tried again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Retried {
+    /// How many; 0 in a dry run.
+    retried: u64,
+    /// Whether nothing was changed.
+    dry_run: bool,
+    #[serde(flatten)]
+    preview: Preview,
+}
+
+/// How many rows were given up for good.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Discarded {
+    /// How many; 0 in a dry run.
+    discarded: u64,
+    /// Whether nothing was changed.
+    dry_run: bool,
+    #[serde(flatten)]
+    preview: Preview,
+}
+
+/// A dry run counts up to here.
+const MOST_COUNTED: i64 = 1_000_000;
+const SAMPLE: i64 = 10;
+
+async fn preview(state: &AppState, filter: &RowFilter) -> Result<Preview, Problem> {
+    let matching = state.queue.count_rows(filter, MOST_COUNTED).await?;
+    let sample = state.queue.rows(filter, &Page::newest(SAMPLE)).await?;
+    let max_retries = state.quota.max_retries;
+    let sample = sample.items.into_iter().map(|row| Row::of(row, max_retries)).collect();
+    Ok(Preview { matching: Some(matching), sample: Some(sample) })
+}
+
+/// Retry failed rows by filter; their counts start again.
+#[utoipa::path(post, path = "/retry", tag = "queue", request_body = Selection,
+    responses((status = 200, body = Retried), (status = 400, body = ProblemBody),
+              (status = 403, body = ProblemBody)))]
+pub(super) async fn retry(
+    Operator(actor): Operator,
     State(state): State<AppState>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    JsonBody(body): JsonBody<Selection>,
+) -> Result<Json<Retried>, Problem> {
+    let dry_run = body.dry_run;
+    let filter = body.filter()?;
+    if dry_run {
+        let preview = preview(&state, &filter).await?;
+        return Ok(Json(Retried { retried: 0, dry_run, preview }));
+    }
     let now = state.queue.now().await?;
-    answer(state.queue.retry_one(number(&id)?, ACTOR, now).await?, "retried")
+    let retried = state.queue.retry_failed(&filter, &actor.name, now).await?;
+    Ok(Json(Retried { retried, dry_run, preview: Preview::default() }))
 }
 
+/// Give failed rows up for good by filter.
+#[utoipa::path(post, path = "/discard", tag = "queue", request_body = Selection,
+    responses((status = 200, body = Discarded), (status = 400, body = ProblemBody),
+              (status = 403, body = ProblemBody)))]
 pub(super) async fn discard(
+    Operator(actor): Operator,
     State(state): State<AppState>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+    JsonBody(body): JsonBody<Selection>,
+) -> Result<Json<Discarded>, Problem> {
+    let dry_run = body.dry_run;
+    let filter = body.filter()?;
+    if dry_run {
+        let preview = preview(&state, &filter).await?;
+        return Ok(Json(Discarded { discarded: 0, dry_run, preview }));
+    }
+    if filter == (RowFilter { status: Some(Status::Failed), ..RowFilter::default() }) {
+        return Err(Problem::body(
+            "say which rows are to be given up for good: name a kind, an error code, ids …",
+        ));
+    }
     let now = state.queue.now().await?;
-    answer(state.queue.discard(number(&id)?, ACTOR, now).await?, "discarded")
+    let discarded = state.queue.discard_failed(&filter, &actor.name, now).await?;
+    Ok(Json(Discarded { discarded, dry_run, preview: Preview::default() }))
 }
 
-fn answer(outcome: OneRow, verb: &str) -> Result<Json<Value>, Problem> {
+/// Retry one failed row.
+#[utoipa::path(post, path = "/queue/{id}/retry", tag = "queue",
+    params(("id" = String, Path, description = "The row's number", example = "1")),
+    responses((status = 200, body = Retried), (status = 404, body = ProblemBody),
+              (status = 409, body = ProblemBody)))]
+pub(super) async fn retry_one(
+    Operator(actor): Operator,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Retried>, Problem> {
+    let now = state.queue.now().await?;
+    done(state.queue.retry_one(number(&id)?, &actor.name, now).await?)?;
+    Ok(Json(Retried { retried: 1, dry_run: false, preview: Preview::default() }))
+}
+
+/// Give one failed row up for good.
+#[utoipa::path(post, path = "/queue/{id}/discard", tag = "queue",
+    params(("id" = String, Path, description = "The row's number", example = "1")),
+    responses((status = 200, body = Discarded), (status = 404, body = ProblemBody),
+              (status = 409, body = ProblemBody)))]
+pub(super) async fn discard_one(
+    Operator(actor): Operator,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Discarded>, Problem> {
+    let now = state.queue.now().await?;
+    done(state.queue.discard(number(&id)?, &actor.name, now).await?)?;
+    Ok(Json(Discarded { discarded: 1, dry_run: false, preview: Preview::default() }))
+}
+
+fn done(outcome: OneRow) -> Result<(), Problem> {
     match outcome {
-        OneRow::Done => Ok(Json(json!({ verb: 1 }))),
+        OneRow::Done => Ok(()),
         OneRow::Unknown => Err(unknown()),
         OneRow::NotFailed => Err(Problem::new(
             StatusCode::CONFLICT,
@@ -96,36 +227,43 @@ fn answer(outcome: OneRow, verb: &str) -> Result<Json<Value>, Problem> {
     }
 }
 
-pub(super) async fn allow(
-    State(state): State<AppState>,
-    Path((sync_type, external_id)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
-    let now = state.queue.now().await?;
-    if state.queue.allow(&sync_type, &external_id, ACTOR, now).await? {
-        return Ok(Json(json!({ "allowed": true })));
-    }
-    let detail = "no erased subject has this kind and id";
-    Err(Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail))
-}
-
 /// Why sending is paused.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "import running in HubSpot"}))]
 pub(super) struct PauseBody {
+    /// For whoever looks at it.
     reason: Option<String>,
 }
 
-pub(super) async fn pause(
-    State(state): State<AppState>,
-    JsonBody(body): JsonBody<PauseBody>,
-) -> Result<Json<Value>, Problem> {
-    let now = state.queue.now().await?;
-    state.queue.pause(ACTOR, body.reason.as_deref(), now).await?;
-    Ok(Json(json!({ "gate": "paused" })))
+/// How the operator's gate stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GateAnswer {
+    /// `paused` or `open`.
+    gate: &'static str,
 }
 
-pub(super) async fn resume(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+/// Stop sending; events are still accepted and wait.
+#[utoipa::path(post, path = "/pause", tag = "gate", request_body = PauseBody,
+    responses((status = 200, body = GateAnswer), (status = 403, body = ProblemBody)))]
+pub(super) async fn pause(
+    Operator(actor): Operator,
+    State(state): State<AppState>,
+    JsonBody(body): JsonBody<PauseBody>,
+) -> Result<Json<GateAnswer>, Problem> {
     let now = state.queue.now().await?;
-    state.queue.resume(ACTOR, now).await?;
-    Ok(Json(json!({ "gate": "open" })))
+    state.queue.pause(&actor.name, body.reason.as_deref(), now).await?;
+    Ok(Json(GateAnswer { gate: "paused" }))
+}
+
+/// Go on sending, and look anew at gates that stand for a fault.
+#[utoipa::path(post, path = "/resume", tag = "gate",
+    responses((status = 200, body = GateAnswer), (status = 403, body = ProblemBody)))]
+pub(super) async fn resume(
+    Operator(actor): Operator,
+    State(state): State<AppState>,
+) -> Result<Json<GateAnswer>, Problem> {
+    let now = state.queue.now().await?;
+    state.queue.resume(&actor.name, now).await?;
+    Ok(Json(GateAnswer { gate: "open" }))
 }

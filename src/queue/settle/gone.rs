@@ -82,7 +82,7 @@ pub(super) async fn erase(
         .execute(&mut *db)
         .await?;
         sqlx::query(
-            "UPDATE sync_queue SET warnings = NULL,
+            "UPDATE sync_queue SET warnings = NULL, email_hash = NULL,
                     error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
              WHERE record_id = $1",
         )

@@ -7,8 +7,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use hubferry::access::Access;
 use hubferry::cli::cluster::{Cluster, Options};
-use hubferry::http::{AppState, IngestSettings, Keys, QuotaView, router};
+use hubferry::http::tail::Tail;
+use hubferry::http::{AppState, IngestSettings, QuotaView, router};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
 use hubferry::queue::Queue;
@@ -146,7 +148,8 @@ impl World {
         let state = AppState {
             queue: queue.clone(),
             mapping,
-            keys: Arc::new(Keys::new(INGEST_KEY, ADMIN_KEY)),
+            access: Access::new(&queue, INGEST_KEY, ADMIN_KEY),
+            tail: Tail::new(queue.clone(), CancellationToken::new()),
             ingest: Arc::new(IngestSettings {
                 default_source: "app".into(),
                 max_ahead: TimeDelta::minutes(5),
@@ -163,7 +166,8 @@ impl World {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        tokio::spawn(async move { axum::serve(listener, router(state)).await });
+        let service = router(state).into_make_service_with_connect_info::<std::net::SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { queue, database, sandbox, hubspot_url, worker, url, http }
     }

@@ -1,0 +1,212 @@
+//! Stored keys: made, looked up by their hash, revoked.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::{Access, Actor, Role, digest, random};
+use crate::queue::{Queue, QueueError};
+
+/// A stored key as people see it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct KeyView {
+    /// Its number.
+    pub id: i64,
+    /// What it is for.
+    pub name: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// The word of its role.
+    pub role: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// By whom.
+    pub created_by: String,
+    /// When it ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, exact to a minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl KeyView {
+    /// `active`, `expired` or `revoked`.
+    #[must_use]
+    pub fn state(&self, now: DateTime<Utc>) -> &'static str {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => "revoked",
+            (None, Some(end)) if end <= now => "expired",
+            _ => "active",
+        }
+    }
+}
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What it is for: 1 to 100 characters.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Why no key was made.
+#[derive(Debug, thiserror::Error)]
+pub enum RefusedKey {
+    /// What was asked for cannot be.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The database.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl From<sqlx::Error> for RefusedKey {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Queue(error.into())
+    }
+}
+
+/// What a key begins with, so that people and secret scanners recognise one.
+const MARK: &str = "hf_";
+/// So much of a key is shown.
+const SHOWN: usize = 10;
+/// A use is noted once in such a time.
+const NOTED: TimeDelta = TimeDelta::minutes(1);
+/// More keys than anybody needs: the list has an end.
+const MOST_KEYS: i64 = 1_000;
+
+impl Access {
+    /// Whose key this is; `None`: nobody's, or it has expired or been revoked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn key(&self, given: &str, now: DateTime<Utc>) -> Result<Option<Actor>, QueueError> {
+        let hash = digest(given);
+        if let Some(actor) = self.configured(&hash) {
+            return Ok(Some(actor));
+        }
+        // A made-up key costs no look into the database unless it looks like one of ours.
+        if !given.starts_with(MARK) {
+            return Ok(None);
+        }
+        Ok(self.stored(&hash, now).await?.map(|(_, actor)| actor))
+    }
+
+    /// The stored key of this hash.
+    pub(super) async fn stored(
+        &self,
+        hash: &[u8; 32],
+        now: DateTime<Utc>,
+    ) -> Result<Option<(i64, Actor)>, QueueError> {
+        let found: Option<(i64, String, String, String, Option<DateTime<Utc>>)> = sqlx::query_as(
+            "SELECT id, name, prefix, role, last_used_at FROM api_key
+             WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+        )
+        .bind(hash.as_slice())
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some((id, name, prefix, role, last_used)) = found else { return Ok(None) };
+        if last_used.is_none_or(|at| now - at >= NOTED) {
+            sqlx::query("UPDATE api_key SET last_used_at = $2 WHERE id = $1")
+                .bind(id)
+                .bind(now)
+                .execute(&self.pool)
+                .await?;
+        }
+        let role = role.parse().map_err(QueueError::Corrupt)?;
+        Ok(Some((id, Actor { name: format!("{name} ({prefix}…)"), role })))
+    }
+
+    /// The stored keys, newest first, ended ones included.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keys(&self) -> Result<Vec<KeyView>, QueueError> {
+        Ok(sqlx::query_as(
+            "SELECT id, name, prefix, role, created_at, created_by, expires_at, last_used_at,
+                    revoked_at
+             FROM api_key ORDER BY id DESC LIMIT $1",
+        )
+        .bind(MOST_KEYS)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Makes a key and answers it with its text, which nobody can ever show again.
+    ///
+    /// # Errors
+    /// When the name is empty or too long, the expiry is past, or the database fails.
+    pub async fn make_key(
+        &self,
+        new: &NewKey,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(KeyView, String), RefusedKey> {
+        let name = new.name.trim();
+        if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+            return Err(RefusedKey::Invalid("name: must be 1 to 100 characters on one line"));
+        }
+        if new.expires_at.is_some_and(|end| end <= now) {
+            return Err(RefusedKey::Invalid("expires: must lie ahead"));
+        }
+        let text = format!("{MARK}{}", random());
+        let mut tx = self.pool.begin().await?;
+        let known: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM api_key").fetch_one(&mut *tx).await?;
+        if known >= MOST_KEYS {
+            return Err(RefusedKey::Invalid("there are a thousand keys already"));
+        }
+        let view: KeyView = sqlx::query_as(
+            "INSERT INTO api_key (name, prefix, hash, role, created_at, created_by, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             RETURNING id, name, prefix, role, created_at, created_by, expires_at, last_used_at,
+                       revoked_at",
+        )
+        .bind(name)
+        .bind(&text[..SHOWN])
+        .bind(digest(&text).as_slice())
+        .bind(new.role.as_str())
+        .bind(now)
+        .bind(actor)
+        .bind(new.expires_at)
+        .fetch_one(&mut *tx)
+        .await?;
+        let details = json!({ "name": name, "role": new.role, "expires_at": new.expires_at });
+        Queue::note_in(&mut tx, now, actor, "make_key", Some(&view.prefix), details).await?;
+        tx.commit().await?;
+        Ok((view, text))
+    }
+
+    /// Ends a key and the sessions made with it. `false`: there is none of this number, or it has
+    /// been revoked before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revoke_key(
+        &self,
+        id: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        let prefix: Option<String> = sqlx::query_scalar(
+            "UPDATE api_key SET revoked_at = $2, revoked_by = $3
+             WHERE id = $1 AND revoked_at IS NULL RETURNING prefix",
+        )
+        .bind(id)
+        .bind(now)
+        .bind(actor)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(prefix) = prefix else { return Ok(false) };
+        sqlx::query("DELETE FROM session WHERE key_id = $1").bind(id).execute(&mut *tx).await?;
+        Queue::note_in(&mut tx, now, actor, "revoke_key", Some(&prefix), json!({ "id": id }))
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,181 @@
+//! Sessions of the dashboard: made from a key, carried by a signed cookie, ended by time, by
+//! signing out, or with their key.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+
+use super::{Access, Actor, Role, digest, mac, random};
+use crate::queue::{Queue, QueueError};
+
+/// How long a session lasts.
+const LIFE: TimeDelta = TimeDelta::hours(12);
+/// What a key's session costs nobody: at most so many at a time.
+const MOST_SESSIONS: i64 = 10_000;
+
+/// A person who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Who it is.
+    pub actor: Actor,
+    /// What every form must carry.
+    pub csrf: String,
+    /// When it ends.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What came of signing in.
+#[derive(Debug)]
+pub enum SignIn {
+    /// Welcome.
+    Welcome {
+        /// The cookie's value.
+        cookie: String,
+        /// The session.
+        session: Session,
+    },
+    /// This key opens no dashboard.
+    Wrong,
+    /// Too many wrong keys from there: not before this time has passed.
+    Throttled {
+        /// How long.
+        retry_after: Duration,
+    },
+}
+
+impl Access {
+    /// Signs in with a key that may look. Every session has a new cookie, whatever the browser
+    /// brought along.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sign_in(
+        &self,
+        key: &str,
+        from: IpAddr,
+        now: DateTime<Utc>,
+    ) -> Result<SignIn, QueueError> {
+        if let Some(retry_after) = self.throttle.wait(from, now) {
+            return Ok(SignIn::Throttled { retry_after });
+        }
+        let hash = digest(key.trim());
+        let found = match self.configured(&hash) {
+            Some(actor) => Some((None, actor)),
+            None => self.stored(&hash, now).await?.map(|(id, actor)| (Some(id), actor)),
+        };
+        let Some((key_id, actor)) = found.filter(|(_, actor)| actor.role.may(Role::Viewer)) else {
+            self.throttle.failed(from, now);
+            let mut db = self.pool.acquire().await?;
+            // Who it was is not known; from where is no secret to an admin.
+            let details = json!({ "from": from.to_string() });
+            Queue::note_in(&mut db, now, "nobody", "sign_in_refused", None, details).await?;
+            return Ok(SignIn::Wrong);
+        };
+        self.throttle.succeeded(from);
+        let (secret, csrf, expires_at) = (random(), random(), now + LIFE);
+        let mut tx = self.pool.begin().await?;
+        // Ended sessions go, and the oldest where there are too many.
+        sqlx::query(
+            "DELETE FROM session WHERE expires_at <= $1
+                OR hash IN (SELECT hash FROM session ORDER BY created_at DESC OFFSET $2)",
+        )
+        .bind(now)
+        .bind(MOST_SESSIONS)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO session (hash, key_id, bootstrap, csrf, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(digest(&secret).as_slice())
+        .bind(key_id)
+        .bind(
+            key_id
+                .is_none()
+                .then_some(self.admin.as_slice())
+                .map(|admin| mac(&self.secret, admin).to_vec()),
+        )
+        .bind(&csrf)
+        .bind(now)
+        .bind(expires_at)
+        .execute(&mut *tx)
+        .await?;
+        let details = json!({ "from": from.to_string() });
+        Queue::note_in(&mut tx, now, &actor.name, "sign_in", None, details).await?;
+        tx.commit().await?;
+        let cookie = format!("{secret}.{}", self.signature(&secret));
+        Ok(SignIn::Welcome { cookie, session: Session { actor, csrf, expires_at } })
+    }
+
+    /// The session of a cookie; `None`: it is not ours, has ended, or its key has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn session(
+        &self,
+        cookie: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Session>, QueueError> {
+        let Some(secret) = self.signed(cookie) else { return Ok(None) };
+        let found: Option<(Option<String>, Option<String>, Option<String>, String, DateTime<Utc>)> =
+            sqlx::query_as(
+                "SELECT k.name, k.prefix, k.role, s.csrf, s.expires_at
+                 FROM session s LEFT JOIN api_key k ON k.id = s.key_id
+                 WHERE s.hash = $1 AND s.expires_at > $2
+                   AND CASE WHEN s.key_id IS NULL THEN s.bootstrap = $3
+                            ELSE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2) END",
+            )
+            .bind(digest(secret).as_slice())
+            .bind(now)
+            .bind(mac(&self.secret, &self.admin).as_slice())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some((name, prefix, role, csrf, expires_at)) = found else { return Ok(None) };
+        let actor = match (name, prefix, role) {
+            (Some(name), Some(prefix), Some(role)) => Actor {
+                name: format!("{name} ({prefix}…)"),
+                role: role.parse().map_err(QueueError::Corrupt)?,
+            },
+            _ => Actor { name: "admin key".into(), role: Role::Admin },
+        };
+        Ok(Some(Session { actor, csrf, expires_at }))
+    }
+
+    /// Ends the session of a cookie.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sign_out(&self, cookie: &str) -> Result<(), QueueError> {
+        if let Some(secret) = self.signed(cookie) {
+            sqlx::query("DELETE FROM session WHERE hash = $1")
+                .bind(digest(secret).as_slice())
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn signature(&self, secret: &str) -> String {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .encode(mac(&self.secret, secret.as_bytes()))
+    }
+
+    /// The secret of a cookie that we signed; a forged one costs no look into the database.
+    fn signed<'a>(&self, cookie: &'a str) -> Option<&'a str> {
+        let (secret, signature) = cookie.split_once('.')?;
+        let ours = self.signature(secret);
+        bool::from(ours.as_bytes().ct_eq(signature.as_bytes())).then_some(secret)
+    }
+}
+
+impl Session {
+    /// Whether `given` is this session's token against forged requests.
+    #[must_use]
+    pub fn csrf_ok(&self, given: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}

@@ -1,0 +1,111 @@
+//! The brake on guessing: after five wrong keys from one address each further try waits longer.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// So many wrong keys are a person's typing.
+const FREE: u32 = 5;
+/// The first wait, doubled by each further failure.
+const FIRST: TimeDelta = TimeDelta::seconds(2);
+/// No longer than this.
+const LONGEST: TimeDelta = TimeDelta::minutes(15);
+/// An address that is quiet so long starts anew.
+const FORGOTTEN: TimeDelta = TimeDelta::hours(1);
+/// So many addresses are remembered; the one that was quiet the longest goes first.
+const MOST: usize = 10_000;
+
+#[derive(Debug, Clone, Copy)]
+struct Failures {
+    count: u32,
+    last: DateTime<Utc>,
+}
+
+/// Wrong keys by address, within this process.
+#[derive(Debug, Default)]
+pub(super) struct Throttle(Mutex<HashMap<IpAddr, Failures>>);
+
+impl Throttle {
+    /// How long `from` must wait before the next try.
+    pub(super) fn wait(&self, from: IpAddr, now: DateTime<Utc>) -> Option<Duration> {
+        let failures = *self.lock().get(&network(from))?;
+        let beyond = failures.count.checked_sub(FREE)?;
+        let wait = FIRST.checked_mul(1 << beyond.min(20)).unwrap_or(LONGEST).min(LONGEST);
+        (failures.last + wait - now).to_std().ok().filter(|rest| !rest.is_zero())
+    }
+
+    pub(super) fn failed(&self, from: IpAddr, now: DateTime<Utc>) {
+        let mut known = self.lock();
+        known.retain(|_, failures| now - failures.last < FORGOTTEN);
+        if known.len() >= MOST
+            && let Some(oldest) = known.iter().min_by_key(|(_, f)| f.last).map(|(ip, _)| *ip)
+        {
+            known.remove(&oldest);
+        }
+        let failures = known.entry(network(from)).or_insert(Failures { count: 0, last: now });
+        *failures = Failures { count: failures.count.saturating_add(1), last: now };
+    }
+
+    pub(super) fn succeeded(&self, from: IpAddr) {
+        self.lock().remove(&network(from));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Failures>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who has one IPv6 address has 2^64 of them.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sixth_wrong_key_must_wait_and_others_need_not() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
+        let at = |s| now + TimeDelta::seconds(s);
+        let (throttle, ip) = (Throttle::default(), "192.0.2.1".parse().expect("an address"));
+        for _ in 0..4 {
+            throttle.failed(ip, now);
+            assert_eq!(throttle.wait(ip, now), None);
+        }
+        throttle.failed(ip, now);
+        assert_eq!(throttle.wait(ip, now), Some(Duration::from_secs(2)));
+        assert_eq!(throttle.wait("192.0.2.2".parse().expect("an address"), now), None);
+        assert_eq!(throttle.wait(ip, at(2)), None);
+        for _ in 0..40 {
+            throttle.failed(ip, at(2));
+        }
+        assert_eq!(throttle.wait(ip, at(2)), Some(Duration::from_secs(900)));
+        throttle.succeeded(ip);
+        assert_eq!(throttle.wait(ip, at(2)), None);
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_guesser_and_memory_has_an_end() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("in range");
+        let throttle = Throttle::default();
+        for host in 0..5_u128 {
+            throttle.failed(IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | host)), now);
+        }
+        let same = IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | 99));
+        assert!(throttle.wait(same, now).is_some());
+        for host in 0..20_000_u32 {
+            throttle.failed(IpAddr::V4(host.into()), now);
+        }
+        assert!(throttle.lock().len() <= MOST);
+    }
+}

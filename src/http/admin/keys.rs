@@ -1,0 +1,142 @@
+//! `/admin/sync/keys`: who may come in.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::{KeyView, NewKey, RefusedKey, Role};
+use crate::http::AppState;
+use crate::http::auth::{Admin, Viewer};
+use crate::http::extract::JsonBody;
+use crate::http::problem::{Problem, ProblemBody};
+
+/// A stored key; its text is known to its owner only.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Key {
+    id: String,
+    /// What it is for.
+    name: String,
+    /// Its first characters.
+    #[schema(example = "hf_3kPzQ1v")]
+    prefix: String,
+    role: String,
+    created_at: DateTime<Utc>,
+    created_by: String,
+    /// When it ends by itself.
+    expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, exact to a minute.
+    last_used_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+    /// `active`, `expired` or `revoked`.
+    state: &'static str,
+}
+
+impl Key {
+    fn of(key: KeyView, now: DateTime<Utc>) -> Self {
+        let state = key.state(now);
+        Self {
+            id: key.id.to_string(),
+            name: key.name,
+            prefix: key.prefix,
+            role: key.role,
+            created_at: key.created_at,
+            created_by: key.created_by,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
+            state,
+        }
+    }
+}
+
+/// The stored keys, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Keys {
+    items: Vec<Key>,
+}
+
+/// The stored keys. Those of the environment are not among them.
+#[utoipa::path(get, path = "/keys", tag = "keys",
+    responses((status = 200, body = Keys), (status = 403, body = ProblemBody)))]
+pub(super) async fn list(_: Viewer, State(state): State<AppState>) -> Result<Json<Keys>, Problem> {
+    let now = state.queue.now().await?;
+    let keys = state.access.keys().await?;
+    Ok(Json(Keys { items: keys.into_iter().map(|key| Key::of(key, now)).collect() }))
+}
+
+/// A key to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "billing backend", "role": "ingest", "expires_in_days": 365}))]
+pub(super) struct NewKeyBody {
+    /// What it is for: 1 to 100 characters.
+    name: String,
+    role: Role,
+    /// 1 to 3,650; without, it does not end by itself.
+    expires_in_days: Option<i64>,
+}
+
+/// A new key with its text, which is never shown again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MadeKey {
+    #[serde(flatten)]
+    view: Key,
+    /// The key itself.
+    key: String,
+}
+
+/// Make a key. Its text is in the answer and nowhere else.
+#[utoipa::path(post, path = "/keys", tag = "keys", request_body = NewKeyBody,
+    responses((status = 201, body = MadeKey), (status = 400, body = ProblemBody),
+              (status = 403, body = ProblemBody)))]
+pub(super) async fn make(
+    Admin(actor): Admin,
+    State(state): State<AppState>,
+    JsonBody(body): JsonBody<NewKeyBody>,
+) -> Result<(StatusCode, Json<MadeKey>), Problem> {
+    let now = state.queue.now().await?;
+    let days = body.expires_in_days;
+    if days.is_some_and(|days| !(1..=3_650).contains(&days)) {
+        return Err(Problem::body("expires_in_days: must be between 1 and 3650"));
+    }
+    let expires_at = days.map(|days| now + TimeDelta::days(days));
+    let new = NewKey { name: body.name, role: body.role, expires_at };
+    let made = state.access.make_key(&new, &actor.name, now).await;
+    let (view, key) = made.map_err(|error| match error {
+        RefusedKey::Invalid(reason) => Problem::body(reason),
+        RefusedKey::Queue(error) => error.into(),
+    })?;
+    Ok((StatusCode::CREATED, Json(MadeKey { view: Key::of(view, now), key })))
+}
+
+/// A key was ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Revoked {
+    /// Always `true`.
+    revoked: bool,
+}
+
+/// End a key at once, and the sessions made with it.
+#[utoipa::path(post, path = "/keys/{id}/revoke", tag = "keys",
+    params(("id" = String, Path, description = "The key's number", example = "1")),
+    responses((status = 200, body = Revoked), (status = 403, body = ProblemBody),
+              (status = 404, body = ProblemBody)))]
+pub(super) async fn revoke(
+    Admin(actor): Admin,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Revoked>, Problem> {
+    let now = state.queue.now().await?;
+    let done = match id.parse() {
+        Ok(id) => state.access.revoke_key(id, &actor.name, now).await?,
+        Err(_) => false,
+    };
+    if done {
+        return Ok(Json(Revoked { revoked: true }));
+    }
+    let detail = "there is no key of this number that has not been revoked already";
+    Err(Problem::new(StatusCode::NOT_FOUND, "unknown_key", detail))
+}

@@ -1,0 +1,133 @@
+//! `/admin/sync/errors` and `/admin/sync/audit`.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::types::{PageOf, PageParams};
+use crate::http::AppState;
+use crate::http::auth::Viewer;
+use crate::http::extract::Params;
+use crate::http::problem::{Problem, ProblemBody};
+use crate::queue::audit::AuditFilter;
+
+/// Failed rows of one kind that share an error code and a property.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorGroup {
+    #[schema(example = "INVALID_EMAIL")]
+    code: String,
+    /// The property at fault.
+    property: Option<String>,
+    /// The object kind.
+    sync_type: String,
+    /// How many rows.
+    rows: i64,
+    /// How many records.
+    records: i64,
+    /// When the first of them failed.
+    first_at: DateTime<Utc>,
+    /// When the last did.
+    last_at: DateTime<Utc>,
+    /// The newest row's message.
+    message: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
+    /// The newest row's number, as text.
+    newest_id: String,
+}
+
+/// The groups, largest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorGroups {
+    items: Vec<ErrorGroup>,
+}
+
+/// Which groups.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ErrorParams {
+    /// The object kind.
+    sync_type: Option<String>,
+    /// At most so many, 1 to 500; 50 without.
+    limit: Option<i64>,
+}
+
+/// Failed rows in groups: what is wrong, how often, and what to do. Discarded rows are left out.
+#[utoipa::path(get, path = "/errors", tag = "queue", params(ErrorParams),
+    responses((status = 200, body = ErrorGroups), (status = 400, body = ProblemBody)))]
+pub(super) async fn errors(
+    _: Viewer,
+    State(state): State<AppState>,
+    Params(params): Params<ErrorParams>,
+) -> Result<Json<ErrorGroups>, Problem> {
+    let limit = PageParams { limit: params.limit, cursor: None }.limit()?;
+    let groups = state.queue.error_groups(params.sync_type.as_deref(), limit).await?;
+    let items = groups.into_iter().map(|g| ErrorGroup {
+        code: g.code,
+        property: g.property,
+        sync_type: g.sync_type,
+        rows: g.rows,
+        records: g.records,
+        first_at: g.first_at,
+        last_at: g.last_at,
+        message: g.message,
+        hint: g.hint,
+        newest_id: g.newest_id.to_string(),
+    });
+    Ok(Json(ErrorGroups { items: items.collect() }))
+}
+
+/// What somebody did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AuditLine {
+    id: String,
+    at: DateTime<Utc>,
+    /// The name of a key, or `application` for an erasure that an event asked for.
+    actor: String,
+    #[schema(example = "retry")]
+    action: String,
+    /// To what.
+    target: Option<String>,
+    /// More of it.
+    details: Value,
+}
+
+/// Which lines; what is left out means any.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditParams {
+    /// What was done, such as `retry`.
+    action: Option<String>,
+    /// By whom.
+    actor: Option<String>,
+    /// At most so many, 1 to 500; 50 without.
+    limit: Option<i64>,
+    /// A `next_cursor` or `prev_cursor` as it came.
+    cursor: Option<String>,
+}
+
+/// Who did what, newest first.
+#[utoipa::path(get, path = "/audit", tag = "audit", params(AuditParams),
+    responses((status = 200, body = PageOf<AuditLine>), (status = 400, body = ProblemBody)))]
+pub(super) async fn audit(
+    _: Viewer,
+    State(state): State<AppState>,
+    Params(params): Params<AuditParams>,
+) -> Result<Json<PageOf<AuditLine>>, Problem> {
+    let page = PageParams { limit: params.limit, cursor: params.cursor }.page()?;
+    let filter = AuditFilter { action: params.action, actor: params.actor };
+    let lines = state.queue.audits(&filter, &page).await?;
+    Ok(Json(PageOf::of(lines, |line| AuditLine {
+        id: line.id.to_string(),
+        at: line.at,
+        actor: line.actor,
+        action: line.action,
+        target: line.target,
+        details: line.details.unwrap_or(Value::Null),
+    })))
+}

@@ -1,0 +1,152 @@
+//! `/admin/sync/records`: what we own in HubSpot.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::types::{Association, PageOf, PageParams, Record, Row};
+use crate::access::Role;
+use crate::http::AppState;
+use crate::http::auth::{Operator, Viewer};
+use crate::http::extract::Params;
+use crate::http::problem::{Problem, ProblemBody};
+use crate::queue::list::RowFilter;
+use crate::queue::page::Page;
+use crate::queue::records::{OneRecord, RecordFilter, RecordState};
+
+/// Which records; what is left out means any.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RecordParams {
+    /// The object kind.
+    #[param(example = "contact")]
+    sync_type: Option<String>,
+    /// `linked`, `unlinked`, `waiting`, `uncertain`, `merged`, `deleted` or `erased`.
+    state: Option<String>,
+    /// An external id or a HubSpot id.
+    q: Option<String>,
+    /// At most so many, 1 to 500; 50 without.
+    limit: Option<i64>,
+    /// A `next_cursor` or `prev_cursor` as it came.
+    cursor: Option<String>,
+}
+
+/// A page of records, newest first.
+#[utoipa::path(get, path = "/records", tag = "records", params(RecordParams),
+    responses((status = 200, body = PageOf<Record>), (status = 400, body = ProblemBody)))]
+pub(super) async fn list(
+    Viewer(actor): Viewer,
+    State(state): State<AppState>,
+    Params(params): Params<RecordParams>,
+) -> Result<Json<PageOf<Record>>, Problem> {
+    let page = PageParams { limit: params.limit, cursor: params.cursor }.page()?;
+    let wanted = params.state.as_deref().map(str::parse::<RecordState>).transpose();
+    let filter = RecordFilter {
+        sync_type: params.sync_type,
+        state: wanted.map_err(|e| Problem::query(format!("state: {e}")))?,
+        search: params.q,
+    };
+    let values = actor.role.may(Role::Operator);
+    let records = state.queue.records(&filter, &page).await?;
+    Ok(Json(PageOf::of(records, |record| Record::of(record, values))))
+}
+
+/// A record with all that belongs to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RecordDetail {
+    #[serde(flatten)]
+    record: Record,
+    associations: Vec<Association>,
+    /// Its rows, newest first, at most a hundred; the list of rows has them all.
+    rows: Vec<Row>,
+}
+
+/// As many rows of a record as its page shows.
+const ROWS: i64 = 100;
+
+fn unknown() -> Problem {
+    let detail = "there is no record of this kind and external id";
+    Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail)
+}
+
+/// A record: its link, what HubSpot has accepted, its associations, its rows.
+#[utoipa::path(get, path = "/records/{sync_type}/{external_id}", tag = "records",
+    params(("sync_type" = String, Path, example = "contact"),
+           ("external_id" = String, Path, example = "u-1001")),
+    responses((status = 200, body = RecordDetail), (status = 404, body = ProblemBody)))]
+pub(super) async fn show(
+    Viewer(actor): Viewer,
+    State(state): State<AppState>,
+    Path((sync_type, external_id)): Path<(String, String)>,
+) -> Result<Json<RecordDetail>, Problem> {
+    let record = state.queue.record_by_key(&sync_type, &external_id).await?;
+    let record = record.ok_or_else(unknown)?;
+    let associations = state.queue.associations(record.id).await?;
+    let (sync_type, external_id) = (Some(sync_type), Some(external_id));
+    let filter = RowFilter { sync_type, external_id, ..RowFilter::default() };
+    let rows = state.queue.rows(&filter, &Page::newest(ROWS)).await?;
+    let max_retries = state.quota.max_retries;
+    Ok(Json(RecordDetail {
+        record: Record::of(record, actor.role.may(Role::Operator)),
+        associations: associations.into_iter().map(Association::from).collect(),
+        rows: rows.items.into_iter().map(|row| Row::of(row, max_retries)).collect(),
+    }))
+}
+
+/// A record will be sent whole.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Resynced {
+    /// 1.
+    resynced: u64,
+}
+
+/// Send all that we own of a record again, whatever HubSpot has accepted.
+#[utoipa::path(post, path = "/records/{sync_type}/{external_id}/resync", tag = "records",
+    params(("sync_type" = String, Path, example = "contact"),
+           ("external_id" = String, Path, example = "u-1001")),
+    responses((status = 200, body = Resynced), (status = 404, body = ProblemBody),
+              (status = 409, body = ProblemBody)))]
+pub(super) async fn resync(
+    Operator(actor): Operator,
+    State(state): State<AppState>,
+    Path((sync_type, external_id)): Path<(String, String)>,
+) -> Result<Json<Resynced>, Problem> {
+    let now = state.queue.now().await?;
+    match state.queue.resync(&sync_type, &external_id, &actor.name, now).await? {
+        OneRecord::Done => Ok(Json(Resynced { resynced: 1 })),
+        OneRecord::Unknown => Err(unknown()),
+        OneRecord::Nothing => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "nothing_to_resync",
+            "nothing of this record can be sent: it was never written, or was deleted, erased or merged into another",
+        )),
+    }
+}
+
+/// An erased subject is welcome again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Allowed {
+    /// Always `true`.
+    allowed: bool,
+}
+
+/// Lift an erasure: events of this subject are accepted again.
+#[utoipa::path(post, path = "/records/{sync_type}/{external_id}/allow", tag = "records",
+    params(("sync_type" = String, Path, example = "contact"),
+           ("external_id" = String, Path, example = "u-1001")),
+    responses((status = 200, body = Allowed), (status = 404, body = ProblemBody)))]
+pub(super) async fn allow(
+    Operator(actor): Operator,
+    State(state): State<AppState>,
+    Path((sync_type, external_id)): Path<(String, String)>,
+) -> Result<Json<Allowed>, Problem> {
+    let now = state.queue.now().await?;
+    if state.queue.allow(&sync_type, &external_id, &actor.name, now).await? {
+        return Ok(Json(Allowed { allowed: true }));
+    }
+    let detail = "no erased subject has this kind and id";
+    Err(Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail))
+}

@@ -1,0 +1,348 @@
+//! The shapes of answers: rows, records, attempts, pages.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::problem::Problem;
+use crate::queue::inspect::AttemptView;
+use crate::queue::list::RowView;
+use crate::queue::model::Accepted;
+use crate::queue::page::{Cursor, Listing, Page};
+use crate::queue::records::{AssociationView, RecordView};
+use crate::queue::why::Why;
+
+/// One page of a list, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PageOf<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Pass it as `cursor` for the next, older page; `null` on the last.
+    pub next_cursor: Option<String>,
+    /// Pass it as `cursor` for the newer page before this one; `null` on the newest.
+    pub prev_cursor: Option<String>,
+}
+
+impl<T> PageOf<T> {
+    pub(super) fn of<V>(listing: Listing<V>, view: impl FnMut(V) -> T) -> Self {
+        Self {
+            items: listing.items.into_iter().map(view).collect(),
+            next_cursor: listing.next,
+            prev_cursor: listing.prev,
+        }
+    }
+}
+
+/// Which part of a list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParams {
+    /// At most so many, 1 to 500; 50 without.
+    #[param(minimum = 1, maximum = 500, example = 50)]
+    pub limit: Option<i64>,
+    /// A `next_cursor` or `prev_cursor` as it came.
+    pub cursor: Option<String>,
+}
+
+/// A page is at most so long.
+const LONGEST_PAGE: i64 = 500;
+const PAGE: i64 = 50;
+
+impl PageParams {
+    pub(super) fn limit(&self) -> Result<i64, Problem> {
+        let limit = self.limit.unwrap_or(PAGE);
+        if (1..=LONGEST_PAGE).contains(&limit) {
+            return Ok(limit);
+        }
+        Err(Problem::query(format!("limit: must be between 1 and {LONGEST_PAGE}")))
+    }
+
+    pub(super) fn page(&self) -> Result<Page, Problem> {
+        let cursor = self.cursor.as_deref().map(str::parse::<Cursor>).transpose();
+        let cursor = cursor.map_err(|error| Problem::query(format!("cursor: {error}")))?;
+        Ok(Page { limit: self.limit()?, cursor })
+    }
+}
+
+/// A queue row: one event owed to one record.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Row {
+    /// Its number, as text.
+    #[schema(example = "41")]
+    pub id: String,
+    /// The event's id.
+    pub event_id: String,
+    /// The event's source.
+    pub source: String,
+    /// The event's type.
+    #[schema(example = "user.updated")]
+    pub event_type: String,
+    /// When the event happened.
+    pub occurred_at: DateTime<Utc>,
+    /// The object kind.
+    #[schema(example = "contact")]
+    pub sync_type: String,
+    /// The application's id of the entity.
+    #[schema(example = "u-1001")]
+    pub external_id: String,
+    /// `pending`, `processing`, `synced`, `retry` or `failed`.
+    pub status: String,
+    /// `high`, `normal` or `low`.
+    pub priority: &'static str,
+    /// Failed deliveries so far.
+    pub retry_count: i32,
+    /// After so many retries it fails.
+    pub max_retries: i32,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When it is due; `null` once it is done.
+    pub scheduled_at: Option<DateTime<Utc>>,
+    /// When it was done.
+    pub processed_at: Option<DateTime<Utc>>,
+    /// When a person gave it up.
+    pub discarded_at: Option<DateTime<Utc>>,
+    /// What it waits for, where something has not arrived yet.
+    pub waiting_for: Option<String>,
+    /// What was left out or altered on the way.
+    pub warnings: Value,
+    /// The W3C trace its sender gave.
+    pub traceparent: Option<String>,
+    /// Why it failed or is retried.
+    pub error: Option<RowError>,
+}
+
+/// Why a row failed or is retried.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RowError {
+    /// A stable word, HubSpot's where it gives one.
+    #[schema(example = "INVALID_EMAIL")]
+    pub code: String,
+    /// The property at fault.
+    pub property: Option<String>,
+    /// What happened, without personal data.
+    pub message: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// HubSpot's id of the call.
+    pub correlation_id: Option<String>,
+    /// The reply's HTTP status.
+    pub http_status: Option<i32>,
+}
+
+impl RowError {
+    /// The error of `row`, if it has one.
+    #[must_use]
+    pub fn of(row: &RowView) -> Option<Self> {
+        row.error_code.clone().map(|code| Self {
+            code,
+            property: row.error_property.clone(),
+            message: row.error_message.clone(),
+            hint: row.error_hint.clone(),
+            correlation_id: row.error_correlation_id.clone(),
+            http_status: row.error_http_status,
+        })
+    }
+}
+
+/// The word of a stored priority.
+#[must_use]
+pub fn priority_word(number: i16) -> &'static str {
+    match number {
+        0 => "high",
+        1 => "normal",
+        _ => "low",
+    }
+}
+
+impl Row {
+    /// `row`, in the shape of the contract.
+    #[must_use]
+    pub fn of(row: RowView, max_retries: i32) -> Self {
+        let error = RowError::of(&row);
+        Self {
+            id: row.id.to_string(),
+            event_id: row.event_id,
+            source: row.event_source,
+            event_type: row.event_type,
+            occurred_at: row.occurred_at,
+            sync_type: row.sync_type,
+            external_id: row.external_id,
+            status: row.status,
+            priority: priority_word(row.priority),
+            retry_count: row.retry_count,
+            max_retries,
+            created_at: row.created_at,
+            scheduled_at: row.scheduled_at,
+            processed_at: row.processed_at,
+            discarded_at: row.discarded_at,
+            waiting_for: row.waiting_reason,
+            warnings: row.warnings.unwrap_or_else(|| Value::Array(Vec::new())),
+            traceparent: row.traceparent,
+            error,
+        }
+    }
+}
+
+/// One counted try of a row that did not succeed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Attempt {
+    /// The call, if one was made.
+    pub call_id: Option<i64>,
+    /// When it ended.
+    pub attempted_at: DateTime<Utc>,
+    /// Whose fault it was.
+    pub class: String,
+    /// The error's code.
+    pub code: String,
+    /// The property at fault.
+    pub property: Option<String>,
+    /// What happened, without personal data.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// HubSpot's id of the call.
+    pub correlation_id: Option<String>,
+    /// The reply's HTTP status.
+    pub http_status: Option<i32>,
+    /// From send to reply.
+    pub duration_ms: Option<i32>,
+    /// `false`: given back, since it was an outage and not the row.
+    pub counted: bool,
+}
+
+impl From<AttemptView> for Attempt {
+    fn from(a: AttemptView) -> Self {
+        Self {
+            call_id: a.call_id,
+            attempted_at: a.attempted_at,
+            class: a.class,
+            code: a.code,
+            property: a.property,
+            message: a.message,
+            hint: a.hint,
+            correlation_id: a.correlation_id,
+            http_status: a.http_status,
+            duration_ms: a.duration_ms,
+            counted: a.counted,
+        }
+    }
+}
+
+/// What HubSpot has accepted of a property.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AcceptedValue {
+    /// The value; `null` where the key may not look at payloads.
+    pub value: Option<String>,
+    /// When the event happened that it came from.
+    pub event_time: DateTime<Utc>,
+    /// The row that it came from, as text.
+    pub row_id: String,
+}
+
+/// A HubSpot record that we own properties of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Record {
+    /// The object kind.
+    #[schema(example = "contact")]
+    pub sync_type: String,
+    /// The application's id of the entity.
+    #[schema(example = "u-1001")]
+    pub external_id: String,
+    /// The link.
+    pub hubspot_id: Option<String>,
+    /// `true`: HubSpot may hold something else than `accepted`; all of it goes with the next call.
+    pub uncertain: bool,
+    /// Transient failures in a row.
+    pub failures: i32,
+    /// When it is due.
+    pub due_at: Option<DateTime<Utc>>,
+    /// What it waits for.
+    pub waiting_for: Option<String>,
+    /// The worker that holds it.
+    pub lease_holder: Option<String>,
+    /// Until when it does.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// When it was first heard of.
+    pub created_at: DateTime<Utc>,
+    /// When it was last written.
+    pub synced_at: Option<DateTime<Utc>>,
+    /// When it was deleted.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// When its erasure was asked for.
+    pub erased_at: Option<DateTime<Utc>>,
+    /// The external id of the record it was merged into.
+    pub merged_into: Option<String>,
+    /// What HubSpot has accepted, by property.
+    pub accepted: BTreeMap<String, AcceptedValue>,
+}
+
+impl Record {
+    /// `record`, with values only where `values` may be seen.
+    #[must_use]
+    pub fn of(record: RecordView, values: bool) -> Self {
+        let accepted: Accepted = serde_json::from_value(record.accepted).unwrap_or_default();
+        let accepted = accepted.into_iter().map(|(name, register)| {
+            let value = values.then_some(register.value);
+            let (event_time, row_id) = (register.stamp.at, register.stamp.row.to_string());
+            (name, AcceptedValue { value, event_time, row_id })
+        });
+        Self {
+            accepted: accepted.collect(),
+            sync_type: record.sync_type,
+            external_id: record.external_id,
+            hubspot_id: record.hubspot_id,
+            uncertain: record.uncertain,
+            failures: record.failures,
+            due_at: record.due_at,
+            waiting_for: record.waiting_reason,
+            lease_holder: record.lease_holder,
+            lease_until: record.lease_until,
+            created_at: record.created_at,
+            synced_at: record.synced_at,
+            deleted_at: record.deleted_at,
+            erased_at: record.erased_at,
+            merged_into: record.merged_into,
+        }
+    }
+}
+
+/// An association slot of a record.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Association {
+    /// The slot.
+    #[schema(example = "user.business")]
+    pub slot: String,
+    /// The other end's object kind.
+    pub target_type: Option<String>,
+    /// The other end's external id.
+    pub target: Option<String>,
+    /// `made`, `due`, `parked` (the other end is not there yet), `refused` or `none`.
+    pub state: String,
+}
+
+impl From<AssociationView> for Association {
+    fn from(a: AssociationView) -> Self {
+        Self { slot: a.slot, target_type: a.target_type, target: a.target, state: a.state }
+    }
+}
+
+/// One reason why a row is not in HubSpot yet.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WhyLine {
+    /// `held`, `gate`, `missing`, `scheduled`, `line`, `written`, `association`, `failed` or
+    /// `disabled`.
+    pub code: &'static str,
+    /// The sentence.
+    pub text: String,
+    /// When it ends by itself.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl From<Why> for WhyLine {
+    fn from(why: Why) -> Self {
+        Self { code: why.code, text: why.text, until: why.until }
+    }
+}

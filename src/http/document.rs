@@ -1,0 +1,65 @@
+//! The OpenAPI document, made from the handlers, and the page that shows it.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{AppState, health, ingest};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "hubferry",
+        description = "Carries what happens in an application into HubSpot CRM.\n\nSend events with an ingest key; look, retry and steer with a viewer, operator or admin key. Every refusal is an RFC 9457 problem document with a stable `code`."
+    ),
+    modifiers(&Bearer),
+    security(("key" = [])),
+    tags(
+        (name = "events", description = "The way in, for backends: role `ingest`"),
+        (name = "status", description = "How everything stands: role `viewer`"),
+        (name = "queue", description = "Rows: role `viewer`, verbs `operator`"),
+        (name = "records", description = "HubSpot records: role `viewer`, verbs `operator`"),
+        (name = "gate", description = "Pause and resume: role `operator`"),
+        (name = "logs", description = "Calls and tries: role `viewer`"),
+        (name = "audit", description = "Who did what: role `viewer`"),
+        (name = "settings", description = "Runtime settings: role `viewer`, changes `admin`"),
+        (name = "keys", description = "Who may come in: role `viewer`, changes `admin`"),
+        (name = "health", description = "For machines: no key")
+    )
+)]
+struct Api;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A key of the settings, or one made with `hubferry keys make`"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The routes for machines and backends, with their part of the document.
+pub(super) fn events() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(ingest::post_events))
+        .routes(routes!(ingest::show_event))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+}
+
+/// `/openapi.json` and `/docs`.
+pub(super) fn routes(document: Document) -> Router<AppState> {
+    let config = Config::new(["/openapi.json"]).persist_authorization(false);
+    let page: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
+    page.route("/openapi.json", get(async move || Json(document)))
+}
