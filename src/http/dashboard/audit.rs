@@ -76,7 +76,10 @@ fn told(details: &Value) -> String {
         Value::Object(_) => format!("({})", told(value)),
         other => other.to_string(),
     };
-    let there = |value: &&Value| !value.is_null() && value.as_object().is_none_or(|o| !told(&Value::Object(o.clone())).is_empty());
+    let there = |value: &&Value| {
+        !value.is_null()
+            && value.as_object().is_none_or(|o| !told(&Value::Object(o.clone())).is_empty())
+    };
     let parts = map.iter().filter(|(_, value)| there(value));
     let parts: Vec<String> = parts.map(|(key, value)| format!("{key}: {}", text(value))).collect();
     parts.join(", ")

@@ -144,7 +144,10 @@ async fn act(
     };
     // The rows are not failed any more: the way on shows them whatever has become of them.
     let number = rows.to_string();
-    let others = form.kept().into_iter().filter(|(key, _)| !matches!(*key, "status" | "error_code" | "error_property"));
+    let others = form
+        .kept()
+        .into_iter()
+        .filter(|(key, _)| !matches!(*key, "status" | "error_code" | "error_property"));
     let told = [("done", done), ("n", number.as_str())];
     Ok(Redirect::to(&link("/admin/queue", others.chain(told))).into_response())
 }

@@ -224,11 +224,9 @@ mod tests {
 
     #[test]
     fn bars_stand_upon_each_other_and_within_the_drawing() {
-        let chart = series(vec![
-            Bucket { synced: 80, failed: 20, ..Bucket::default() },
-            Bucket::default(),
-        ])
-        .throughput();
+        let chart =
+            series(vec![Bucket { synced: 80, failed: 20, ..Bucket::default() }, Bucket::default()])
+                .throughput();
         assert_eq!(chart.bars.len(), 2, "an empty bucket has no bar");
         let number = |text: &str| text.parse::<f64>().unwrap();
         let (good, bad) = (&chart.bars[0], &chart.bars[1]);

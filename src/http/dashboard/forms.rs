@@ -162,7 +162,8 @@ impl Place {
         if self.cursor.is_empty() {
             return Ok(Page::newest(limit));
         }
-        let cursor = self.cursor.parse().map_err(|_| "cursor: this page is not known".to_owned())?;
+        let cursor =
+            self.cursor.parse().map_err(|_| "cursor: this page is not known".to_owned())?;
         Ok(Page { limit, cursor: Some(cursor) })
     }
 }

@@ -134,7 +134,8 @@ fn here(request: &Request) -> String {
 fn to_sign_in(request: &Request) -> Response {
     let asked = request.uri().path_and_query().map_or("", |path| path.as_str());
     let part = request.headers().contains_key("hx-request");
-    let next = if request.method() == Method::GET && !part && asked != "/admin" { asked } else { "" };
+    let next =
+        if request.method() == Method::GET && !part && asked != "/admin" { asked } else { "" };
     let way = link("/admin/sign-in", [("next", next)]);
     if part {
         let name = HeaderName::from_static("hx-redirect");

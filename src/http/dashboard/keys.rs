@@ -76,7 +76,8 @@ pub(super) async fn make(
     let (role, expires_at) = match read {
         Ok(read) => read,
         Err(fault) => {
-            return whole(StatusCode::UNPROCESSABLE_ENTITY, &state, &visitor, form, Err(fault)).await;
+            return whole(StatusCode::UNPROCESSABLE_ENTITY, &state, &visitor, form, Err(fault))
+                .await;
         }
     };
     let new = NewKey { name: form.name.trim().to_owned(), role, expires_at };

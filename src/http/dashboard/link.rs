@@ -66,10 +66,16 @@ mod tests {
         for next in ["/admin", "/admin/queue?status=failed", "/admin?range=1h"] {
             assert_eq!(local(next), next);
         }
-        for next in
-            ["", "https://evil.example", "//evil.example", "/administrator", "/admin//evil.example",
-             "/admin/\\evil.example", "/v1/events", "/admin/\r\nset-cookie: a=b"]
-        {
+        for next in [
+            "",
+            "https://evil.example",
+            "//evil.example",
+            "/administrator",
+            "/admin//evil.example",
+            "/admin/\\evil.example",
+            "/v1/events",
+            "/admin/\r\nset-cookie: a=b",
+        ] {
             assert_eq!(local(next), "/admin");
         }
     }

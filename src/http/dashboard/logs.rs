@@ -115,9 +115,8 @@ pub(super) async fn show(
         newest,
         shown: String::new(),
     };
-    let told_later = |line: &LogLine| {
-        newest && line.class.is_none() && visitor.now - line.at < ON_ITS_WAY
-    };
+    let told_later =
+        |line: &LogLine| newest && line.class.is_none() && visitor.now - line.at < ON_ITS_WAY;
     let lines = listing.items.into_iter().filter(|line| !told_later(line)).map(line).collect();
     let kind = |word: &'static str, label| (word, label, filters.kind == word);
     Ok(page(&LogsPage {

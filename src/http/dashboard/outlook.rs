@@ -60,8 +60,11 @@ pub(super) fn outlook(mapping: &Mapping, subject: &Subject<'_>, revealed: bool) 
         let why = "Nothing: the record was deleted after this event, so its values are void.";
         return empty(why.into());
     }
-    let mut lines: Vec<Line> =
-        change.properties.iter().map(|(name, value)| line(subject, name, value, revealed)).collect();
+    let mut lines: Vec<Line> = change
+        .properties
+        .iter()
+        .map(|(name, value)| line(subject, name, value, revealed))
+        .collect();
     lines.extend(change.associations.iter().map(|(slot, target)| Line {
         name: slot.clone(),
         value: target.clone().unwrap_or_else(|| "nobody".into()),
@@ -74,9 +77,11 @@ pub(super) fn outlook(mapping: &Mapping, subject: &Subject<'_>, revealed: bool) 
     }));
     let goes = lines.iter().filter(|line| line.goes()).count();
     let summary = match (goes, subject.linked) {
-        (0, true) => "No property would be sent: HubSpot holds these values or newer ones. The row \
+        (0, true) => {
+            "No property would be sent: HubSpot holds these values or newer ones. The row \
                       would end as synced."
-            .into(),
+                .into()
+        }
         (n, true) => format!("{} would be sent as an update.", properties(n)),
         (n, false) => format!("{} would be sent to create the record.", properties(n)),
     };
@@ -108,10 +113,9 @@ fn change(mapping: &Mapping, subject: &Subject<'_>) -> Result<Change, String> {
         let pointer = first.map_or("", |fault| fault.pointer.as_str());
         format!("It would fail again: the mapping files refuse the event now, {pointer} {detail}.")
     })?;
-    changes
-        .into_iter()
-        .find(|change| change.sync_type == subject.sync_type)
-        .ok_or_else(|| "It would fail: the mapping files say nothing of this record any more.".into())
+    changes.into_iter().find(|change| change.sync_type == subject.sync_type).ok_or_else(|| {
+        "It would fail: the mapping files say nothing of this record any more.".into()
+    })
 }
 
 fn line(subject: &Subject<'_>, name: &str, value: &str, revealed: bool) -> Line {
@@ -153,7 +157,8 @@ mod tests {
             ("firstname".to_owned(), register("Marie", "2026-11-01T00:00:00Z", 1)),
             ("lastname".to_owned(), register("Durand", "2026-11-20T00:00:00Z", 9)),
         ]);
-        let payload = json!({ "email": "marie@company.fr", "first_name": "Marie", "last_name": "Dupont" });
+        let payload =
+            json!({ "email": "marie@company.fr", "first_name": "Marie", "last_name": "Dupont" });
         let mut subject = Subject {
             event_type: "user.updated",
             sync_type: "contact",

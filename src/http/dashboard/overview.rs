@@ -148,7 +148,12 @@ fn start(now: DateTime<Utc>, length: TimeDelta, step: TimeDelta) -> DateTime<Utc
 
 /// The points of all object kinds laid together. The 95th percentile is the slowest kind's; the
 /// median is weighed by what each kind has synced.
-fn series(points: &[PulsePoint], since: DateTime<Utc>, step: TimeDelta, now: DateTime<Utc>) -> Series {
+fn series(
+    points: &[PulsePoint],
+    since: DateTime<Utc>,
+    step: TimeDelta,
+    now: DateTime<Utc>,
+) -> Series {
     let seconds = step.num_seconds().max(1);
     let count = usize::try_from((now - since).num_seconds() / seconds + 1).unwrap_or(0).min(500);
     let mut buckets = vec![Bucket::default(); count];

@@ -170,7 +170,8 @@ fn times(record: &RecordView, visitor: &Visitor) -> Vec<(&'static str, When)> {
 }
 
 fn facts(record: &RecordView) -> Vec<(&'static str, String)> {
-    let doubt = "HubSpot may hold something else than it accepted: all of it goes with the next call";
+    let doubt =
+        "HubSpot may hold something else than it accepted: all of it goes with the next call";
     let failures = record.failures;
     let all = [
         ("Next call", record.stage.clone().filter(|_| record.due_at.is_some())),

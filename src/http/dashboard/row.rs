@@ -107,7 +107,9 @@ pub(super) async fn discard(
 
 fn after(outcome: OneRow, id: i64, done: &str) -> Result<Response, Failure> {
     match outcome {
-        OneRow::Done => Ok(Redirect::to(&link::link(&link::row(id), [("done", done)])).into_response()),
+        OneRow::Done => {
+            Ok(Redirect::to(&link::link(&link::row(id), [("done", done)])).into_response())
+        }
         OneRow::Unknown => Err(unknown()),
         OneRow::NotFailed => Err(Failure::conflict(
             "The row is not failed any more: only failed rows can be retried or discarded.",
@@ -150,8 +152,7 @@ async fn whole(
         let shown = if revealed { payload.clone() } else { veiled(payload) };
         serde_json::to_string_pretty(&shown).unwrap_or_default()
     });
-    let accepted =
-        accepted_by(&registers(&detail.record)?, Some(detail.row.id), revealed, visitor);
+    let accepted = accepted_by(&registers(&detail.record)?, Some(detail.row.id), revealed, visitor);
     let outlook = row.failed.then(|| outlook_of(state, detail, revealed));
     let mut page_of = Page::new(visitor, Section::Queue, format!("Row {}", row.id)).with(notice);
     page_of.here = row.href.clone();

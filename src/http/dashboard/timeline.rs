@@ -34,7 +34,8 @@ pub(super) fn timeline(detail: &RowDetail, visitor: &Visitor) -> Vec<Step> {
     match row.status.as_str() {
         "processing" => {
             let mut held = step("info", "Leased", visitor.now);
-            held.texts.extend(record.lease_holder.as_ref().map(|w| format!("Worker {w} is sending it.")));
+            held.texts
+                .extend(record.lease_holder.as_ref().map(|w| format!("Worker {w} is sending it.")));
             if let Some(until) = record.lease_until {
                 held.at = visitor.full(until);
                 held.title = "Leased until".into();

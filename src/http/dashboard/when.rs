@@ -67,7 +67,11 @@ fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if ago.abs() < TimeDelta::seconds(1) {
         return "now".into();
     }
-    if ago > TimeDelta::zero() { format!("{} ago", span(ago)) } else { format!("in {}", span(-ago)) }
+    if ago > TimeDelta::zero() {
+        format!("{} ago", span(ago))
+    } else {
+        format!("in {}", span(-ago))
+    }
 }
 
 /// A span in its two largest units; one where the second would be noise.
@@ -128,8 +132,14 @@ mod tests {
         for (seconds, text) in table {
             assert_eq!(span(TimeDelta::seconds(seconds)), text);
         }
-        assert_eq!((millis(999), millis(1_250), millis(120_000)), ("999 ms".into(), "1.2 s".into(), "2 min".into()));
-        assert_eq!((thousands(0), thousands(999), thousands(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
+        assert_eq!(
+            (millis(999), millis(1_250), millis(120_000)),
+            ("999 ms".into(), "1.2 s".into(), "2 min".into())
+        );
+        assert_eq!(
+            (thousands(0), thousands(999), thousands(1_234_567)),
+            ("0".into(), "999".into(), "1,234,567".into())
+        );
     }
 
     #[test]

@@ -100,9 +100,7 @@ pub(super) fn veiled(value: &Value) -> Value {
         Value::Number(_) => "hidden, a number".into(),
         Value::String(text) => masked(text).into(),
         Value::Array(items) => items.iter().map(veiled).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), veiled(value))).collect()
-        }
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), veiled(value))).collect(),
     }
 }
 

@@ -20,7 +20,8 @@ async fn a_group_is_retried_after_a_preview_that_says_what_would_be_sent() {
     let [_, failed, _] = filled(&world, "u-1", "u-2").await;
     let browser = Browser::with_role(&world, Role::Operator).await;
     let errors = browser.get("/admin/errors").await.ok();
-    let form = errors.text.split("<form method=\"post\" action=\"/admin/queue/retry\">").nth(1).unwrap();
+    let form =
+        errors.text.split("<form method=\"post\" action=\"/admin/queue/retry\">").nth(1).unwrap();
     let form = form.split_once("</form>").unwrap().0;
     let fields: Vec<(&str, &str)> = form
         .split("<input type=\"hidden\" name=\"")
@@ -32,7 +33,8 @@ async fn a_group_is_retried_after_a_preview_that_says_what_would_be_sent() {
     let preview = browser.post("/admin/queue/retry", &fields).await.ok();
     let words = preview.words();
     assert!(words.contains("Retry 1 row?"), "{words}");
-    for told in ["email hidden, 16 characters goes out", "firstname hidden, 5 characters goes out"] {
+    for told in ["email hidden, 16 characters goes out", "firstname hidden, 5 characters goes out"]
+    {
         assert!(words.contains(told), "{told}: {words}");
     }
     assert!(!preview.text.contains("marie@company.fr") && !preview.text.contains("Dupont"));
@@ -61,7 +63,10 @@ async fn picked_rows_are_discarded_for_good() {
     let picked = [("id", failed.as_str()), ("id", synced.as_str())];
     let preview = browser.submit("/admin/queue/discard", &picked).await.ok();
     assert!(preview.words().contains("Discard 1 row?"), "{}", preview.words());
-    assert!(preview.text.contains("name=\"id\" value=\"") && preview.words().contains("cannot be undone"));
+    assert!(
+        preview.text.contains("name=\"id\" value=\"")
+            && preview.words().contains("cannot be undone")
+    );
     let confirmed = [picked[0], picked[1], ("confirm", "yes")];
     assert_eq!(browser.submit("/admin/queue/discard", &confirmed).await.status, 303);
     let row = browser.get(&format!("/admin/queue/{failed}")).await.ok();
@@ -87,7 +92,9 @@ async fn personal_data_is_hidden_until_revealed_and_that_is_noted() {
         ("/admin/records/contact/u-1".to_owned(), "contact record 1".to_owned()),
     ] {
         let hidden = browser.get(&page).await.ok();
-        assert!(hidden.words().contains("email") && hidden.words().contains("hidden, 16 characters"));
+        assert!(
+            hidden.words().contains("email") && hidden.words().contains("hidden, 16 characters")
+        );
         for secret in secrets {
             assert!(!hidden.text.contains(secret), "{page} shows {secret}");
         }

@@ -167,8 +167,15 @@ pub async fn filled(world: &World, first: &str, second: &str) -> [String; 3] {
 /// Every page of a filled queue.
 pub fn everywhere(rows: &[String; 3]) -> Vec<String> {
     let fixed = [
-        "/admin", "/admin?range=24h", "/admin?range=7d", "/admin/queue", "/admin/records",
-        "/admin/errors", "/admin/logs", "/admin/audit", "/admin/keys",
+        "/admin",
+        "/admin?range=24h",
+        "/admin?range=7d",
+        "/admin/queue",
+        "/admin/records",
+        "/admin/errors",
+        "/admin/logs",
+        "/admin/audit",
+        "/admin/keys",
     ];
     let mut all: Vec<String> = fixed.map(str::to_owned).to_vec();
     all.extend(rows.iter().map(|id| format!("/admin/queue/{id}")));

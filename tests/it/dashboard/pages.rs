@@ -99,7 +99,10 @@ pub(super) fn whole(path: &str, text: &str) {
             assert!(labelled || inside || hidden, "{path}: <{tag}> has no label");
         }
     }
-    let empty = text.split("<script").skip(1).all(|s| s.split_once('>').unwrap().1.starts_with("</script>"));
+    let empty = text
+        .split("<script")
+        .skip(1)
+        .all(|s| s.split_once('>').unwrap().1.starts_with("</script>"));
     assert!(empty, "{path}: a script within the page");
 }
 
@@ -217,10 +220,21 @@ async fn the_overview_tells_counts_gates_budget_errors_and_what_ended() {
     let browser = Browser::admin(&world).await;
     let page = browser.get("/admin").await.ok();
     let words = page.words();
-    for told in ["1 synced, 1 failed", "CONFLICT", "This window", "Today", "The gate is open", "Nobody holds a lease"] {
+    for told in [
+        "1 synced, 1 failed",
+        "CONFLICT",
+        "This window",
+        "Today",
+        "The gate is open",
+        "Nobody holds a lease",
+    ] {
         assert!(words.contains(told), "{told}: {words}");
     }
-    assert!(page.text.contains("/admin/queue?sync_type=contact&#38;status=failed"), "{}", page.text);
+    assert!(
+        page.text.contains("/admin/queue?sync_type=contact&#38;status=failed"),
+        "{}",
+        page.text
+    );
     assert!(page.text.contains("<meter") && page.text.contains("<svg class=\"chart\""));
 
     let row = browser.get(&format!("/admin/queue/{}", rows[2])).await.ok().words();
