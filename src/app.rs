@@ -17,13 +17,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::config::Config;
+use crate::http::preview::Explain;
 use crate::http::tail::Tail;
 use crate::http::{self, AppState, QuotaView};
 use crate::hubspot::Client;
 use crate::mapping::{Mapping, Vars};
 use crate::queue::Queue;
 use crate::telemetry;
-use crate::worker::{Permits, Schema, Worker, pool};
+use crate::worker::{self, Permits, Schema, Worker, pool};
 
 /// Which parts of the service a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,13 @@ pub fn mapping(config: &Config) -> Result<Mapping> {
         Some(dir) => Mapping::load(dir, &vars)?,
         None => Mapping::builtin(&vars)?,
     })
+}
+
+/// How handlers say what would be sent: with the engine's own plan.
+#[must_use]
+pub fn explain(mapping: &Arc<Mapping>) -> Explain {
+    let mapping = Arc::clone(mapping);
+    Explain::new(move |prospect| worker::explain::explain(&mapping, prospect))
 }
 
 /// Connects to Postgres and brings the schema up to date.
@@ -109,6 +117,7 @@ impl App {
             queue: queue.clone(),
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
+            explain: explain(&mapping),
             tail: Tail::new(queue.clone(), shutdown.clone()),
             ingest: Arc::new(config.ingest_settings()),
             quota: QuotaView {

@@ -122,6 +122,25 @@ pub async fn post_events(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let admitted = read(&state, request).await?;
+    let now = state.queue.now().await?;
+    let receipts = state.queue.enqueue(&admitted, now).await.map_err(|error| match error {
+        EnqueueError::Conflict(places) => conflict(&places),
+        EnqueueError::Erased(places) => erased(&places),
+        EnqueueError::Queue(error) => error.into(),
+    })?;
+    let duplicates = receipts.iter().filter(|r| r.duplicate).count();
+    metrics::counter!("hubferry_events_accepted_total")
+        .increment((receipts.len() - duplicates) as u64);
+    metrics::counter!("hubferry_events_duplicate_total").increment(duplicates as u64);
+    Ok((StatusCode::ACCEPTED, Json(answer(receipts, duplicates))).into_response())
+}
+
+/// Reads, checks and maps the events of a request.
+///
+/// # Errors
+/// 400, 413, 415, 422 with every fault of every event.
+pub(super) async fn read(state: &AppState, request: Request) -> Result<Vec<Admitted>, Problem> {
     let (parts, body) = request.into_parts();
     let most = state.ingest.max_body;
     let too_large = || {
@@ -147,22 +166,12 @@ pub async fn post_events(
         parts.headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(traceparent);
     let working = state.clone();
     // Mapping ten thousand events takes a while: not on a thread that others wait for.
-    let admitted = tokio::task::spawn_blocking(move || {
+    tokio::task::spawn_blocking(move || {
         let events = parse::events(content_type.as_deref(), &bytes, working.ingest.max_events)?;
         admit_all(&working, &events, now, trace.as_deref())
     })
     .await
-    .map_err(|_| Problem::internal())??;
-    let receipts = state.queue.enqueue(&admitted, now).await.map_err(|error| match error {
-        EnqueueError::Conflict(places) => conflict(&places),
-        EnqueueError::Erased(places) => erased(&places),
-        EnqueueError::Queue(error) => error.into(),
-    })?;
-    let duplicates = receipts.iter().filter(|r| r.duplicate).count();
-    metrics::counter!("hubferry_events_accepted_total")
-        .increment((receipts.len() - duplicates) as u64);
-    metrics::counter!("hubferry_events_duplicate_total").increment(duplicates as u64);
-    Ok((StatusCode::ACCEPTED, Json(answer(receipts, duplicates))).into_response())
+    .map_err(|_| Problem::internal())?
 }
 
 /// Checks and maps `events`; all faults of all of them.

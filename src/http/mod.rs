@@ -8,6 +8,7 @@ pub mod extract;
 pub mod health;
 pub mod ingest;
 pub mod parse;
+pub mod preview;
 pub mod problem;
 pub mod tail;
 
@@ -30,6 +31,7 @@ use tower_http::trace::TraceLayer;
 use crate::access::Access;
 use crate::mapping::Mapping;
 use crate::queue::Queue;
+use preview::Explain;
 use problem::Problem;
 use tail::Tail;
 
@@ -68,6 +70,8 @@ pub struct AppState {
     pub mapping: Arc<Mapping>,
     /// Keys and sessions.
     pub access: Access,
+    /// Says what would be sent.
+    pub explain: Explain,
     /// The live tail of the log.
     pub tail: Tail,
     /// What the door checks.

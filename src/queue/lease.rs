@@ -233,7 +233,7 @@ impl LeasedRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct OpenRow {
+pub(super) struct OpenRow {
     id: i64,
     record_id: i64,
     operation: String,
@@ -246,7 +246,7 @@ struct OpenRow {
 }
 
 impl OpenRow {
-    fn into_row(self) -> Result<Row, QueueError> {
+    pub(super) fn into_row(self) -> Result<Row, QueueError> {
         let operation = self
             .operation
             .parse()

@@ -18,6 +18,7 @@ pub mod logs;
 pub mod model;
 pub mod notify;
 pub mod page;
+pub mod preview;
 pub mod reap;
 pub mod records;
 mod refresh;

@@ -10,6 +10,7 @@ pub mod breaker;
 mod conflicts;
 mod day;
 mod deliver;
+pub mod explain;
 mod fitting;
 pub mod fold;
 mod isolate;

@@ -3,6 +3,7 @@
 mod keys;
 mod lists;
 pub mod logs;
+mod plan;
 mod queue;
 mod records;
 pub mod status;
@@ -24,6 +25,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(verbs::discard_one))
         .routes(routes!(verbs::retry))
         .routes(routes!(verbs::discard))
+        .routes(routes!(plan::plan))
         .routes(routes!(verbs::pause))
         .routes(routes!(verbs::resume))
         .routes(routes!(records::list))

@@ -12,6 +12,7 @@ use super::types::Row;
 use crate::http::AppState;
 use crate::http::auth::Operator;
 use crate::http::extract::JsonBody;
+use crate::http::preview::{PlannedRecord, of_rows};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
@@ -104,6 +105,9 @@ pub(super) struct Preview {
     /// The newest of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<Vec<Row>>,
+    /// What a retry of the sample would send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Vec<PlannedRecord>>,
 }
 
 /// How many rows are tried again.
@@ -132,12 +136,14 @@ pub(super) struct Discarded {
 const MOST_COUNTED: i64 = 1_000_000;
 const SAMPLE: i64 = 10;
 
-async fn preview(state: &AppState, filter: &RowFilter) -> Result<Preview, Problem> {
+async fn preview(state: &AppState, filter: &RowFilter, retry: bool) -> Result<Preview, Problem> {
     let matching = state.queue.count_rows(filter, MOST_COUNTED).await?;
     let sample = state.queue.rows(filter, &Page::newest(SAMPLE)).await?;
+    let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
     let max_retries = state.quota.max_retries;
     let sample = sample.items.into_iter().map(|row| Row::of(row, max_retries)).collect();
-    Ok(Preview { matching: Some(matching), sample: Some(sample) })
+    let plan = if retry { Some(of_rows(state, &ids).await?) } else { None };
+    Ok(Preview { matching: Some(matching), sample: Some(sample), plan })
 }
 
 /// Retry failed rows by filter; their counts start again.
@@ -152,7 +158,7 @@ pub(super) async fn retry(
     let dry_run = body.dry_run;
     let filter = body.filter()?;
     if dry_run {
-        let preview = preview(&state, &filter).await?;
+        let preview = preview(&state, &filter, true).await?;
         return Ok(Json(Retried { retried: 0, dry_run, preview }));
     }
     let now = state.queue.now().await?;
@@ -172,7 +178,7 @@ pub(super) async fn discard(
     let dry_run = body.dry_run;
     let filter = body.filter()?;
     if dry_run {
-        let preview = preview(&state, &filter).await?;
+        let preview = preview(&state, &filter, false).await?;
         return Ok(Json(Discarded { discarded: 0, dry_run, preview }));
     }
     if filter == (RowFilter { status: Some(Status::Failed), ..RowFilter::default() }) {

@@ -147,8 +147,9 @@ impl World {
         );
         let state = AppState {
             queue: queue.clone(),
-            mapping,
+            mapping: Arc::clone(&mapping),
             access: Access::new(&queue, INGEST_KEY, ADMIN_KEY),
+            explain: hubferry::app::explain(&mapping),
             tail: Tail::new(queue.clone(), CancellationToken::new()),
             ingest: Arc::new(IngestSettings {
                 default_source: "app".into(),

@@ -1,0 +1,38 @@
+//! `POST /admin/sync/plan`: what events would send, without sending anything.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::AppState;
+use crate::http::auth::Operator;
+use crate::http::ingest::{self, EventBody};
+use crate::http::preview::{PlannedRecord, of_events};
+use crate::http::problem::{Problem, ProblemBody};
+
+/// What events would send.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Plan {
+    /// One entry a record, in the order in which they are first named.
+    records: Vec<PlannedRecord>,
+}
+
+/// What would be sent for these events, given what HubSpot holds already. Nothing is stored and
+/// nothing is sent.
+#[utoipa::path(post, path = "/plan", tag = "queue",
+    request_body(content((EventBody = "application/json", examples(
+        ("one" = (summary = "A user has changed", value = json!({
+            "type": "user.updated", "subject": "u-1001",
+            "data": {"email": "marie@company.fr", "first_name": "Marie"}})))))
+    )),
+    responses((status = 200, body = Plan), (status = 403, body = ProblemBody),
+              (status = 422, body = ProblemBody)))]
+pub(super) async fn plan(
+    _: Operator,
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Json<Plan>, Problem> {
+    let events = ingest::read(&state, request).await?;
+    Ok(Json(Plan { records: of_events(&state, events).await? }))
+}

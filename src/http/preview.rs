@@ -1,0 +1,134 @@
+//! What would be sent: for failed rows before they are retried, and for events that nobody has sent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::AppState;
+use super::problem::Problem;
+use crate::queue::enqueue::Admitted;
+use crate::queue::model::Row;
+use crate::queue::preview::{Foreseen, Outlook, Prospect};
+
+/// How a record is explained. The engine knows; `app` hands it over, since nothing here imports it.
+#[derive(Clone)]
+pub struct Explain(Arc<dyn Fn(Prospect) -> Option<Outlook> + Send + Sync>);
+
+impl Explain {
+    /// Explains with `explain`; it answers `None` for a kind that no mapping file names.
+    pub fn new(explain: impl Fn(Prospect) -> Option<Outlook> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(explain))
+    }
+}
+
+impl fmt::Debug for Explain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Explain")
+    }
+}
+
+/// What would become of a record.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlannedRecord {
+    /// The object kind.
+    #[schema(example = "contact")]
+    pub sync_type: String,
+    /// The application's id of the entity.
+    #[schema(example = "u-1001")]
+    pub external_id: String,
+    /// Whether HubSpot has it already.
+    pub linked: bool,
+    /// What happens to it as a whole, where that is not a write.
+    pub note: Option<String>,
+    /// Property by property.
+    pub properties: Vec<PlannedValue>,
+    /// Association by association.
+    pub associations: Vec<PlannedValue>,
+}
+
+/// What would become of a value.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PlannedValue {
+    /// The property, or the association's slot.
+    #[schema(example = "email")]
+    pub name: String,
+    /// The value; `null` where there is none to show.
+    pub value: Option<String>,
+    /// `send`, `clear`, `unchanged`, `older`, `void` (before a delete), `dropped`, `altered`,
+    /// `waits` or `refused`.
+    #[schema(example = "send")]
+    pub verdict: &'static str,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl From<Foreseen> for PlannedValue {
+    fn from(value: Foreseen) -> Self {
+        let Foreseen { name, value, verdict, reason, .. } = value;
+        Self { name, value, verdict, reason }
+    }
+}
+
+impl From<Outlook> for PlannedRecord {
+    fn from(outlook: Outlook) -> Self {
+        Self {
+            sync_type: outlook.sync_type,
+            external_id: outlook.external_id,
+            linked: outlook.linked,
+            note: outlook.note,
+            properties: outlook.properties.into_iter().map(PlannedValue::from).collect(),
+            associations: outlook.associations.into_iter().map(PlannedValue::from).collect(),
+        }
+    }
+}
+
+/// What retrying these failed rows would send, record by record.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_rows(state: &AppState, rows: &[i64]) -> Result<Vec<PlannedRecord>, Problem> {
+    let prospects = state.queue.prospects(rows).await?;
+    Ok(prospects.into_iter().filter_map(&*state.explain.0).map(PlannedRecord::from).collect())
+}
+
+/// What these events would send, given what HubSpot holds already, record by record in the order in
+/// which they are first named.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_events(
+    state: &AppState,
+    events: Vec<Admitted>,
+) -> Result<Vec<PlannedRecord>, Problem> {
+    let now = state.queue.now().await?;
+    let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut prospects: Vec<Prospect> = Vec::new();
+    for (Admitted { event, changes }, number) in events.into_iter().zip(0_i64..) {
+        for change in changes {
+            let key = (change.sync_type.clone(), change.external_id.clone());
+            let place = match places.get(&key) {
+                Some(&place) => place,
+                None => {
+                    prospects.push(state.queue.prospect(&key.0, &key.1).await?);
+                    places.insert(key, prospects.len() - 1);
+                    prospects.len() - 1
+                }
+            };
+            prospects[place].record.rows.push(Row {
+                // Behind all rows there are.
+                id: i64::MAX / 2 + number,
+                operation: change.operation,
+                retry_count: 0,
+                created_at: now,
+                occurred_at: event.time,
+                event_type: event.event_type.to_string(),
+                subject: event.subject.clone(),
+                data: Some(event.data.clone().into()),
+            });
+        }
+    }
+    Ok(prospects.into_iter().filter_map(&*state.explain.0).map(PlannedRecord::from).collect())
+}
