@@ -10,17 +10,16 @@ use super::failure::Failure;
 use super::forms::{QueueForm, read};
 use super::lines::RowLine;
 use super::link::link;
-use super::outlook::Outlook;
+use super::outlook::{Outlook, outlooks};
 use super::page::{Page, Section, Visitor, page};
 use super::queue::{MOST, counted};
-use super::row::outlook_of;
 use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
 use crate::queue::page::Page as Part;
 
-/// Rows whose outlook the preview shows.
+/// Rows that the preview shows.
 const SAMPLES: i64 = 5;
 /// Rows that can be picked one by one.
 const MOST_PICKED: usize = 500;
@@ -65,12 +64,6 @@ impl Verb {
     }
 }
 
-/// One row of the sample, and what a retry of it would send.
-struct Sample {
-    row: RowLine,
-    outlook: Option<Outlook>,
-}
-
 #[derive(Template)]
 #[template(path = "preview.html")]
 struct Preview {
@@ -82,7 +75,9 @@ struct Preview {
     /// What the second form carries: the picked rows, or the filter.
     kept: Vec<(&'static str, String)>,
     back: String,
-    samples: Vec<Sample>,
+    samples: Vec<RowLine>,
+    /// What a retry of the sample would send.
+    outlooks: Vec<Outlook>,
 }
 
 /// Which rows, and whether it has been confirmed.
@@ -162,14 +157,12 @@ async fn preview(
 ) -> Result<Response, Failure> {
     let count = state.queue.count_rows(filter, MOST).await?;
     let sample = state.queue.rows(filter, &Part::newest(SAMPLES)).await?;
-    let mut samples = Vec::new();
-    for row in &sample.items {
-        let outlook = match verb {
-            Verb::Retry => state.queue.row(row.id).await?.map(|d| outlook_of(state, &d, false)),
-            Verb::Discard => None,
-        };
-        samples.push(Sample { row: RowLine::of(row, visitor, state), outlook });
-    }
+    let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
+    let outlooks = match verb {
+        Verb::Retry => outlooks(state, &ids, false).await?,
+        Verb::Discard => Vec::new(),
+    };
+    let samples = sample.items.iter().map(|row| RowLine::of(row, visitor, state)).collect();
     let mut kept: Vec<(&'static str, String)> =
         form.kept().into_iter().map(|(key, value)| (key, value.to_owned())).collect();
     let chosen = if picked.all == "yes" {
@@ -191,5 +184,6 @@ async fn preview(
         kept,
         back: form.href(),
         samples,
+        outlooks,
     }))
 }

@@ -10,7 +10,7 @@ use super::accepted::{Property, accepted_by, registers};
 use super::failure::Failure;
 use super::lines::RowLine;
 use super::link;
-use super::outlook::{Outlook, Subject, outlook};
+use super::outlook::{Outlook, outlooks, sentence};
 use super::page::{Notice, Page, Section, Visitor, page};
 use super::timeline::{Step, timeline};
 use super::when::exact;
@@ -18,7 +18,6 @@ use super::words::{priority, veiled};
 use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::inspect::RowDetail;
-use crate::queue::model::Stamp;
 use crate::queue::retry::OneRow;
 
 #[derive(Template)]
@@ -138,7 +137,7 @@ async fn whole(
 ) -> Result<Response, Failure> {
     let why = state.queue.why(detail, visitor.now).await?;
     let why = why.into_iter().map(|why| match why.until {
-        Some(until) => format!("{} (until {})", sentence(&why.text), exact(until)),
+        Some(until) => sentence(&format!("{} (until {})", why.text, exact(until))),
         None => sentence(&why.text),
     });
     let account = state.queue.account().await?;
@@ -153,7 +152,10 @@ async fn whole(
         serde_json::to_string_pretty(&shown).unwrap_or_default()
     });
     let accepted = accepted_by(&registers(&detail.record)?, Some(detail.row.id), revealed, visitor);
-    let outlook = row.failed.then(|| outlook_of(state, detail, revealed));
+    let outlook = match row.failed {
+        true => outlooks(state, &[row.id], revealed).await?.into_iter().next(),
+        false => None,
+    };
     let mut page_of = Page::new(visitor, Section::Queue, format!("Row {}", row.id)).with(notice);
     page_of.here = row.href.clone();
     Ok(page(&RowPage {
@@ -195,27 +197,4 @@ fn warnings(stored: Option<&Value>) -> Vec<String> {
             property => format!("{property}: {}", text(warning, "message")),
         })
         .collect()
-}
-
-/// The text with a capital at its beginning.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
-}
-
-/// What a retry of the row would send.
-pub(super) fn outlook_of(state: &AppState, detail: &RowDetail, revealed: bool) -> Outlook {
-    let accepted = registers(&detail.record).unwrap_or_default();
-    let subject = Subject {
-        event_type: &detail.row.event_type,
-        sync_type: &detail.row.sync_type,
-        external_id: &detail.row.external_id,
-        payload: detail.payload.as_ref(),
-        stamp: Stamp { at: detail.row.occurred_at, row: detail.row.id },
-        accepted: &accepted,
-        linked: detail.record.hubspot_id.is_some(),
-        uncertain: detail.record.uncertain,
-        deleted_at: detail.record.deleted_at,
-    };
-    outlook(&state.mapping, &subject, revealed)
 }

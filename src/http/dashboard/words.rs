@@ -16,11 +16,6 @@ impl Badge {
         Self { tone, text: text.into() }
     }
 
-    /// Whether this is its word.
-    pub(super) fn says(&self, text: &str) -> bool {
-        self.text == text
-    }
-
     /// The status of a row.
     pub(super) fn status(status: &str, discarded: bool) -> Self {
         if discarded {

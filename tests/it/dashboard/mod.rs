@@ -147,7 +147,8 @@ pub fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
 /// Two users with one address: the first is synced, the second fails and names the first. A third
 /// row of a deal waits for what its creation lacks. Answers the numbers of the three rows.
 pub async fn filled(world: &World, first: &str, second: &str) -> [String; 3] {
-    let data = json!({ "email": "marie@company.fr", "first_name": "Marie", "last_name": "Dupont" });
+    let data = json!({ "email": "marie@company.fr", "first_name": "Marie", "last_name": "Dupont",
+        "business_id": "b-77" });
     let answer = world.accept(&user("e-1", first, "2026-01-01T10:00:00Z", data.clone())).await;
     let synced = row_id(&answer, 0);
     world.drain().await;
