@@ -104,6 +104,11 @@ impl QueueForm {
         self.kept().is_empty()
     }
 
+    /// Whether a filter is set beyond those that are always in sight.
+    pub(super) fn has_more(&self) -> bool {
+        self.kept().iter().any(|(name, _)| !matches!(*name, "q" | "status" | "sync_type"))
+    }
+
     /// The list under these filters.
     pub(super) fn href(&self) -> String {
         link("/admin/queue", self.kept())

@@ -15,7 +15,6 @@ pub(super) struct Outlook {
     pub(super) href: String,
     pub(super) summary: String,
     pub(super) lines: Vec<Line>,
-    pub(super) revealed: bool,
 }
 
 /// One property or association.
@@ -23,6 +22,8 @@ pub(super) struct Outlook {
 pub(super) struct Line {
     pub(super) name: String,
     pub(super) value: String,
+    /// Whether the value only tells how long the hidden one is.
+    pub(super) hidden: bool,
     pub(super) verdict: Badge,
     pub(super) why: String,
 }
@@ -53,7 +54,6 @@ fn outlook(planned: &PlannedRecord, revealed: bool) -> Outlook {
         href: link::record(&planned.sync_type, &planned.external_id),
         summary,
         lines: properties.chain(associations).collect(),
-        revealed,
     }
 }
 
@@ -74,15 +74,16 @@ fn line(planned: &PlannedValue, revealed: bool, personal: bool) -> Line {
         "refused" => ("bad", "is refused"),
         other => ("", other),
     };
+    let hidden = personal && !revealed && planned.value.is_some();
     let value = match &planned.value {
-        Some(value) if revealed || !personal => value.clone(),
-        Some(value) => masked(value),
+        Some(value) if hidden => masked(value),
+        Some(value) => value.clone(),
         None => String::new(),
     };
     // The reason of an altered value names the one that is sent.
     let tells = revealed || planned.verdict != "altered";
     let why = planned.reason.clone().filter(|_| tells).unwrap_or_default();
-    Line { name: planned.name.clone(), value, verdict: Badge::new(tone, word), why }
+    Line { name: planned.name.clone(), value, hidden, verdict: Badge::new(tone, word), why }
 }
 
 /// The text with a full stop at its end.

@@ -25,6 +25,8 @@ use crate::queue::retry::OneRow;
 struct RowPage {
     page: Page,
     row: RowLine,
+    /// Whether it is under way, so that the page asks again by itself.
+    live: bool,
     why: Vec<String>,
     facts: Vec<(&'static str, String)>,
     hubspot: Option<String>,
@@ -160,6 +162,7 @@ async fn whole(
     page_of.here = row.href.clone();
     Ok(page(&RowPage {
         page: page_of,
+        live: !revealed && matches!(&*detail.row.status, "pending" | "processing" | "retry"),
         why: why.collect(),
         facts: facts(detail, &row),
         hubspot,
