@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests own their tasks")]
 
 mod accounting;
+mod api;
 mod associations;
 mod classification;
 mod cli;
