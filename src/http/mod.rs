@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod auth;
+mod dashboard;
 mod document;
 pub mod extract;
 pub mod health;
@@ -108,7 +109,10 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(state.clone(), auth::viewers_only));
     api = api.nest("/admin/sync", admin_api);
-    let routes = events.nest("/admin/sync", admin).merge(document::routes(api));
+    let routes = events
+        .nest("/admin/sync", admin)
+        .merge(document::routes(api))
+        .merge(dashboard::router(state.clone()));
     layered(routes, state)
 }
 
@@ -144,7 +148,7 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
         .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response_now()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
-        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
 }
 
 /// Ends a request that takes too long with a problem like any other.

@@ -17,6 +17,7 @@ mod cluster;
 mod conflicts;
 mod convergence;
 mod crash;
+mod dashboard;
 mod deletion;
 mod door;
 mod gates;
