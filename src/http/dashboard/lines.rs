@@ -47,7 +47,7 @@ impl RowLine {
             status: Badge::status(&row.status, discarded),
             high: row.priority == 0,
             failed: row.status == "failed" && !discarded,
-            tries: format!("{} of {}", row.retry_count, state.quota.max_retries + 1),
+            tries: format!("{} of {}", row.retry_count, state.quota().max_retries + 1),
             accepted: visitor.when(row.created_at),
             at: row.processed_at.or(row.scheduled_at).map(|at| visitor.when(at)),
             code,

@@ -241,13 +241,13 @@ fn gauges(state: &AppState, totals: &Totals, account: &Account) -> Vec<Gauge> {
             note,
         }
     };
-    let seconds = state.quota.window_ms / 1_000;
+    let seconds = state.quota().window_ms / 1_000;
     let window = format!("Calls that HubSpot may still count within any {seconds} seconds.");
     let day = match account.day_started_at {
         Some(_) => format!("The day ends at midnight, {}.", account.time_zone),
         None => "No call has been made yet.".into(),
     };
-    let (per_window, per_day) = (state.quota.per_window, state.quota.per_day);
+    let (per_window, per_day) = (state.quota().per_window, state.quota().per_day);
     let (in_window, today) = (totals.window_used, i64::from(account.day_used));
     vec![
         gauge("budget-window", "This window", in_window, per_window, account.window_limit, window),
