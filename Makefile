@@ -9,14 +9,16 @@ DEMO_ARGS ?=
 # Seeds of the soak, e.g. SEEDS=1,2,3; without, SOAK_COUNT fresh ones
 SEEDS ?=
 SOAK_COUNT ?= 5
+# Arguments for the benchmark of the pages, e.g. BENCH_ARGS='--rows 100000 --records 20000'
+BENCH_ARGS ?=
 # Arguments for `cargo test`, e.g. TEST_ARGS='--test it tidy'
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check deny postgres image
+.PHONY: help demo test soak bench-pages check deny postgres image
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The development profile: the first build takes about half the time of a release build, and
 # `make test` then finds every dependency built.
@@ -29,6 +31,9 @@ test: postgres ## Run every test, on a private Postgres or the one in DATABASE_U
 soak: postgres ## Thousands of records with everything going wrong: SEEDS=1,2,3, or SOAK_COUNT fresh seeds
 	@HUBFERRY_SOAK_SEEDS="$(SEEDS)" HUBFERRY_SOAK_COUNT="$(SOAK_COUNT)" \
 	    $(CARGO) test --locked --test it soak:: -- --nocapture
+
+bench-pages: postgres ## How fast the admin's pages are with a million rows, alone and for 300 people at once
+	@$(CARGO) run --locked --release --example bench_pages -- $(BENCH_ARGS)
 
 check: ## Format, lints, docs, licences: all that needs no test
 	$(CARGO) fmt --all --check

@@ -3,6 +3,8 @@
 //! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
 //! accepting, lets what is in flight finish within the grace, and closes the pool.
 
+mod listen;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,12 +22,14 @@ use crate::access::Access;
 use crate::config::{Config, ConfigError};
 use crate::http::preview::Explain;
 use crate::http::tail::Tail;
-use crate::http::{self, AppState, QuotaView};
+use crate::http::{self, AppState};
 use crate::hubspot::Client;
 use crate::mapping::{Mapping, Vars};
 use crate::queue::Queue;
+use crate::settings::Live;
 use crate::telemetry;
 use crate::worker::{self, Permits, Schema, Worker, pool};
+use listen::Ears;
 
 /// Which parts of the service a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +117,8 @@ impl App {
         let mapping = Arc::new(mapping(config)?);
         let (ingest, admin) = config.keys()?;
         let shutdown = CancellationToken::new();
+        let live = Live::new(queue.clone(), config.base(&mapping, role != Role::Api)?);
+        live.reload().await?;
         let state = AppState {
             queue: queue.clone(),
             mapping: Arc::clone(&mapping),
@@ -119,12 +126,7 @@ impl App {
             explain: explain(&mapping),
             tail: Tail::new(queue.clone(), shutdown.clone()),
             ingest: Arc::new(config.ingest_settings()),
-            quota: QuotaView {
-                per_window: config.hubspot.limit_per_10s,
-                window_ms: 10_000,
-                per_day: config.hubspot.limit_per_day,
-                max_retries: config.retry.max_retries,
-            },
+            settings: live.clone(),
             metrics: telemetry::start_metrics()?,
         };
         let app = Self {
@@ -135,11 +137,16 @@ impl App {
             failed: CancellationToken::new(),
             grace: Duration::from_secs(config.server.grace_seconds),
         };
-        if role != Role::Api && config.worker.enabled {
-            let client = Client::new(config.hubspot()?)?;
-            app.start_workers(config, &queue, &client, &mapping);
-        } else if role != Role::Api {
-            tracing::warn!("worker.enabled is false: events are accepted and wait");
+        let wake = Arc::new(Notify::new());
+        app.start_listening(&queue, &live, &wake);
+        if role != Role::Api {
+            if !live.now().values.enabled {
+                tracing::warn!("worker.enabled is false: events are accepted and wait");
+            }
+            // Without a token nothing can be sent, and sending cannot be switched on.
+            if let Ok(settings) = config.hubspot() {
+                app.start_workers(config, &live, &Client::new(settings)?, &mapping, &wake);
+            }
         }
         let router = match role {
             Role::All | Role::Api => http::router(state),
@@ -156,25 +163,36 @@ impl App {
         Ok(app)
     }
 
+    fn start_listening(&self, queue: &Queue, live: &Live, wake: &Arc<Notify>) {
+        let ears = Arc::new(Ears::default());
+        let (queue, wake, hearing) = (queue.clone(), Arc::clone(wake), Arc::clone(&ears));
+        let stop = self.shutdown.clone();
+        self.spawn(async move { hearing.listen(&queue, &wake, &stop).await });
+        let (live, stop) = (live.clone(), self.shutdown.clone());
+        self.spawn(async move { ears.follow(&live, &stop).await });
+    }
+
     fn start_workers(
         &self,
         config: &Config,
-        queue: &Queue,
+        live: &Live,
         client: &Client,
         mapping: &Arc<Mapping>,
+        wake: &Arc<Notify>,
     ) {
+        let (queue, fixed) = (&self.queue, config.fixed());
         let holder =
             format!("{}-{}", std::process::id(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let permits = Permits::new(
             queue.clone(),
             client.clone(),
-            config.limits(),
+            live.clone(),
+            fixed.learn_limits,
             &holder,
             self.shutdown.clone(),
         );
         let settings = pool::Settings {
             workers: config.worker.count,
-            frequency: Duration::from_millis(config.worker.frequency_ms),
             keep_calls: TimeDelta::days(config.worker.keep_calls_days),
         };
         let schema = Schema::default();
@@ -184,12 +202,13 @@ impl App {
                 client.clone(),
                 Arc::clone(mapping),
                 permits.clone(),
-                config.worker_settings(),
+                live.clone(),
+                fixed.clone(),
                 format!("{holder}/{number}"),
             );
             worker.with_schema(schema.clone())
         };
-        let tasks = pool::tasks(queue, &settings, &self.shutdown, worker);
+        let tasks = pool::tasks(queue, &settings, wake, &self.shutdown, worker);
         for task in tasks {
             self.spawn(task);
         }

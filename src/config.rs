@@ -3,8 +3,10 @@
 //! Whatever is wrong stops the start with a sentence that names the key and the way out.
 
 mod environment;
+mod live;
 mod sections;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::http::IngestSettings;
-use crate::{hubspot, worker};
+use crate::hubspot;
+use crate::settings::{Bounds, Source};
 
 pub use environment::Environment;
 use environment::{Variable, environment_keys, parse};
@@ -88,6 +91,9 @@ pub struct Config {
     /// Encryption at rest.
     #[serde(default)]
     pub security: Security,
+    /// Where those settings come from that can change while the service runs, if not compiled in.
+    #[serde(skip)]
+    sources: BTreeMap<&'static str, Source>,
 }
 
 impl Config {
@@ -106,35 +112,20 @@ impl Config {
             let value = environment.get(&name).unwrap_or_default();
             figment = figment.merge(Variable { value: parse(&key, value), name, key });
         }
-        let config: Self = figment.extract().map_err(|e| ConfigError::Value(Box::new(e)))?;
+        let mut config: Self = figment.extract().map_err(|e| ConfigError::Value(Box::new(e)))?;
+        config.sources = live::sources(&figment);
         config.check()?;
         Ok(config)
     }
 
     /// What must hold between settings, whatever the process is to do.
     fn check(&self) -> Result<(), ConfigError> {
-        let timeout = Duration::from_secs(self.hubspot.timeout_seconds);
-        if timeout.is_zero() {
-            return Err(invalid("hubspot.timeout_seconds", "must be at least 1 (HUBSPOT_TIMEOUT)"));
-        }
-        if timeout + worker::SETTLE_MARGIN >= Duration::from_secs(self.worker.lease_seconds) {
-            let least = (timeout + worker::SETTLE_MARGIN).as_secs() + 1;
-            return Err(invalid(
-                "worker.lease_seconds",
-                format!(
-                    "must be at least {least}: a call (hubspot.timeout_seconds) and 5 seconds for its settling must end before the lease does"
-                ),
-            ));
-        }
-        let positive: [(&'static str, u64); 8] = [
-            ("hubspot.limit_per_10s", self.hubspot.limit_per_10s.into()),
-            ("hubspot.limit_per_day", self.hubspot.limit_per_day.into()),
+        self.check_live(&Bounds { event_types: None, can_send: true, ..self.bounds() })?;
+        let positive: [(&'static str, u64); 4] = [
             ("worker.count", self.worker.count as u64),
-            ("retry.delay_ms", self.retry.delay_ms),
             ("ingest.max_events", self.ingest.max_events as u64),
             ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),
             ("database.max_connections", self.database.max_connections.saturating_sub(1).into()),
-            ("breaker.threshold", self.breaker.threshold.into()),
         ];
         for (key, value) in positive {
             if value == 0 {
@@ -142,28 +133,14 @@ impl Config {
                 return Err(invalid(key, format!("must be at least {least}")));
             }
         }
-        let spans: [(&'static str, i64, i64); 4] = [
-            ("worker.wait_create_hours", self.worker.wait_create_hours, 8_760),
+        let spans: [(&'static str, i64, i64); 2] = [
             ("worker.keep_calls_days", self.worker.keep_calls_days, 3_650),
             ("ingest.max_ahead_seconds", self.ingest.max_ahead_seconds, 86_400),
-            ("breaker.timeout_seconds", self.breaker.timeout_seconds.cast_signed(), 86_400),
         ];
         for (key, value, most) in spans {
             if !(1..=most).contains(&value) {
                 return Err(invalid(key, format!("must be between 1 and {most}")));
             }
-        }
-        if !(1.0..=100.0).contains(&self.retry.factor) {
-            return Err(invalid("retry.factor", "must be between 1 and 100"));
-        }
-        if !(0.0..=1.0).contains(&self.retry.jitter) {
-            return Err(invalid("retry.jitter", "must be between 0 and 1"));
-        }
-        if !(0..=30).contains(&self.retry.max_retries) {
-            return Err(invalid(
-                "retry.max_retries",
-                "must be between 0 and 30 (HUBSPOT_MAX_RETRIES)",
-            ));
         }
         if !["auto", "text", "json"].contains(&self.log.format.as_str()) {
             return Err(invalid("log.format", "must be auto, text or json"));
@@ -247,41 +224,6 @@ impl Config {
             token,
             timeout: Duration::from_secs(self.hubspot.timeout_seconds),
         })
-    }
-
-    /// The engine's settings.
-    #[must_use]
-    pub fn worker_settings(&self) -> worker::Settings {
-        worker::Settings {
-            lease: Duration::from_secs(self.worker.lease_seconds),
-            retry: worker::RetryPolicy {
-                base: Duration::from_millis(self.retry.delay_ms),
-                factor: self.retry.factor,
-                max_retries: self.retry.max_retries,
-                jitter: self.retry.jitter,
-                rejected: self.retry.rejected,
-            },
-            breaker: worker::BreakerPolicy {
-                threshold: self.breaker.threshold.into(),
-                rest: TimeDelta::seconds(
-                    i64::try_from(self.breaker.timeout_seconds).unwrap_or(120),
-                ),
-                ..worker::BreakerPolicy::default()
-            },
-            wait_create: TimeDelta::hours(self.worker.wait_create_hours),
-            namespace: self.mapping.namespace.clone().filter(|n| !n.is_empty()),
-        }
-    }
-
-    /// The quota.
-    #[must_use]
-    pub fn limits(&self) -> worker::Limits {
-        worker::Limits {
-            per_window: self.hubspot.limit_per_10s,
-            window: Duration::from_secs(10),
-            per_day: self.hubspot.limit_per_day,
-            grows: self.hubspot.learn_limits,
-        }
     }
 
     /// The door's settings.

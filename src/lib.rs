@@ -8,6 +8,8 @@ pub mod mapping;
 pub mod queue;
 
 pub mod access;
+pub mod settings;
+
 pub mod hubspot;
 
 pub mod worker;

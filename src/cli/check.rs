@@ -17,6 +17,7 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<Exit> {
     let mapping = app::mapping(config)?;
+    config.base(&mapping, false)?;
     let kinds: Vec<&str> = mapping.objects().iter().map(|o| o.sync_type.as_str()).collect();
     let types = mapping.event_types();
     let missing: Vec<String> = [

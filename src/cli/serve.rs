@@ -31,10 +31,7 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
     // Everything that can be wrong with the settings is said before anything is started.
     let options = app::connect_options(config)?;
     config.keys()?;
-    if !matches!(args.role, Role::Api) && config.worker.enabled {
-        config.hubspot()?;
-    }
-    app::mapping(config)?;
+    config.base(&app::mapping(config)?, !matches!(args.role, Role::Api))?;
     let queue = app::open_queue(config, options).await?;
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| {

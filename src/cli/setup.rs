@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::hubspot::client::Sender;
 use crate::hubspot::setup::{Finding, State, setup};
 use crate::hubspot::{Client, Failure};
+use crate::settings::Live;
 use crate::worker::Permits;
 
 #[derive(Debug, Args)]
@@ -34,7 +35,10 @@ pub(super) async fn run(args: &SetupArgs, config: &Config) -> Result<Exit> {
         Ok(_) => {
             let queue = app::open_queue(config, app::connect_options(config)?).await?;
             let stop = CancellationToken::new();
-            let permits = Permits::new(queue, client, config.limits(), "setup", stop);
+            let live = Live::new(queue.clone(), config.base(&mapping, false)?);
+            live.reload().await?;
+            let grows = config.hubspot.learn_limits;
+            let permits = Permits::new(queue, client, live, grows, "setup", stop);
             setup(&permits, &version, &mapping, args.check).await
         }
         Err(_) => setup(&client, &version, &mapping, args.check).await,

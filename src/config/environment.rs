@@ -25,6 +25,8 @@ const NAMES: [(&str, &str); 14] = [
     ("HUBFERRY_LISTEN", "server.listen"),
 ];
 const PREFIX: &str = "HUBFERRY__";
+/// What errors call the environment.
+pub(super) const NAME: &str = "the environment";
 
 /// What the process was started with.
 #[derive(Debug, Clone, Default)]
@@ -105,6 +107,10 @@ pub(super) fn parse(key: &str, value: &str) -> Value {
         (Ok(number), ..) => number.into(),
         (_, Ok(number), _) => number.into(),
         (.., Ok(flag)) => flag.into(),
+        // A map, such as {"user.*"="low"}; any other text stays one.
+        _ if value.starts_with('{') => {
+            value.parse().unwrap_or_else(|error: std::convert::Infallible| match error {})
+        }
         _ => value.to_owned().into(),
     }
 }
@@ -118,8 +124,7 @@ pub(super) struct Variable {
 
 impl Provider for Variable {
     fn metadata(&self) -> Metadata {
-        Metadata::named(format!("the environment, {}", self.name))
-            .interpolater(|_, keys| keys.join("."))
+        Metadata::named(format!("{NAME}, {}", self.name)).interpolater(|_, keys| keys.join("."))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::settings::Priorities;
+
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $kind:ty),* $(,)? }) => {
         $(#[$doc])*
@@ -72,7 +74,7 @@ Breaker {
     /// So many failures within a minute close the gate.
     threshold: u32,
     /// For so long.
-    timeout_seconds: u64,
+    timeout_seconds: u32,
 });
 section!(/// The engine.
 Worker {
@@ -99,6 +101,8 @@ Ingest {
     max_body_bytes: usize,
     /// The most events of a body.
     max_events: usize,
+    /// The urgency of events that name none.
+    priorities: Priorities,
 });
 section!(/// The log.
 Log {

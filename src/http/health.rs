@@ -60,7 +60,7 @@ pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
     let age = totals.oldest_waiting.map_or(0, |since| (now - since).num_seconds());
     metrics::gauge!("hubferry_oldest_waiting_seconds").set(age as f64);
     metrics::gauge!("hubferry_window_used").set(totals.window_used as f64);
-    metrics::gauge!("hubferry_window_limit").set(f64::from(state.quota.per_window));
+    metrics::gauge!("hubferry_window_limit").set(f64::from(state.quota().per_window));
     let gates = state.queue.gates(now).await?;
     metrics::gauge!("hubferry_gates_closed").set(gates.len() as f64);
     Ok(state.metrics.render())

@@ -186,9 +186,10 @@ fn admit_all(
         now,
         max_ahead: state.ingest.max_ahead,
     };
+    let settings = state.settings.now();
     let (mut admitted, mut faults) = (Vec::with_capacity(events.len()), Vec::<Fault>::new());
     for (index, raw) in events.iter().enumerate() {
-        let event = match admit(index, raw, &admission, Uuid::now_v7) {
+        let mut event = match admit(index, raw, &admission, Uuid::now_v7) {
             Ok(mut event) => {
                 event.traceparent = event.traceparent.or_else(|| trace.map(str::to_owned));
                 event
@@ -205,7 +206,11 @@ fn admit_all(
             }
         };
         match state.mapping.map(&Input::from(&event)) {
-            Ok(changes) => admitted.push(Admitted { event, changes }),
+            Ok(changes) => {
+                let usual = settings.values.priorities.of(&event.event_type);
+                event.priority = event.priority.or(usual);
+                admitted.push(Admitted { event, changes });
+            }
             Err(found) => faults.extend(found.into_iter().map(|fault| Fault { index, ..fault })),
         }
     }

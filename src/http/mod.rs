@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod auth;
+mod dashboard;
 mod document;
 pub mod extract;
 pub mod health;
@@ -30,6 +31,7 @@ use tower_http::trace::TraceLayer;
 use crate::access::Access;
 use crate::mapping::Mapping;
 use crate::queue::Queue;
+use crate::settings::Live;
 use preview::Explain;
 use problem::Problem;
 use tail::Tail;
@@ -75,10 +77,24 @@ pub struct AppState {
     pub tail: Tail,
     /// What the door checks.
     pub ingest: Arc<IngestSettings>,
-    /// The quota.
-    pub quota: QuotaView,
+    /// The settings that can change.
+    pub settings: Live,
     /// The metrics.
     pub metrics: PrometheusHandle,
+}
+
+impl AppState {
+    /// The quota as it is now.
+    #[must_use]
+    pub fn quota(&self) -> QuotaView {
+        let now = self.settings.now();
+        QuotaView {
+            per_window: now.values.limit_per_10s,
+            window_ms: 10_000,
+            per_day: now.values.limit_per_day,
+            max_retries: now.values.max_retries,
+        }
+    }
 }
 
 /// No request takes longer.
@@ -93,7 +109,10 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(state.clone(), auth::viewers_only));
     api = api.nest("/admin/sync", admin_api);
-    let routes = events.nest("/admin/sync", admin).merge(document::routes(api));
+    let routes = events
+        .nest("/admin/sync", admin)
+        .merge(document::routes(api))
+        .merge(dashboard::router(state.clone()));
     layered(routes, state)
 }
 
@@ -129,7 +148,7 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
         .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response_now()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
-        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION]))
+        .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
 }
 
 /// Ends a request that takes too long with a problem like any other.

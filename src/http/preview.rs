@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::problem::Problem;
+use crate::queue::QueueError;
 use crate::queue::enqueue::Admitted;
 use crate::queue::model::Row;
 use crate::queue::preview::{Foreseen, Outlook, Prospect};
@@ -89,7 +90,7 @@ impl From<Outlook> for PlannedRecord {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_rows(state: &AppState, rows: &[i64]) -> Result<Vec<PlannedRecord>, Problem> {
+pub async fn of_rows(state: &AppState, rows: &[i64]) -> Result<Vec<PlannedRecord>, QueueError> {
     let prospects = state.queue.prospects(rows).await?;
     Ok(prospects.into_iter().filter_map(&*state.explain.0).map(PlannedRecord::from).collect())
 }

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::event::Fault;
 use crate::queue::QueueError;
 
 /// A refusal.
@@ -15,7 +15,7 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    errors: Vec<Fault>,
+    errors: Vec<Value>,
 }
 
 /// A refusal as it is sent: RFC 9457.
@@ -34,19 +34,19 @@ pub struct ProblemBody {
     code: &'static str,
     /// What is wrong, and the way out.
     detail: String,
-    /// Every fault of every event.
+    /// Every fault of what was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<FaultBody>>)]
-    errors: Option<Vec<Fault>>,
+    errors: Option<Vec<Value>>,
 }
 
-/// One fault of one event.
+/// One fault of what was sent.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "the schema of what is sent; the fault itself knows no HTTP")]
 pub struct FaultBody {
-    /// The event's place in the request.
-    index: usize,
-    /// A JSON pointer into the event.
+    /// The event's place in the request, where it is about an event.
+    index: Option<usize>,
+    /// A JSON pointer into the event, or into the body.
     #[schema(example = "/data/email")]
     pointer: String,
     /// A stable word.
@@ -66,10 +66,11 @@ impl Problem {
         Self { status, code, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// The same, with every fault of every event.
+    /// The same, with every fault of what was sent.
     #[must_use]
-    pub fn with_errors(mut self, errors: Vec<Fault>) -> Self {
-        self.errors = errors;
+    pub fn with_errors(mut self, errors: Vec<impl Serialize>) -> Self {
+        let plain = |error| serde_json::to_value(error).unwrap_or(Value::Null);
+        self.errors = errors.into_iter().map(plain).collect();
         self
     }
 

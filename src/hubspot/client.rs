@@ -1,5 +1,6 @@
 //! The HTTP client: one try a call, with a time-out, and every end of it named.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
@@ -11,6 +12,8 @@ use super::paths::Version;
 
 /// The largest reply that is read: a full batch with all its properties is far below.
 const LONGEST_REPLY: usize = 32 * 1024 * 1024;
+/// No connection takes longer to be made.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
 /// How to reach HubSpot.
 #[derive(Debug, Clone)]
@@ -21,7 +24,7 @@ pub struct Settings {
     pub version: Version,
     /// The access token.
     pub token: SecretString,
-    /// From send to the end of the reply.
+    /// From send to the end of the reply; see [`Client::within`].
     pub timeout: Duration,
 }
 
@@ -99,7 +102,8 @@ pub trait Sender: Sync {
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
-    settings: Settings,
+    settings: Arc<Settings>,
+    timeout: Duration,
 }
 
 /// Chooses the TLS backend of the process; the first choice stays.
@@ -117,13 +121,13 @@ impl Client {
         install_tls();
         let http = reqwest::Client::builder()
             .user_agent(concat!("hubferry/", env!("CARGO_PKG_VERSION")))
-            .timeout(settings.timeout)
-            .connect_timeout(settings.timeout.min(Duration::from_secs(5)))
+            // Each call brings its own time-out, which ends a connection in the making too.
+            .connect_timeout(LONGEST_CONNECT)
             // HubSpot closes idle connections; a pooled one that it has just closed costs a try.
             .pool_idle_timeout(Duration::from_secs(20))
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { http, settings })
+        Ok(Self { http, timeout: settings.timeout, settings: Arc::new(settings) })
     }
 
     /// The version in the paths.
@@ -132,16 +136,17 @@ impl Client {
         &self.settings.version
     }
 
-    /// The longest a call may take.
+    /// The same client, the same connections, with another time-out.
     #[must_use]
-    pub fn timeout(&self) -> Duration {
-        self.settings.timeout
+    pub fn within(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
     }
 
     async fn exchange(&self, call: Call) -> Result<(u16, Headers, Quota, Value), Failure> {
         let url = format!("{}{}", self.settings.api_url.trim_end_matches('/'), call.path);
         let mut request =
             self.http.request(call.method, url).bearer_auth(self.settings.token.expose_secret());
+        request = request.timeout(self.timeout);
         if let Some(body) = &call.body {
             request = request.json(body);
         }

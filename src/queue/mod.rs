@@ -24,6 +24,7 @@ pub mod records;
 mod refresh;
 pub mod retry;
 pub mod schema;
+pub mod settings;
 pub mod settle;
 pub mod slots;
 pub mod totals;

@@ -1,16 +1,37 @@
-//! Waking idle workers: one notification a transaction, polling where it is lost.
+//! Waking whoever waits: one notification a transaction, polling where it is lost.
 
 use sqlx::PgConnection;
 use sqlx::postgres::{PgListener, PgPool};
 
 use super::QueueError;
 
-const CHANNEL: &str = "hubferry_due";
+const DUE: &str = "hubferry_due";
+const SETTINGS: &str = "hubferry_settings";
 
 /// Tells every process, at commit, that something may be due.
 pub(super) async fn notify(db: &mut PgConnection) -> Result<(), QueueError> {
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(db).await?;
+    tell(db, DUE).await
+}
+
+/// Tells every process, at commit, that settings were stored.
+pub(super) async fn notify_settings(db: &mut PgConnection) -> Result<(), QueueError> {
+    tell(db, SETTINGS).await
+}
+
+async fn tell(db: &mut PgConnection, channel: &str) -> Result<(), QueueError> {
+    sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(db).await?;
     Ok(())
+}
+
+/// What was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Something may be due.
+    Due,
+    /// Settings were stored.
+    Settings,
+    /// The connection was lost and made again: anything may have been missed.
+    Lost,
 }
 
 /// Hears the notifications; reconnects by itself.
@@ -24,17 +45,19 @@ impl Listener {
     /// When the database cannot be reached.
     pub async fn connect(pool: &PgPool) -> Result<Self, QueueError> {
         let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
+        listener.listen_all([DUE, SETTINGS]).await?;
         Ok(Self(listener))
     }
 
-    /// Waits for the next notification. A lost connection counts as one, since a notification may
-    /// have been lost with it.
+    /// Waits for the next notification.
     ///
     /// # Errors
     /// When the connection is lost and cannot be made again.
-    pub async fn heard(&mut self) -> Result<(), QueueError> {
-        self.0.try_recv().await?;
-        Ok(())
+    pub async fn heard(&mut self) -> Result<Heard, QueueError> {
+        Ok(match self.0.try_recv().await? {
+            Some(said) if said.channel() == SETTINGS => Heard::Settings,
+            Some(_) => Heard::Due,
+            None => Heard::Lost,
+        })
     }
 }

@@ -67,7 +67,7 @@ impl Worker {
         if purpose == Purpose::Erase {
             rest.extend(group.split_off(group.len().min(1)));
         }
-        if !(held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout())) {
+        if !held.lasts(&permit) {
             rest.append(&mut group);
         }
         settled.extend(rest.iter().map(|p| Settlement::release(p.record.id, p.record.doubt)));

@@ -54,7 +54,7 @@ impl Worker {
             return Ok(Delivered::without_call(permit));
         };
         slots.truncate(associate::LARGEST);
-        let ready = held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout());
+        let ready = held.lasts(&permit);
         let noted = ready
             && (!group.makes
                 || self.queue.intend(&held.lease, &slots.iter().collect::<Vec<_>>()).await?);

@@ -1,12 +1,13 @@
 //! Delivering a batch of records that are due to be created or updated: one call, if any.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use rand::Rng as _;
 
 use super::isolate::Isolation;
+use super::permit::Permit;
 use super::plan::{Need, Planned, input, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict::{self, Terms};
@@ -30,9 +31,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Whether a call of up to `timeout` ends, and can be settled, within the lease.
-    pub(super) fn lasts(&self, timeout: Duration) -> bool {
-        self.until.saturating_duration_since(Instant::now()) > timeout + SETTLE_MARGIN
+    /// Whether a call may still leave on `permit`, and ends and can be settled within the lease.
+    pub(super) fn lasts(&self, permit: &Permit) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        permit.lasts() && left > permit.timeout() + SETTLE_MARGIN
     }
 }
 

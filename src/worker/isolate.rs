@@ -47,9 +47,7 @@ impl Worker {
                 None => self.further(&mut isolation).await?,
             };
             let Some(part) = isolation.parts.pop() else { break };
-            let timeout = self.client.timeout();
-            let Some(permit) = usable.filter(|p| isolation.held.lasts(timeout) && p.lasts(timeout))
-            else {
+            let Some(permit) = usable.filter(|p| isolation.held.lasts(p)) else {
                 isolation.parts.push(part);
                 break;
             };
@@ -95,7 +93,7 @@ impl Worker {
 
     /// A permit for a further call of the same lease, which is renewed for it.
     async fn further(&self, isolation: &mut Isolation<'_>) -> Result<Option<Permit>, StepError> {
-        let permit = match self.permits.acquire().await {
+        let permit = match self.permits.acquire(self.settings.timeout).await {
             Ok(permit) => permit,
             Err(NoPermit::Queue(error)) => return Err(error.into()),
             Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(None),

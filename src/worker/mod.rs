@@ -33,6 +33,7 @@ use crate::hubspot::Client;
 use crate::mapping::Mapping;
 use crate::queue::lease::Holder;
 use crate::queue::{Queue, QueueError};
+use crate::settings::{Live, Values};
 
 pub use breaker::BreakerPolicy;
 pub use permit::{Limits, Permits};
@@ -43,19 +44,55 @@ pub use step::Step;
 /// What a settle and the way back may take beyond the call's time-out.
 pub const SETTLE_MARGIN: Duration = Duration::from_secs(5);
 
-/// How the engine works.
+/// What stays as it is while the process runs.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct Fixed {
     /// The life of a lease.
     pub lease: Duration,
-    /// When failures are tried again, and how often.
-    pub retry: RetryPolicy,
-    /// When an outage closes the gate.
-    pub breaker: BreakerPolicy,
-    /// How long a record that cannot be created yet waits for what is missing.
-    pub wait_create: TimeDelta,
     /// What the key is put behind, where several applications share an account.
     pub namespace: Option<String>,
+    /// Whether a larger limit that HubSpot's headers name is used.
+    pub learn_limits: bool,
+}
+
+/// How one step works: a snapshot.
+#[derive(Debug, Clone)]
+struct Settings {
+    /// The life of a lease.
+    lease: Duration,
+    /// When failures are tried again, and how often.
+    retry: RetryPolicy,
+    /// When an outage closes the gate.
+    breaker: BreakerPolicy,
+    /// How long a record that cannot be created yet waits for what is missing.
+    wait_create: TimeDelta,
+    /// What the key is put behind, where several applications share an account.
+    namespace: Option<String>,
+    /// The time-out of each call.
+    timeout: Duration,
+}
+
+impl Settings {
+    fn of(values: &Values, fixed: &Fixed) -> Self {
+        Self {
+            lease: fixed.lease,
+            retry: RetryPolicy {
+                base: Duration::from_millis(values.retry_delay_ms),
+                factor: values.retry_factor,
+                max_retries: values.max_retries,
+                jitter: values.retry_jitter,
+                rejected: values.retry_rejected,
+            },
+            breaker: BreakerPolicy {
+                threshold: values.breaker_threshold.into(),
+                rest: TimeDelta::seconds(values.breaker_timeout_seconds.into()),
+                ..BreakerPolicy::default()
+            },
+            wait_create: TimeDelta::hours(values.wait_create_hours),
+            namespace: fixed.namespace.clone(),
+            timeout: values.timeout,
+        }
+    }
 }
 
 /// One worker: holds at most one lease.
@@ -65,6 +102,9 @@ pub struct Worker {
     client: Client,
     mapping: Arc<Mapping>,
     permits: Permits,
+    live: Live,
+    fixed: Arc<Fixed>,
+    /// Of the step that is being made; see [`Worker::frozen`].
     settings: Settings,
     holder: Holder,
     schema: Schema,
@@ -72,20 +112,37 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that leases under `name`, with a schema of its own.
+    /// A worker that leases under `name`, with a schema of its own. Its `permits` keep the limits
+    /// of the same settings.
     #[must_use]
     pub fn new(
         queue: Queue,
         client: Client,
         mapping: Arc<Mapping>,
         permits: Permits,
-        settings: Settings,
+        live: Live,
+        fixed: Fixed,
         name: String,
     ) -> Self {
-        let ttl = TimeDelta::from_std(settings.lease).unwrap_or(TimeDelta::seconds(25));
+        let ttl = TimeDelta::from_std(fixed.lease).unwrap_or(TimeDelta::seconds(25));
         let (holder, schema) = (Holder { name, ttl }, Schema::default());
         let conflicts = conflicts::Conflicts::default();
-        Self { queue, client, mapping, permits, settings, holder, schema, conflicts }
+        let settings = Settings::of(&live.now().values, &fixed);
+        let fixed = Arc::new(fixed);
+        Self { queue, client, mapping, permits, live, fixed, settings, holder, schema, conflicts }
+    }
+
+    /// This worker with the settings as they are now, to make one step with; `None` while sending is
+    /// switched off.
+    fn frozen(&self) -> Option<Self> {
+        let now = self.live.now();
+        let settings = Settings::of(&now.values, &self.fixed);
+        now.values.enabled.then(|| Self { settings, ..self.clone() })
+    }
+
+    /// Whether anything is to be sent.
+    fn enabled(&self) -> bool {
+        self.live.now().values.enabled
     }
 
     /// The object kinds, parents before their children.

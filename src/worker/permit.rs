@@ -16,19 +16,21 @@ use crate::hubspot::{Answer, Call, Client};
 use crate::queue::gate::{Closure, GateKind};
 use crate::queue::ledger::{self, Place, Reply, Reserved};
 use crate::queue::{Queue, QueueError};
+use crate::settings::Live;
 
 /// The quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Calls in any rolling window.
     pub per_window: u32,
-    /// The window's length.
-    pub window: Duration,
     /// Calls a day, in the account's time zone.
     pub per_day: u32,
     /// Whether a larger limit that HubSpot's headers name is used; a smaller one always is.
     pub grows: bool,
 }
+
+/// The length of HubSpot's window.
+pub const WINDOW: Duration = Duration::from_secs(10);
 
 /// The last part of the day's quota is kept for high priority.
 const RESERVE: f64 = 0.05;
@@ -38,6 +40,7 @@ const RESERVE: f64 = 0.05;
 pub struct Permit {
     place: Place,
     void: Instant,
+    timeout: Duration,
 }
 
 impl Permit {
@@ -47,10 +50,16 @@ impl Permit {
         self.place.day_used > 1.0 - RESERVE
     }
 
-    /// Whether a call that takes up to `timeout` may still leave on it.
+    /// The time-out of its call.
     #[must_use]
-    pub fn lasts(&self, timeout: Duration) -> bool {
-        self.void.saturating_duration_since(Instant::now()) > timeout
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether its call may still leave.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        self.void.saturating_duration_since(Instant::now()) > self.timeout
     }
 }
 
@@ -73,9 +82,11 @@ pub enum NoPermit {
 pub struct Permits {
     queue: Queue,
     client: Client,
-    limits: Limits,
+    live: Live,
+    /// Whether a larger limit that HubSpot's headers name is used; a smaller one always is.
+    grows: bool,
     holder: Arc<str>,
-    pacer: Arc<RwLock<(u32, Arc<Pacer>)>>,
+    pace: Arc<RwLock<Pace>>,
     /// One asks at a time, in the order of asking: the others would only ask the same.
     turn: Arc<Mutex<()>>,
     zone: Arc<RwLock<Tz>>,
@@ -84,27 +95,38 @@ pub struct Permits {
     shutdown: CancellationToken,
 }
 
+/// The pacer, and what it was made for.
+#[derive(Debug)]
+struct Pace {
+    /// The window's limit that HubSpot's headers named last.
+    learned: Option<u32>,
+    /// The limit that is paced.
+    limit: u32,
+    pacer: Arc<Pacer>,
+}
+
 /// A permit that no call was made on within this time has lost its place.
 const LONGEST_IDLE: Duration = Duration::from_secs(5);
 
 impl Permits {
-    /// Permits for calls of `client`, noted under `holder`.
+    /// Permits for calls of `client`, noted under `holder`, with the limits that `live` says.
     #[must_use]
     pub fn new(
         queue: Queue,
         client: Client,
-        limits: Limits,
+        live: Live,
+        learn_limits: bool,
         holder: &str,
         shutdown: CancellationToken,
     ) -> Self {
+        let limit = live.now().values.limit_per_10s;
+        let pace = Pace { learned: None, limit, pacer: pacer(limit) };
         Self {
-            pacer: Arc::new(RwLock::new((
-                limits.per_window,
-                pacer(limits.per_window, limits.window),
-            ))),
+            pace: Arc::new(RwLock::new(pace)),
             queue,
             client,
-            limits,
+            live,
+            grows: learn_limits,
             holder: holder.into(),
             turn: Arc::default(),
             zone: Arc::new(RwLock::new(Tz::UTC)),
@@ -134,28 +156,30 @@ impl Permits {
         self.foreign.store(foreign, Ordering::SeqCst);
     }
 
-    /// Waits for a place in the window.
+    /// Waits for a place in the window, for a call that takes up to `timeout`.
     ///
     /// # Errors
     /// When the day's quota is spent, the process shuts down or the database fails.
-    pub async fn acquire(&self) -> Result<Permit, NoPermit> {
+    pub async fn acquire(&self, timeout: Duration) -> Result<Permit, NoPermit> {
         tokio::select! {
-            permit = self.wait() => permit,
+            permit = self.wait(timeout) => permit,
             () = self.shutdown.cancelled() => Err(NoPermit::ShuttingDown),
         }
     }
 
-    async fn wait(&self) -> Result<Permit, NoPermit> {
+    async fn wait(&self, timeout: Duration) -> Result<Permit, NoPermit> {
         let _turn = self.turn.lock().await;
-        let pacer = Arc::clone(&self.pacer.read().await.1);
-        pacer.wait().await;
+        self.pace().await;
+        let longest = LONGEST_IDLE + timeout;
         loop {
+            // Read again each time: a limit that was changed holds from the next place on.
+            let limits = self.limits();
             let asked = Instant::now();
             let now = self.queue.now().await?;
             let day = day_of(now, *self.zone.read().await);
-            match self.queue.reserve(&self.ledger_limits(), day, &self.holder).await? {
+            match self.queue.reserve(&ledger_limits(limits, longest), day, &self.holder).await? {
                 Reserved::Place(place) => {
-                    let permit = Permit { place, void: asked + self.longest() };
+                    let permit = Permit { place, void: asked + longest, timeout };
                     if permit.scarce() {
                         self.keep_reserve(day.1, now).await?;
                     }
@@ -173,10 +197,7 @@ impl Permits {
                 Reserved::Spent(until) => {
                     let closure = Closure {
                         code: Some("DAILY_LIMIT".into()),
-                        reason: format!(
-                            "the daily quota of {} calls is spent",
-                            self.limits.per_day
-                        ),
+                        reason: format!("the daily quota of {} calls is spent", limits.per_day),
                         hint: Some(
                             "sending goes on after midnight in the account's time zone".into(),
                         ),
@@ -205,12 +226,11 @@ impl Permits {
             inputs: i32::try_from(call.inputs).unwrap_or(i32::MAX),
             ..Reply::default()
         };
-        let answer = self.client.send(call).await;
+        let answer = self.client.within(permit.timeout).send(call).await;
         self.learn(answer.quota).await;
         let reply = noted(reply, &answer);
         log(number, &reply);
-        let window = window_of(&self.limits);
-        if let Err(error) = self.queue.replied(permit.place, window, &reply).await {
+        if let Err(error) = self.queue.replied(permit.place, window(), &reply).await {
             tracing::warn!(call.id = number, error = %error, "a call could not be noted; its place ends by itself");
         }
         (number, answer)
@@ -237,16 +257,50 @@ impl Permits {
         if seen == ledger::Seen::default() {
             return;
         }
-        if let Err(error) = self.queue.learn(seen, window_of(&self.limits)).await {
+        if let Err(error) = self.queue.learn(seen, window()).await {
             tracing::debug!(error = %error, "the quota's headers could not be noted");
         }
         let Some((limit, _)) = seen.window else { return };
-        let ours = self.limits.per_window;
-        let limit = u32::try_from(limit).unwrap_or(ours).max(1);
-        let limit = if self.limits.grows { limit } else { limit.min(ours) };
-        if self.pacer.read().await.0 != limit {
-            tracing::info!(limit, "HubSpot's limit is another than the one that was paced");
-            *self.pacer.write().await = (limit, pacer(limit, self.limits.window));
+        let learned = u32::try_from(limit).ok().map(|limit| limit.max(1));
+        if self.pace.read().await.learned != learned {
+            self.pace.write().await.learned = learned;
+            self.pacer().await;
+        }
+    }
+
+    /// The pacer of the limit that holds now: ours, corrected by what HubSpot's headers said.
+    async fn pacer(&self) -> Arc<Pacer> {
+        let ours = self.limits().per_window;
+        let mut pace = self.pace.write().await;
+        let limit = match pace.learned {
+            Some(learned) if self.grows || learned < ours => learned,
+            _ => ours,
+        };
+        if pace.limit != limit {
+            tracing::info!(limit, was = pace.limit, "another limit is paced");
+            (pace.limit, pace.pacer) = (limit, pacer(limit));
+        }
+        Arc::clone(&pace.pacer)
+    }
+
+    /// Waits for the pacer; where another limit is set meanwhile, for the one of that.
+    async fn pace(&self) {
+        let mut news = self.live.watch();
+        loop {
+            let pacer = self.pacer().await;
+            tokio::select! {
+                () = pacer.wait() => return,
+                _ = news.changed() => {}
+            }
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let now = self.live.now();
+        Limits {
+            per_window: now.values.limit_per_10s,
+            per_day: now.values.limit_per_day,
+            grows: self.grows,
         }
     }
 
@@ -254,36 +308,32 @@ impl Permits {
     pub async fn end_of_day(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         day_of(now, *self.zone.read().await).1
     }
+}
 
-    fn longest(&self) -> Duration {
-        LONGEST_IDLE + self.client.timeout()
-    }
-
-    fn ledger_limits(&self) -> ledger::Limits {
-        // The far end of the lease of a place: idle time, time-out, and a second for the note.
-        let longest = self.longest() + Duration::from_secs(1);
-        ledger::Limits {
-            per_window: i64::from(self.limits.per_window),
-            window: window_of(&self.limits),
-            grows: self.limits.grows,
-            per_day: i64::from(self.limits.per_day),
-            longest: TimeDelta::from_std(longest).unwrap_or(TimeDelta::seconds(30)),
-        }
+fn ledger_limits(limits: Limits, longest: Duration) -> ledger::Limits {
+    // The far end of the lease of a place: idle time, time-out, and a second for the note.
+    let longest = longest + Duration::from_secs(1);
+    ledger::Limits {
+        per_window: i64::from(limits.per_window),
+        window: window(),
+        grows: limits.grows,
+        per_day: i64::from(limits.per_day),
+        longest: TimeDelta::from_std(longest).unwrap_or(TimeDelta::seconds(30)),
     }
 }
 
-fn pacer(limit: u32, window: Duration) -> Arc<Pacer> {
-    Arc::new(Pacer::new(limit, window))
+fn pacer(limit: u32) -> Arc<Pacer> {
+    Arc::new(Pacer::new(limit, WINDOW))
 }
 
-fn window_of(limits: &Limits) -> TimeDelta {
-    TimeDelta::from_std(limits.window).unwrap_or(TimeDelta::seconds(10))
+fn window() -> TimeDelta {
+    TimeDelta::from_std(WINDOW).unwrap_or(TimeDelta::seconds(10))
 }
 
 /// So that whoever only knows the API (setup, the account check) keeps the quota too.
 impl Sender for Permits {
     async fn send(&self, call: Call) -> Answer {
-        match self.acquire().await {
+        match self.acquire(self.live.now().values.timeout).await {
             Ok(permit) => self.call(permit, call).await.1,
             Err(error) => Answer {
                 status: None,

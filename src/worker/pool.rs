@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Step, Worker, janitor};
 use crate::queue::Queue;
-use crate::queue::notify::Listener;
+use crate::settings::Runtime;
 
 /// How long an idle worker trusts notifications before it looks by itself.
 const POLL: Duration = Duration::from_secs(5);
@@ -24,39 +24,49 @@ const REST: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// How many workers.
     pub workers: usize,
-    /// How long an idle worker gathers events after it was woken; zero sends at once.
-    pub frequency: Duration,
     /// How long call-log lines are kept.
     pub keep_calls: TimeDelta,
 }
 
-/// The pool's tasks, which run until `shutdown`. `worker` makes worker number n.
+/// What ends a worker's rest.
+struct Bells {
+    /// Something may be due.
+    due: Arc<Notify>,
+    /// Another worker has found work, and there may be more: no time to gather.
+    more: Notify,
+    /// Held by whoever gathers.
+    gathering: Mutex<()>,
+}
+
+/// The pool's tasks, which run until `shutdown`. `worker` makes worker number n; whoever hears that
+/// something may be due tells `wake`.
 ///
 /// Nothing is sent before HubSpot has said which account the token belongs to, and its schema has
 /// been asked for.
 pub fn tasks(
     queue: &Queue,
     settings: &Settings,
+    wake: &Arc<Notify>,
     shutdown: &CancellationToken,
     worker: impl Fn(usize) -> Worker,
 ) -> Vec<BoxFuture<'static, ()>> {
-    let wake = Arc::new(Notify::new());
+    let due = Arc::clone(wake);
+    let bells = Arc::new(Bells { due, more: Notify::new(), gathering: Mutex::new(()) });
     let (known, ready) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
     for number in 0..settings.workers {
-        let (worker, wake, ready) = (worker(number), Arc::clone(&wake), ready.clone());
-        let (frequency, shutdown) = (settings.frequency, shutdown.clone());
+        let (worker, bells, ready) = (worker(number), Arc::clone(&bells), ready.clone());
+        let shutdown = shutdown.clone();
         tasks.push(Box::pin(async move {
             tokio::select! {
                 () = ready.cancelled() => {}
                 () = shutdown.cancelled() => return,
             }
-            work(&worker, &wake, frequency, &shutdown).await;
+            work(&worker, &bells, &shutdown).await;
         }));
     }
-    let (listening, waking, stop) = (queue.clone(), Arc::clone(&wake), shutdown.clone());
-    tasks.push(Box::pin(async move { listen(&listening, &waking, &stop).await }));
-    let (queue, stop, keep) = (queue.clone(), shutdown.clone(), settings.keep_calls);
+    let (queue, wake) = (queue.clone(), Arc::clone(wake));
+    let (stop, keep) = (shutdown.clone(), settings.keep_calls);
     let (checker, reader) = (worker(settings.workers), worker(settings.workers));
     let (asked, end) = (known.clone(), shutdown.clone());
     tasks.push(Box::pin(async move { keep_schema(&reader, &asked, &ready, &end).await }));
@@ -66,24 +76,15 @@ pub fn tasks(
     tasks
 }
 
-async fn work(worker: &Worker, wake: &Notify, frequency: Duration, shutdown: &CancellationToken) {
+async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
+    let mut news = worker.live.watch();
     while !shutdown.is_cancelled() {
         match worker.step().await {
             Ok(Step::Worked { .. }) => {
                 // There may be more: one more worker looks, and wakes the next in turn.
-                wake.notify_one();
+                bells.more.notify_one();
             }
-            Ok(Step::Idle) => {
-                tokio::select! {
-                    () = wake.notified() => {
-                        if !frequency.is_zero() {
-                            pause(frequency, shutdown).await;
-                        }
-                    }
-                    () = tokio::time::sleep(POLL) => {}
-                    () = shutdown.cancelled() => {}
-                }
-            }
+            Ok(Step::Idle) => rest(bells, &mut news, shutdown).await,
             Err(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(error = %error, source, "a step failed; what was leased is taken back in time");
@@ -93,26 +94,46 @@ async fn work(worker: &Worker, wake: &Notify, frequency: Duration, shutdown: &Ca
     }
 }
 
-async fn listen(queue: &Queue, wake: &Notify, shutdown: &CancellationToken) {
+/// Waits for a reason to look for work.
+async fn rest(
+    bells: &Bells,
+    news: &mut watch::Receiver<Arc<Runtime>>,
+    shutdown: &CancellationToken,
+) {
     while !shutdown.is_cancelled() {
-        let heard = async {
-            let mut listener = Listener::connect(queue.pool()).await?;
-            // What was said while nobody listened is looked up once.
-            wake.notify_one();
-            loop {
-                listener.heard().await?;
-                wake.notify_one();
-            }
-        };
-        let lost: Result<(), crate::queue::QueueError> = tokio::select! {
-            lost = heard => lost,
+        tokio::select! {
+            () = bells.due.notified() => {}
+            () = tokio::time::sleep(POLL) => {}
+            // Sending may have been switched on.
+            _ = news.changed() => {}
+            () = bells.more.notified() => return,
             () = shutdown.cancelled() => return,
-        };
-        if let Err(error) = lost {
-            tracing::warn!(error = %error, "notifications are lost for now; workers poll");
         }
-        pause(REST, shutdown).await;
+        // One lets events come together for all; the others rest.
+        match bells.gathering.try_lock() {
+            Ok(_turn) => return gather(news, shutdown).await,
+            Err(_) if frequency(news).is_zero() => return,
+            Err(_) => {}
+        }
     }
+}
+
+/// Lets events come together, for as long as the settings say; another length begins anew.
+async fn gather(news: &mut watch::Receiver<Arc<Runtime>>, shutdown: &CancellationToken) {
+    loop {
+        let frequency = frequency(news);
+        if frequency.is_zero() {
+            return;
+        }
+        tokio::select! {
+            () = pause(frequency, shutdown) => return,
+            _ = news.changed() => {}
+        }
+    }
+}
+
+fn frequency(news: &mut watch::Receiver<Arc<Runtime>>) -> Duration {
+    Duration::from_millis(news.borrow_and_update().values.frequency_ms)
 }
 
 async fn keep_house(
@@ -123,15 +144,16 @@ async fn keep_house(
     keep: TimeDelta,
     shutdown: &CancellationToken,
 ) {
-    let mut round: u64 = 0;
+    let (mut round, mut next_check): (u64, u64) = (0, 0);
     while !shutdown.is_cancelled() {
-        // Every ten seconds until HubSpot has said which account it is, then once an hour.
-        if round.is_multiple_of(if known.is_cancelled() { 3_600 } else { 10 }) {
+        if checker.enabled() && round >= next_check {
             match checker.check_account().await {
                 Ok(true) => known.cancel(),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(error = %error, "the account check failed"),
             }
+            // Every ten seconds until HubSpot has said which account it is, then once an hour.
+            next_check = round + if known.is_cancelled() { 3_600 } else { 10 };
         }
         match janitor::tick(queue).await {
             // Retries and gates become due by the clock, which notifies nobody.
@@ -160,8 +182,10 @@ async fn keep_schema(
         () = shutdown.cancelled() => return,
     }
     while !shutdown.is_cancelled() {
-        reader.refresh_schema(Instant::now()).await;
-        ready.cancel();
+        if reader.enabled() {
+            reader.refresh_schema(Instant::now()).await;
+            ready.cancel();
+        }
         pause(ROUND, shutdown).await;
     }
 }

@@ -37,7 +37,7 @@ impl Worker {
         let mut settled: Vec<Settlement> = rest.iter().map(released).collect();
         let terms = self.terms(object, self.now().await?, probing);
         settled.extend(lost.iter().map(|p| judge(p, None, None, None, terms)));
-        let ready = held.lasts(self.client.timeout()) && permit.lasts(self.client.timeout());
+        let ready = held.lasts(&permit);
         if !ready {
             settled.extend(group.iter().map(released));
         }

@@ -70,21 +70,25 @@ pub enum StepError {
 }
 
 impl Worker {
-    /// Does one thing that is due.
+    /// Does one thing that is due, with the settings as they are at its start.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn step(&self) -> Result<Step, StepError> {
-        if self.permits.foreign() {
-            return Ok(Step::Idle);
+        match self.frozen() {
+            Some(worker) if !worker.permits.foreign() => worker.step_now().await,
+            _ => Ok(Step::Idle),
         }
+    }
+
+    async fn step_now(&self) -> Result<Step, StepError> {
         let kinds = self.kinds();
         let now = self.now().await?;
         let Some(mut due) = self.queue.due(&kinds, now).await? else {
             return Ok(Step::Idle);
         };
         let asked = Instant::now();
-        let permit = match self.permits.acquire().await {
+        let permit = match self.permits.acquire(self.settings.timeout).await {
             Ok(permit) => permit,
             Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(Step::Idle),
             Err(NoPermit::Queue(error)) => return Err(error.into()),

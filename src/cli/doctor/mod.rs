@@ -18,6 +18,7 @@ use super::text;
 use crate::app;
 use crate::config::{Config, ConfigError};
 use crate::hubspot::Client;
+use crate::settings::Live;
 use crate::worker::Permits;
 
 #[derive(Debug, Args)]
@@ -193,8 +194,11 @@ pub(super) async fn run(args: &DoctorArgs, config: &Config) -> Result<Exit> {
             match &queue {
                 Some(queue) => {
                     let stop = CancellationToken::new();
-                    let permits =
-                        Permits::new(queue.clone(), client, config.limits(), "doctor", stop);
+                    let live = Live::new(queue.clone(), config.base(&mapping, false)?);
+                    // Without the table of a newer version the settings of this machine hold.
+                    let _ = live.reload().await;
+                    let learns = config.hubspot.learn_limits;
+                    let permits = Permits::new(queue.clone(), client, live, learns, "doctor", stop);
                     look.run(&permits, &mut report).await;
                 }
                 None => look.run(&client, &mut report).await,

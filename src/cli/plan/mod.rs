@@ -51,7 +51,7 @@ pub(super) async fn run(args: &PlanArgs, config: &Config) -> Result<Exit> {
     let definitions = if args.account { account(config, &mapping).await? } else { BTreeMap::new() };
     let items = gather::items(&args.input)?;
     let mut gathered = gather::gather(items, &mapping, config, clock::now());
-    let namespace = config.worker_settings().namespace;
+    let namespace = config.fixed().namespace;
     let terms = Terms {
         mapping: &mapping,
         version: &version,

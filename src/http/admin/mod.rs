@@ -6,6 +6,7 @@ pub mod logs;
 mod plan;
 mod queue;
 mod records;
+pub mod settings;
 pub mod status;
 pub mod types;
 mod verbs;
@@ -36,6 +37,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(lists::audit))
         .routes(routes!(logs::list))
         .routes(routes!(logs::stream))
+        .routes(routes!(settings::show, settings::change))
         .routes(routes!(keys::list, keys::make))
         .routes(routes!(keys::revoke))
 }

@@ -82,7 +82,7 @@ pub(super) async fn list(
         search: params.q,
     };
     let rows = state.queue.rows(&filter, &page).await?;
-    Ok(Json(PageOf::of(rows, |row| Row::of(row, state.quota.max_retries))))
+    Ok(Json(PageOf::of(rows, |row| Row::of(row, state.quota().max_retries))))
 }
 
 /// The number of a row out of a path.
@@ -132,7 +132,7 @@ pub(super) async fn show(
     let why = state.queue.why(&detail, now).await?;
     let values = actor.role.may(Role::Operator);
     Ok(Json(RowDetail {
-        row: Row::of(detail.row, state.quota.max_retries),
+        row: Row::of(detail.row, state.quota().max_retries),
         payload_hidden: !values && detail.payload.is_some(),
         payload: detail.payload.filter(|_| values),
         attempts: detail.attempts.into_iter().map(Attempt::from).collect(),

@@ -88,7 +88,7 @@ pub(super) async fn show(
     let (sync_type, external_id) = (Some(sync_type), Some(external_id));
     let filter = RowFilter { sync_type, external_id, ..RowFilter::default() };
     let rows = state.queue.rows(&filter, &Page::newest(ROWS)).await?;
-    let max_retries = state.quota.max_retries;
+    let max_retries = state.quota().max_retries;
     Ok(Json(RecordDetail {
         record: Record::of(record, actor.role.may(Role::Operator)),
         associations: associations.into_iter().map(Association::from).collect(),

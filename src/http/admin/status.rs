@@ -185,13 +185,13 @@ pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
             reasons: reasons.collect(),
         },
         limiter: LimiterView {
-            limit: state.quota.per_window,
+            limit: state.quota().per_window,
             hubspot_limit: account.window_limit,
             used: totals.window_used,
-            window_ms: state.quota.window_ms,
+            window_ms: state.quota().window_ms,
         },
         daily: DailyView {
-            limit: state.quota.per_day,
+            limit: state.quota().per_day,
             hubspot_limit: account.day_limit,
             used: account.day_used,
             since: account.day_started_at,

@@ -140,7 +140,7 @@ async fn preview(state: &AppState, filter: &RowFilter, retry: bool) -> Result<Pr
     let matching = state.queue.count_rows(filter, MOST_COUNTED).await?;
     let sample = state.queue.rows(filter, &Page::newest(SAMPLE)).await?;
     let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
-    let max_retries = state.quota.max_retries;
+    let max_retries = state.quota().max_retries;
     let sample = sample.items.into_iter().map(|row| Row::of(row, max_retries)).collect();
     let plan = if retry { Some(of_rows(state, &ids).await?) } else { None };
     Ok(Preview { matching: Some(matching), sample: Some(sample), plan })

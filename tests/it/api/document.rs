@@ -8,7 +8,7 @@ use super::bad_deal;
 use crate::support::{ADMIN_KEY, World, user};
 
 /// The routes that the contract names; the document has them all, and perhaps more.
-const CONTRACT: [(&str, &str); 24] = [
+const CONTRACT: [(&str, &str); 26] = [
     ("post", "/v1/events"),
     ("get", "/v1/events/{id}"),
     ("get", "/admin/sync/status"),
@@ -30,6 +30,8 @@ const CONTRACT: [(&str, &str); 24] = [
     ("post", "/admin/sync/keys"),
     ("post", "/admin/sync/keys/{id}/revoke"),
     ("post", "/admin/sync/plan"),
+    ("get", "/admin/sync/settings"),
+    ("put", "/admin/sync/settings"),
     ("get", "/livez"),
     ("get", "/readyz"),
     ("get", "/metrics"),
@@ -191,5 +193,5 @@ async fn every_example_works_and_every_answer_is_as_documented() {
             answers += 1;
         }
     }
-    assert!(bodies >= 7 && answers >= 24, "{bodies} examples, {answers} answers");
+    assert!(bodies >= 8 && answers >= 24, "{bodies} examples, {answers} answers");
 }

@@ -7,7 +7,7 @@ use super::{ask, make_key};
 use crate::support::{ADMIN_KEY, INGEST_KEY, World, user};
 
 /// Each door, and the least role that opens it.
-const DOORS: [(&str, &str, &str); 16] = [
+const DOORS: [(&str, &str, &str); 18] = [
     ("GET", "/admin/sync/status", "viewer"),
     ("GET", "/admin/sync/queue", "viewer"),
     ("GET", "/admin/sync/queue/1", "viewer"),
@@ -16,12 +16,14 @@ const DOORS: [(&str, &str, &str); 16] = [
     ("GET", "/admin/sync/logs", "viewer"),
     ("GET", "/admin/sync/audit", "viewer"),
     ("GET", "/admin/sync/keys", "viewer"),
+    ("GET", "/admin/sync/settings", "viewer"),
     ("POST", "/admin/sync/retry", "operator"),
     ("POST", "/admin/sync/queue/1/retry", "operator"),
     ("POST", "/admin/sync/queue/1/discard", "operator"),
     ("POST", "/admin/sync/records/contact/u-1/resync", "operator"),
     ("POST", "/admin/sync/pause", "operator"),
     ("POST", "/admin/sync/resume", "operator"),
+    ("PUT", "/admin/sync/settings", "admin"),
     ("POST", "/admin/sync/keys", "admin"),
     ("POST", "/admin/sync/keys/999/revoke", "admin"),
 ];

@@ -93,7 +93,7 @@ struct Soak {
 impl Soak {
     async fn new(seed: u64, records: usize) -> Self {
         let setup = Setup { timeout: TIMEOUT, ..Setup::default() };
-        let (settings, limits) = (setup.worker.clone(), setup.limits);
+        let fixed = setup.fixed();
         let token = setup.sandbox.token.clone();
         let world = World::with(setup).await;
         let mapping = Arc::new(Mapping::builtin(&Vars::default()).expect("the built-in files"));
@@ -107,8 +107,11 @@ impl Soak {
             .expect("a client");
             let (queue, name) = (world.queue.clone(), format!("soak/{n}"));
             let stop = CancellationToken::new();
-            let permits = Permits::new(queue.clone(), client.clone(), limits, &name, stop);
-            Worker::new(queue, client, Arc::clone(&mapping), permits, settings.clone(), name)
+            let live = world.live.clone();
+            let permits =
+                Permits::new(queue.clone(), client.clone(), live.clone(), false, &name, stop);
+            let mapping = Arc::clone(&mapping);
+            Worker::new(queue, client, mapping, permits, live, fixed.clone(), name)
         };
         let workers = vec![world.worker.clone(), another(1), another(2)];
         let script = script::write(seed, records);

@@ -3,19 +3,22 @@
 pub mod binary;
 pub mod files;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use hubferry::access::Access;
 use hubferry::cli::cluster::{Cluster, Options};
+use hubferry::config::{Config, Environment};
 use hubferry::http::tail::Tail;
-use hubferry::http::{AppState, IngestSettings, QuotaView, router};
+use hubferry::http::{AppState, IngestSettings, router};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
 use hubferry::queue::Queue;
 use hubferry::sandbox::{Sandbox, Settings};
-use hubferry::worker::{self, Limits, Permits, RetryPolicy, Step, Worker, janitor};
+use hubferry::settings::{Base, Bounds, Live, Values};
+use hubferry::worker::{Fixed, Limits, Permits, Step, Worker, janitor};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -55,7 +58,6 @@ pub async fn database() -> PgConnectOptions {
 pub struct Setup {
     pub sandbox: Settings,
     pub limits: Limits,
-    pub worker: worker::Settings,
     pub timeout: Duration,
     pub version: &'static str,
     /// Whether the account has been set up.
@@ -68,25 +70,45 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             sandbox: Settings { limit_per_10s: 100_000, ..Settings::default() },
-            limits: Limits {
-                per_window: 100_000,
-                window: Duration::from_secs(10),
-                per_day: 1_000_000,
-                grows: false,
-            },
-            worker: worker::Settings {
-                lease: Duration::from_secs(25),
-                retry: RetryPolicy::default(),
-                breaker: hubferry::worker::BreakerPolicy::default(),
-                wait_create: TimeDelta::hours(24),
-                namespace: None,
-            },
+            limits: Limits { per_window: 100_000, per_day: 1_000_000, grows: false },
             timeout: Duration::from_secs(5),
             version: "2026-09",
             prepared: true,
             mapping: None,
         }
     }
+}
+
+impl Setup {
+    /// The settings that a worker of this setup runs with.
+    pub fn values(&self) -> Values {
+        Values {
+            limit_per_10s: self.limits.per_window,
+            limit_per_day: self.limits.per_day,
+            timeout: self.timeout,
+            ..defaults()
+        }
+    }
+
+    pub fn fixed(&self) -> Fixed {
+        let lease = Duration::from_secs(25);
+        Fixed { lease, namespace: None, learn_limits: self.limits.grows }
+    }
+
+    /// The same, live.
+    pub fn live(&self, queue: &Queue, mapping: &Mapping) -> Live {
+        let bounds = Bounds {
+            longest_timeout: 19,
+            event_types: Some(mapping.event_types().into_iter().collect()),
+            can_send: true,
+        };
+        Live::new(queue.clone(), Base::new(self.values(), &defaults(), BTreeMap::new(), bounds))
+    }
+}
+
+/// The settings that are compiled in.
+pub fn defaults() -> Values {
+    Config::load(None, &Environment::default()).expect("the defaults").values()
 }
 
 /// Everything of one test. Nothing in it moves unless the test steps it.
@@ -96,6 +118,7 @@ pub struct World {
     pub sandbox: Sandbox,
     pub hubspot_url: String,
     pub worker: Worker,
+    pub live: Live,
     pub url: String,
     pub http: reqwest::Client,
 }
@@ -112,14 +135,16 @@ impl World {
         let queue = Queue::new(pool.expect("a pool"));
         queue.migrate().await.expect("the schema");
 
+        let fixed = setup.fixed();
+        let builtin = || Mapping::builtin(&Vars::default()).expect("the built-in files");
+        let mapping = Arc::new(setup.mapping.clone().unwrap_or_else(builtin));
+        let live = setup.live(&queue, &mapping);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let hubspot_url = format!("http://{}", listener.local_addr().expect("an address"));
         let token = setup.sandbox.token.clone();
         let sandbox = Sandbox::new(setup.sandbox);
         tokio::spawn(sandbox.clone().serve(listener, std::future::pending()));
 
-        let builtin = || Mapping::builtin(&Vars::default()).expect("the built-in files");
-        let mapping = Arc::new(setup.mapping.unwrap_or_else(builtin));
         let client = Client::new(hubspot::Settings {
             api_url: hubspot_url.clone(),
             version: setup.version.parse().expect("a version"),
@@ -135,14 +160,16 @@ impl World {
             sandbox.clear_calls();
         }
         let stop = CancellationToken::new();
-        let permits = Permits::new(queue.clone(), client.clone(), setup.limits, "test", stop);
-        let retry = setup.worker.retry.clone();
+        let grows = fixed.learn_limits;
+        let permits =
+            Permits::new(queue.clone(), client.clone(), live.clone(), grows, "test", stop);
         let worker = Worker::new(
             queue.clone(),
             client,
             Arc::clone(&mapping),
             permits,
-            setup.worker,
+            live.clone(),
+            fixed,
             "test/0".into(),
         );
         let state = AppState {
@@ -157,12 +184,7 @@ impl World {
                 max_body: 8 * 1024 * 1024,
                 max_events: 10_000,
             }),
-            quota: QuotaView {
-                per_window: setup.limits.per_window,
-                window_ms: 10_000,
-                per_day: setup.limits.per_day,
-                max_retries: retry.max_retries,
-            },
+            settings: live.clone(),
             metrics: hubferry::telemetry::start_metrics().expect("metrics"),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -170,7 +192,7 @@ impl World {
         let service = router(state).into_make_service_with_connect_info::<std::net::SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { queue, database, sandbox, hubspot_url, worker, url, http }
+        Self { queue, database, sandbox, hubspot_url, worker, live, url, http }
     }
 
     /// Posts `body` as JSON with the ingest key.

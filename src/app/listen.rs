@@ -1,0 +1,75 @@
+//! What a process hears of the others: that something may be due, and that settings were stored.
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::queue::notify::{Heard, Listener};
+use crate::queue::{Queue, QueueError};
+use crate::settings::Live;
+
+/// How often stored settings are read where no notification says so.
+const POLL: Duration = Duration::from_secs(5);
+/// How long to rest after the database failed.
+const REST: Duration = Duration::from_secs(1);
+
+/// Who is told of what is heard.
+#[derive(Debug, Default)]
+pub(super) struct Ears {
+    /// Settings were stored.
+    pub(super) settings: Notify,
+}
+
+impl Ears {
+    /// Passes on what is heard, with one connection, until shutdown.
+    pub(super) async fn listen(&self, queue: &Queue, due: &Notify, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let heard = async {
+                let mut listener = Listener::connect(queue.pool()).await?;
+                // What was said while nobody listened is looked up once.
+                self.tell(Heard::Lost, due);
+                loop {
+                    self.tell(listener.heard().await?, due);
+                }
+            };
+            let lost: Result<(), QueueError> = tokio::select! {
+                lost = heard => lost,
+                () = shutdown.cancelled() => return,
+            };
+            if let Err(error) = lost {
+                tracing::warn!(error = %error, "notifications are lost for now; workers poll");
+            }
+            pause(REST, shutdown).await;
+        }
+    }
+
+    fn tell(&self, heard: Heard, due: &Notify) {
+        if heard != Heard::Settings {
+            due.notify_one();
+        }
+        if heard != Heard::Due {
+            self.settings.notify_one();
+        }
+    }
+
+    /// Takes stored settings over, when told and every few seconds, until shutdown.
+    pub(super) async fn follow(&self, live: &Live, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            if let Err(error) = live.reload().await {
+                tracing::warn!(error = %error, "stored settings could not be read; what was in force stays");
+            }
+            tokio::select! {
+                () = self.settings.notified() => {}
+                () = pause(POLL, shutdown) => {}
+            }
+        }
+    }
+}
+
+async fn pause(time: Duration, shutdown: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = shutdown.cancelled() => {}
+    }
+}

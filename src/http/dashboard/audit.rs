@@ -1,0 +1,99 @@
+//! Who did what.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::failure::Failure;
+use super::forms::{Paging, Place, some};
+use super::page::{Page, Section, Visitor, page};
+use super::when::When;
+use crate::http::AppState;
+use crate::queue::audit::{AuditFilter, AuditLine};
+
+const LINES: i64 = 50;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filters {
+    action: String,
+    actor: String,
+}
+
+struct Line {
+    at: When,
+    actor: String,
+    action: String,
+    target: String,
+    details: String,
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct AuditPage {
+    page: Page,
+    action: String,
+    actor: String,
+    lines: Vec<Line>,
+    paging: Paging,
+}
+
+/// `GET /admin/audit`.
+pub(super) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(filters): Query<Filters>,
+    Query(place): Query<Place>,
+) -> Result<Response, Failure> {
+    let filter = AuditFilter { action: some(&filters.action), actor: some(&filters.actor) };
+    let part = place.page(LINES).map_err(Failure::invalid)?;
+    let listing = state.queue.audits(&filter, &part).await?;
+    let kept = [("action", filters.action.as_str()), ("actor", filters.actor.as_str())];
+    let paging = Paging::of(&listing, "/admin/audit", &kept, &place);
+    let line = |line: AuditLine| Line {
+        at: visitor.full(line.at),
+        actor: line.actor,
+        action: line.action,
+        target: line.target.unwrap_or_default(),
+        details: line.details.as_ref().map(told).unwrap_or_default(),
+    };
+    Ok(page(&AuditPage {
+        page: Page::new(&visitor, Section::Audit, "Audit"),
+        lines: listing.items.into_iter().map(line).collect(),
+        action: filters.action,
+        actor: filters.actor,
+        paging,
+    }))
+}
+
+/// The details as `key: value`, without what is not there.
+fn told(details: &Value) -> String {
+    let Some(map) = details.as_object() else { return details.to_string() };
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => format!("({})", told(value)),
+        other => other.to_string(),
+    };
+    let there = |value: &&Value| {
+        !value.is_null()
+            && value.as_object().is_none_or(|o| !told(&Value::Object(o.clone())).is_empty())
+    };
+    let parts = map.iter().filter(|(_, value)| there(value));
+    let parts: Vec<String> = parts.map(|(key, value)| format!("{key}: {}", text(value))).collect();
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn details_are_told_without_what_is_not_there() {
+        let details = json!({ "rows": 3, "filter": { "ids": [1, 2], "since": null, "error_code": "X" }, "reason": null });
+        assert_eq!(told(&details), "filter: (error_code: X, ids: [1,2]), rows: 3");
+        assert_eq!(told(&json!({ "filter": { "since": null } })), "");
+    }
+}

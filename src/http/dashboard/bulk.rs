@@ -1,0 +1,189 @@
+//! Retrying and discarding many rows: first what it would mean, then the deed.
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::failure::Failure;
+use super::forms::{QueueForm, read};
+use super::lines::RowLine;
+use super::link::link;
+use super::outlook::{Outlook, outlooks};
+use super::page::{Page, Section, Visitor, page};
+use super::queue::{MOST, counted};
+use crate::access::Role;
+use crate::http::AppState;
+use crate::queue::list::RowFilter;
+use crate::queue::model::Status;
+use crate::queue::page::Page as Part;
+
+/// Rows that the preview shows.
+const SAMPLES: i64 = 5;
+/// Rows that can be picked one by one.
+const MOST_PICKED: usize = 500;
+
+/// What is to be done with the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Retry,
+    Discard,
+}
+
+impl Verb {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Discard => "discard",
+        }
+    }
+
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Retry => "Retry",
+            Self::Discard => "Discard",
+        }
+    }
+
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Retry => {
+                "Their counts start again and they go out as soon as their turn comes. What newer \
+                 events have brought since is never overwritten."
+            }
+            Self::Discard => {
+                "They are given up for good: not sent, not counted and not retried any more. Their \
+                 events stay in the history. This cannot be undone."
+            }
+        }
+    }
+
+    pub(super) fn is_final(self) -> bool {
+        self == Self::Discard
+    }
+}
+
+#[derive(Template)]
+#[template(path = "preview.html")]
+struct Preview {
+    page: Page,
+    verb: Verb,
+    count: usize,
+    count_text: String,
+    chosen: String,
+    /// What the second form carries: the picked rows, or the filter.
+    kept: Vec<(&'static str, String)>,
+    back: String,
+    samples: Vec<RowLine>,
+    /// What a retry of the sample would send.
+    outlooks: Vec<Outlook>,
+}
+
+/// Which rows, and whether it has been confirmed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Picked {
+    id: Vec<i64>,
+    all: String,
+    confirm: String,
+}
+
+/// `POST /admin/queue/retry`.
+pub(super) async fn retry(
+    state: State<AppState>,
+    visitor: Visitor,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    act(Verb::Retry, state, visitor, body).await
+}
+
+/// `POST /admin/queue/discard`.
+pub(super) async fn discard(
+    state: State<AppState>,
+    visitor: Visitor,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    act(Verb::Discard, state, visitor, body).await
+}
+
+async fn act(
+    verb: Verb,
+    State(state): State<AppState>,
+    visitor: Visitor,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    visitor.must(Role::Operator)?;
+    let (form, picked): (QueueForm, Picked) = (read(&body).await?, read(&body).await?);
+    if picked.id.len() > MOST_PICKED {
+        let detail = format!("At most {MOST_PICKED} rows can be picked one by one; use a filter.");
+        return Err(Failure::invalid(detail));
+    }
+    let all = picked.all == "yes";
+    let filter = if all {
+        RowFilter { status: Some(Status::Failed), ..form.filter().map_err(Failure::invalid)? }
+    } else {
+        RowFilter {
+            ids: Some(picked.id.clone()),
+            status: Some(Status::Failed),
+            ..RowFilter::default()
+        }
+    };
+    if picked.confirm != "yes" {
+        return preview(verb, &state, &visitor, &form, picked, &filter).await;
+    }
+    let (name, now) = (visitor.name(), visitor.now);
+    let (done, rows) = match verb {
+        Verb::Retry => ("retried", state.queue.retry_failed(&filter, name, now).await?),
+        Verb::Discard => ("discarded", state.queue.discard_failed(&filter, name, now).await?),
+    };
+    // The rows are not failed any more: the way on shows them whatever has become of them.
+    let number = rows.to_string();
+    let others = form
+        .kept()
+        .into_iter()
+        .filter(|(key, _)| !matches!(*key, "status" | "error_code" | "error_property"));
+    let told = [("done", done), ("n", number.as_str())];
+    Ok(Redirect::to(&link("/admin/queue", others.chain(told))).into_response())
+}
+
+async fn preview(
+    verb: Verb,
+    state: &AppState,
+    visitor: &Visitor,
+    form: &QueueForm,
+    picked: Picked,
+    filter: &RowFilter,
+) -> Result<Response, Failure> {
+    let count = state.queue.count_rows(filter, MOST).await?;
+    let sample = state.queue.rows(filter, &Part::newest(SAMPLES)).await?;
+    let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
+    let outlooks = match verb {
+        Verb::Retry => outlooks(state, &ids, false).await?,
+        Verb::Discard => Vec::new(),
+    };
+    let samples = sample.items.iter().map(|row| RowLine::of(row, visitor, state)).collect();
+    let mut kept: Vec<(&'static str, String)> =
+        form.kept().into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+    let chosen = if picked.all == "yes" {
+        kept.push(("all", "yes".into()));
+        let set = form.kept().into_iter().filter(|(key, _)| *key != "status");
+        let set: Vec<String> = set.map(|(key, value)| format!("{key} = {value}")).collect();
+        if set.is_empty() { "all failed rows".into() } else { set.join(", ") }
+    } else {
+        kept.extend(picked.id.iter().map(|id| ("id", id.to_string())));
+        "hand".into()
+    };
+    let count_text = counted(count);
+    Ok(page(&Preview {
+        page: Page::new(visitor, Section::Queue, format!("{} {count_text}", verb.title())),
+        verb,
+        count: usize::try_from(count).unwrap_or(0),
+        count_text,
+        chosen,
+        kept,
+        back: form.href(),
+        samples,
+        outlooks,
+    }))
+}

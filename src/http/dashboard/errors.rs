@@ -1,0 +1,78 @@
+//! Failed rows by what went wrong.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::failure::Failure;
+use super::forms::NO_PROPERTY;
+use super::link;
+use super::page::{Page, Section, Visitor, page};
+use super::when::{When, thousands};
+use crate::http::AppState;
+use crate::queue::errors::ErrorGroup;
+
+/// The most groups of a page: more kinds of errors than anybody mends at once.
+const MOST: i64 = 100;
+
+/// Rows that failed alike.
+pub(super) struct Group {
+    pub(super) code: String,
+    pub(super) property: Option<String>,
+    pub(super) sync_type: String,
+    pub(super) rows: String,
+    pub(super) records: String,
+    pub(super) first: When,
+    pub(super) last: When,
+    pub(super) message: Option<String>,
+    pub(super) hint: Option<String>,
+    pub(super) samples: Vec<(i64, String)>,
+    /// The list of its rows.
+    pub(super) href: String,
+    /// The filter that names its rows.
+    pub(super) filter: Vec<(&'static str, String)>,
+}
+
+impl Group {
+    pub(super) fn of(group: ErrorGroup, visitor: &Visitor) -> Self {
+        let property = group.property.clone().filter(|name| !name.is_empty());
+        let filter = vec![
+            ("status", "failed".to_owned()),
+            ("sync_type", group.sync_type.clone()),
+            ("error_code", group.code.clone()),
+            ("error_property", property.clone().unwrap_or_else(|| NO_PROPERTY.into())),
+        ];
+        let pairs = filter.iter().map(|(key, value)| (*key, value.as_str()));
+        Self {
+            href: link::link("/admin/queue", pairs),
+            filter,
+            code: group.code,
+            property,
+            sync_type: group.sync_type,
+            rows: thousands(group.rows),
+            records: thousands(group.records),
+            first: visitor.full(group.first_at),
+            last: visitor.full(group.last_at),
+            message: group.message,
+            hint: group.hint,
+            samples: vec![(group.newest_id, link::row(group.newest_id))],
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "errors.html")]
+struct ErrorsPage {
+    page: Page,
+    groups: Vec<Group>,
+}
+
+/// `GET /admin/errors`.
+pub(super) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+) -> Result<Response, Failure> {
+    let groups = state.queue.error_groups(None, MOST).await?;
+    let groups = groups.into_iter().map(|group| Group::of(group, &visitor)).collect();
+    Ok(page(&ErrorsPage { page: Page::new(&visitor, Section::Errors, "Errors"), groups }))
+}

@@ -1,0 +1,63 @@
+//! A queue row as lists show it.
+
+use super::link;
+use super::page::Visitor;
+use super::when::When;
+use super::words::Badge;
+use crate::http::AppState;
+use crate::queue::list::RowView;
+
+/// One line of a list of rows.
+#[derive(Debug, Clone)]
+pub(super) struct RowLine {
+    pub(super) id: i64,
+    pub(super) href: String,
+    pub(super) record_href: String,
+    pub(super) sync_type: String,
+    pub(super) external_id: String,
+    pub(super) event_type: String,
+    pub(super) status: Badge,
+    pub(super) high: bool,
+    /// Whether a person may retry or discard it.
+    pub(super) failed: bool,
+    pub(super) tries: String,
+    pub(super) accepted: When,
+    /// When it was done, else when it is due.
+    pub(super) at: Option<When>,
+    pub(super) code: Option<String>,
+    pub(super) why: Option<String>,
+}
+
+impl RowLine {
+    pub(super) fn of(row: &RowView, visitor: &Visitor, state: &AppState) -> Self {
+        let discarded = row.discarded_at.is_some();
+        let code = row.error_code.clone();
+        let why = match (&row.error_message, &code) {
+            (Some(message), _) => Some(message.clone()),
+            (None, Some(_)) => Some(String::new()),
+            (None, None) => row.waiting_reason.clone(),
+        };
+        Self {
+            id: row.id,
+            href: link::row(row.id),
+            record_href: link::record(&row.sync_type, &row.external_id),
+            sync_type: row.sync_type.clone(),
+            external_id: row.external_id.clone(),
+            event_type: row.event_type.clone(),
+            status: Badge::status(&row.status, discarded),
+            high: row.priority == 0,
+            failed: row.status == "failed" && !discarded,
+            tries: format!("{} of {}", row.retry_count, state.quota().max_retries + 1),
+            accepted: visitor.when(row.created_at),
+            at: row.processed_at.or(row.scheduled_at).map(|at| visitor.when(at)),
+            code,
+            why: why.filter(|_| row.status != "synced"),
+        }
+    }
+}
+
+/// The object kinds, with the one that is chosen.
+pub(super) fn kinds(state: &AppState, chosen: &str) -> Vec<(String, bool)> {
+    let kinds = state.mapping.objects().iter();
+    kinds.map(|kind| (kind.sync_type.clone(), kind.sync_type == chosen)).collect()
+}

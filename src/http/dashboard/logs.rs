@@ -1,0 +1,182 @@
+//! The log: calls and attempts, newest first, and live.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
+use futures_util::StreamExt;
+use serde::Deserialize;
+
+use super::failure::Failure;
+use super::forms::{Paging, options, some};
+use super::lines::kinds;
+use super::link;
+use super::page::{Page, Section, Visitor, page};
+use super::when::{When, millis};
+use super::words::Badge;
+use crate::http::AppState;
+use crate::queue::logs::{LogCursor, LogFilter, LogLine};
+
+const LINES: i64 = 100;
+/// A stream ends after this time and is asked for again, so that it outlives neither its session
+/// nor a key that was revoked.
+const LONGEST_STREAM: Duration = Duration::from_secs(300);
+/// A call that is on its way for less than this is left to the tail, which tells it once it ends.
+const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(60);
+const CLASSES: [&str; 5] = ["ok", "transient", "throttled", "rejected", "misconfigured"];
+
+/// The filters of the log.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filters {
+    kind: String,
+    sync_type: String,
+    class: String,
+    failures: String,
+    cursor: String,
+}
+
+impl Filters {
+    fn kept(&self) -> [(&'static str, &str); 4] {
+        [
+            ("kind", &self.kind),
+            ("sync_type", &self.sync_type),
+            ("class", &self.class),
+            ("failures", &self.failures),
+        ]
+    }
+
+    fn filter(&self) -> LogFilter {
+        LogFilter {
+            kind: some(&self.kind),
+            sync_type: some(&self.sync_type),
+            class: some(&self.class),
+            failures: self.failures == "yes",
+            since: None,
+        }
+    }
+}
+
+struct Line {
+    at: When,
+    what: String,
+    row: Option<(i64, String)>,
+    sync_type: String,
+    class: Option<Badge>,
+    status: String,
+    took: String,
+    message: String,
+    correlation: String,
+}
+
+#[derive(Template)]
+#[template(path = "logs.html")]
+struct LogsPage {
+    page: Page,
+    /// Whether this is the live end of the log.
+    newest: bool,
+    kinds: Vec<(&'static str, &'static str, bool)>,
+    objects: Vec<(String, bool)>,
+    classes: Vec<(String, bool)>,
+    failures: bool,
+    stream: String,
+    lines: Vec<Line>,
+    paging: Paging,
+}
+
+#[derive(Template)]
+#[template(path = "log_line.html")]
+struct Fragment {
+    line: Line,
+}
+
+/// `GET /admin/logs`.
+pub(super) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(filters): Query<Filters>,
+) -> Result<Response, Failure> {
+    let cursor = some(&filters.cursor).map(|cursor| cursor.parse::<LogCursor>()).transpose();
+    let cursor = cursor.map_err(|_| Failure::invalid("This page of the log is not known."))?;
+    let listing = state.queue.logs(&filters.filter(), cursor, LINES).await?;
+    let newest = cursor.is_none();
+    let to = |cursor: &str| {
+        link::link("/admin/logs", filters.kept().into_iter().chain([("cursor", cursor)]))
+    };
+    let paging = Paging {
+        newer: listing.prev.as_deref().map(to),
+        older: listing.next.as_deref().map(to),
+        first: to(""),
+        newest,
+        shown: String::new(),
+    };
+    let told_later =
+        |line: &LogLine| newest && line.class.is_none() && visitor.now - line.at < ON_ITS_WAY;
+    let lines = listing.items.into_iter().filter(|line| !told_later(line)).map(line).collect();
+    let kind = |word: &'static str, label| (word, label, filters.kind == word);
+    Ok(page(&LogsPage {
+        page: Page::new(&visitor, Section::Logs, "Logs"),
+        newest,
+        kinds: vec![kind("call", "calls"), kind("attempt", "attempts")],
+        objects: kinds(&state, &filters.sync_type),
+        classes: options(CLASSES, &filters.class),
+        failures: filters.failures == "yes",
+        stream: link::link("/admin/logs/stream", filters.kept()),
+        lines,
+        paging,
+    }))
+}
+
+/// `GET /admin/logs/stream`: each new line as a table row, for as long as somebody watches.
+pub(super) async fn stream(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Query(filters): Query<Filters>,
+) -> Result<Response, Failure> {
+    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let after = after.and_then(|id| id.parse::<LogCursor>().ok());
+    let Some(lines) = state.tail.follow(filters.filter(), after).await? else {
+        return Err(Failure::conflict("Too many people watch the log at this moment."));
+    };
+    let left = (visitor.session.expires_at - visitor.now).to_std().unwrap_or_default();
+    let ends = tokio::time::sleep(left.min(LONGEST_STREAM));
+    let events = lines.take_until(Box::pin(ends)).map(|told| {
+        let html = Fragment { line: line(told.line) }.render().unwrap_or_default();
+        Ok::<_, Infallible>(Event::default().event("line").id(told.cursor).data(html))
+    });
+    let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
+    // Proxies that gather would hold the lines back.
+    let headers = response.headers_mut();
+    headers.insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn line(line: LogLine) -> Line {
+    let what = match (line.kind.as_str(), line.inputs) {
+        ("call", Some(1)) => format!("{}, 1 input", line.purpose.as_deref().unwrap_or("call")),
+        ("call", Some(n)) => format!("{}, {n} inputs", line.purpose.as_deref().unwrap_or("call")),
+        ("call", None) => line.purpose.unwrap_or_else(|| "call".into()),
+        _ => "attempt of".into(),
+    };
+    let message = match (line.code, line.message) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (code, message) => message.or(code).unwrap_or_default(),
+    };
+    Line {
+        at: When::bare(line.at),
+        what,
+        row: line.row_id.map(|id| (id, link::row(id))),
+        sync_type: line.sync_type.unwrap_or_default(),
+        class: line.class.as_deref().map(Badge::class),
+        status: line.http_status.map(|status| status.to_string()).unwrap_or_default(),
+        took: line.duration_ms.map(|ms| millis(ms.into())).unwrap_or_default(),
+        message,
+        correlation: line.correlation_id.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,316 @@
+//! Everything on one page: what waits, what goes, what it costs, what is wrong.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::Form;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+
+use super::chart::{Bucket, Chart, Series, Told};
+use super::errors::Group;
+use super::failure::Failure;
+use super::link::link;
+use super::page::{Page, Section, Visitor, page};
+use super::when::{When, span, thousands};
+use crate::access::Role;
+use crate::http::AppState;
+use crate::queue::account::Account;
+use crate::queue::gate::Gate;
+use crate::queue::model::Status;
+use crate::queue::totals::{PulsePoint, Totals};
+
+/// Groups of errors shown here; the others have a page of their own.
+const ERRORS: i64 = 5;
+
+/// A time span of the charts: word, label, length and the length of a bucket.
+const RANGES: [(&str, &str, TimeDelta, TimeDelta); 3] = [
+    ("1h", "the last hour", TimeDelta::hours(1), TimeDelta::minutes(1)),
+    ("24h", "the last 24 hours", TimeDelta::hours(24), TimeDelta::minutes(30)),
+    ("7d", "the last 7 days", TimeDelta::days(7), TimeDelta::hours(3)),
+];
+
+struct GateLine {
+    name: String,
+    sync_type: Option<String>,
+    reason: String,
+    hint: Option<String>,
+    since: When,
+    until: Option<When>,
+}
+
+struct Tile {
+    label: &'static str,
+    count: String,
+    href: String,
+}
+
+struct Gauge {
+    id: &'static str,
+    label: &'static str,
+    used: String,
+    limit: String,
+    value: i64,
+    max: i64,
+    high: i64,
+    note: String,
+}
+
+struct Kind {
+    name: String,
+    /// Status, count, address of the rows.
+    counts: Vec<(&'static str, String, String)>,
+    last: Option<When>,
+}
+
+struct Held {
+    holder: String,
+    sync_type: String,
+    records: String,
+    until: When,
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    page: Page,
+    ranges: Vec<(&'static str, &'static str, bool)>,
+    range_label: &'static str,
+    paused: bool,
+    gates: Vec<GateLine>,
+    tiles: Vec<Tile>,
+    oldest: Option<String>,
+    last_minute: String,
+    throughput: Chart,
+    latency: Chart,
+    told: Vec<Told>,
+    gauges: Vec<Gauge>,
+    statuses: [&'static str; 5],
+    kinds: Vec<Kind>,
+    errors: Vec<Group>,
+    leases: Vec<Held>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    range: String,
+}
+
+/// `GET /admin`.
+pub(super) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Failure> {
+    let now = visitor.now;
+    let range = RANGES.iter().find(|range| range.0 == asked.range).unwrap_or(&RANGES[0]);
+    let (word, range_label, length, step) = *range;
+    let totals = state.queue.totals(now).await?;
+    let gates = state.queue.gates(now).await?;
+    let account = state.queue.account().await?;
+    let since = start(now, length, step);
+    let series = series(&state.queue.pulse(since, step).await?, since, step, now);
+    let errors = state.queue.error_groups(None, ERRORS).await?;
+    let leases = state.queue.leases().await?;
+    let held = leases.into_iter().map(|lease| Held {
+        holder: lease.holder,
+        sync_type: lease.sync_type,
+        records: thousands(lease.records),
+        until: visitor.when(lease.until),
+    });
+    Ok(page(&Overview {
+        page: Page::new(&visitor, Section::Overview, "Overview"),
+        ranges: RANGES.iter().map(|range| (range.0, range.0, range.0 == word)).collect(),
+        range_label,
+        paused: gates.iter().any(|gate| gate.kind == "paused"),
+        gates: gates.into_iter().map(|gate| gate_line(gate, &visitor)).collect(),
+        tiles: tiles(&totals),
+        oldest: totals.oldest_waiting.map(|since| span(now - since)),
+        last_minute: thousands(totals.synced_last_minute),
+        throughput: series.throughput(),
+        latency: series.latency(),
+        told: series.told(),
+        gauges: gauges(&state, &totals, &account),
+        statuses: Status::ALL.map(Status::as_str),
+        kinds: kinds(&state, &totals, &visitor),
+        errors: errors.into_iter().map(|group| Group::of(group, &visitor)).collect(),
+        leases: held.collect(),
+    }))
+}
+
+/// The start of the first of the buckets that cover `length` up to now, on whole buckets.
+fn start(now: DateTime<Utc>, length: TimeDelta, step: TimeDelta) -> DateTime<Utc> {
+    let seconds = step.num_seconds().max(1);
+    let floor = now.timestamp() - now.timestamp().rem_euclid(seconds);
+    DateTime::from_timestamp(floor, 0).unwrap_or(now) - length + step
+}
+
+/// The points of all object kinds laid together. The 95th percentile is the slowest kind's; the
+/// median is weighed by what each kind has synced.
+fn series(
+    points: &[PulsePoint],
+    since: DateTime<Utc>,
+    step: TimeDelta,
+    now: DateTime<Utc>,
+) -> Series {
+    let seconds = step.num_seconds().max(1);
+    let count = usize::try_from((now - since).num_seconds() / seconds + 1).unwrap_or(0).min(500);
+    let mut buckets = vec![Bucket::default(); count];
+    let mut weighed = vec![0.0; count];
+    for point in points {
+        let index = (point.at - since).num_seconds().div_euclid(seconds);
+        let Some(i) = usize::try_from(index).ok().filter(|i| *i < count) else { continue };
+        let bucket = &mut buckets[i];
+        bucket.synced += point.synced;
+        bucket.failed += point.failed;
+        if let Some(p50) = point.p50_ms {
+            weighed[i] += p50 * point.synced as f64;
+        }
+        bucket.p95_ms = bucket.p95_ms.max(point.p95_ms.map(|ms| ms.round() as i64));
+    }
+    for (bucket, weighed) in buckets.iter_mut().zip(weighed) {
+        let mean = weighed / bucket.synced.max(1) as f64;
+        bucket.p50_ms = bucket.p95_ms.map(|_| mean.round() as i64);
+    }
+    Series { since, step, buckets }
+}
+
+fn gate_line(gate: Gate, visitor: &Visitor) -> GateLine {
+    let name = match gate.kind.as_str() {
+        "paused" => "Sending is paused".to_owned(),
+        "daily" => "The day's quota is spent".into(),
+        "reserve" => "The last of the day's quota is kept for high priority".into(),
+        "window" => "The gate is closed by HubSpot's rate limit".into(),
+        "breaker" => "HubSpot is down; probes are sent".into(),
+        kind => format!("The gate is closed ({kind})"),
+    };
+    GateLine {
+        name,
+        sync_type: Some(gate.sync_type).filter(|kind| !kind.is_empty()),
+        reason: gate.reason,
+        hint: gate.hint,
+        since: visitor.when(gate.closed_at),
+        until: gate.until.map(|until| visitor.full(until)),
+    }
+}
+
+fn tiles(totals: &Totals) -> Vec<Tile> {
+    let tile = |status: Status| {
+        let word = status.as_str();
+        let rows = totals.counts.iter().filter(|count| count.status == word);
+        Tile {
+            label: word,
+            count: thousands(rows.map(|count| count.rows).sum()),
+            href: link("/admin/queue", [("status", word)]),
+        }
+    };
+    Status::ALL.into_iter().map(tile).collect()
+}
+
+fn kinds(state: &AppState, totals: &Totals, visitor: &Visitor) -> Vec<Kind> {
+    let kind = |name: &str| {
+        let count = |status: Status| {
+            let word = status.as_str();
+            let mut of = totals.counts.iter().filter(|c| c.sync_type == name && c.status == word);
+            let rows = of.next().map_or(0, |count| count.rows);
+            let href = link("/admin/queue", [("sync_type", name), ("status", word)]);
+            (word, thousands(rows), href)
+        };
+        let last = totals.last_sync.iter().find(|last| last.sync_type == name);
+        Kind {
+            name: name.to_owned(),
+            counts: Status::ALL.into_iter().map(count).collect(),
+            last: last.map(|last| visitor.when(last.last_synced_at)),
+        }
+    };
+    state.mapping.objects().iter().map(|object| kind(&object.sync_type)).collect()
+}
+
+fn gauges(state: &AppState, totals: &Totals, account: &Account) -> Vec<Gauge> {
+    let gauge = |id, label, used: i64, ours: u32, theirs: Option<i32>, note: String| {
+        let max = theirs.map_or(i64::from(ours), |theirs| i64::from(theirs).min(i64::from(ours)));
+        Gauge {
+            id,
+            label,
+            used: thousands(used),
+            limit: thousands(max),
+            value: used.clamp(0, max),
+            max,
+            high: max * 9 / 10,
+            note,
+        }
+    };
+    let seconds = state.quota().window_ms / 1_000;
+    let window = format!("Calls that HubSpot may still count within any {seconds} seconds.");
+    let day = match account.day_started_at {
+        Some(_) => format!("The day ends at midnight, {}.", account.time_zone),
+        None => "No call has been made yet.".into(),
+    };
+    let (per_window, per_day) = (state.quota().per_window, state.quota().per_day);
+    let (in_window, today) = (totals.window_used, i64::from(account.day_used));
+    vec![
+        gauge("budget-window", "This window", in_window, per_window, account.window_limit, window),
+        gauge("budget-day", "Today", today, per_day, account.day_limit, day),
+    ]
+}
+
+/// Why sending is paused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PauseForm {
+    reason: String,
+}
+
+/// The longest reason, in characters.
+const LONGEST_REASON: usize = 200;
+
+/// `POST /admin/pause`.
+pub(super) async fn pause(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Form(form): Form<PauseForm>,
+) -> Result<Response, Failure> {
+    visitor.must(Role::Operator)?;
+    let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
+    let reason = Some(reason).filter(|reason| !reason.is_empty());
+    state.queue.pause(visitor.name(), reason.as_deref(), visitor.now).await?;
+    Ok(Redirect::to("/admin").into_response())
+}
+
+/// `POST /admin/resume`.
+pub(super) async fn resume(
+    State(state): State<AppState>,
+    visitor: Visitor,
+) -> Result<Response, Failure> {
+    visitor.must(Role::Operator)?;
+    state.queue.resume(visitor.name(), visitor.now).await?;
+    Ok(Redirect::to("/admin").into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_of_all_kinds_are_laid_together() {
+        let now: DateTime<Utc> = "2026-11-20T10:03:30Z".parse().unwrap();
+        let (length, step) = (TimeDelta::minutes(4), TimeDelta::minutes(1));
+        let since = start(now, length, step);
+        assert_eq!(since.to_rfc3339(), "2026-11-20T10:00:00+00:00");
+        let point = |kind: &str, synced, p50| PulsePoint {
+            at: since + TimeDelta::minutes(1),
+            sync_type: kind.into(),
+            synced,
+            failed: 1,
+            p50_ms: Some(p50),
+            p95_ms: Some(p50 * 2.0),
+        };
+        let series = series(&[point("a", 3, 100.0), point("b", 1, 500.0)], since, step, now);
+        assert_eq!(series.buckets.len(), 4);
+        let bucket = series.buckets[1];
+        assert_eq!((bucket.synced, bucket.failed), (4, 2));
+        assert_eq!((bucket.p50_ms, bucket.p95_ms), (Some(200), Some(1_000)));
+        assert_eq!(series.buckets[0], Bucket::default());
+    }
+}

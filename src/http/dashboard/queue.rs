@@ -1,0 +1,126 @@
+//! The list of rows: filters, search, paging, picking.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::failure::Failure;
+use super::forms::{Paging, Place, QueueForm};
+use super::lines::{RowLine, kinds};
+use super::page::{Notice, Page, Section, Visitor, html};
+use super::when::thousands;
+use crate::http::AppState;
+use crate::queue::list::RowFilter;
+use crate::queue::model::Status;
+use crate::queue::page::Listing;
+
+/// Lines of one page.
+const LINES: i64 = 50;
+/// Counting ends here; beyond it the page says "more than".
+pub(super) const MOST: i64 = 100_000;
+
+#[derive(Template)]
+#[template(path = "queue.html")]
+struct QueuePage {
+    page: Page,
+    form: QueueForm,
+    fault: Option<String>,
+    /// Quick filters by status: label, address, whether it is the one.
+    statuses: Vec<(&'static str, String, bool)>,
+    kinds: Vec<(String, bool)>,
+    event_types: Vec<String>,
+    rows: Vec<RowLine>,
+    count: String,
+    /// Rows among them that a person may retry.
+    failed: i64,
+    failed_text: String,
+    paging: Paging,
+}
+
+/// What a deed on rows has led to, as the address says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Done {
+    done: String,
+    n: Option<u64>,
+}
+
+impl Done {
+    fn notice(&self) -> Option<Notice> {
+        let rows = match self.n? {
+            1 => "1 row".to_owned(),
+            n => format!("{} rows", thousands(i64::try_from(n).ok()?)),
+        };
+        let text = match self.done.as_str() {
+            "retried" => format!("{rows} retried. They go out as soon as their turn comes."),
+            "discarded" => format!("{rows} discarded. They are not counted or retried any more."),
+            _ => return None,
+        };
+        Some(Notice { tone: "good", text })
+    }
+}
+
+/// A count as a person reads it.
+pub(super) fn counted(count: i64) -> String {
+    match count {
+        1 => "1 row".into(),
+        MOST.. => format!("more than {} rows", thousands(MOST)),
+        n => format!("{} rows", thousands(n)),
+    }
+}
+
+/// `GET /admin/queue`.
+pub(super) async fn show(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(form): Query<QueueForm>,
+    Query(place): Query<Place>,
+    Query(done): Query<Done>,
+) -> Result<Response, Failure> {
+    let asked = form.filter().and_then(|filter| Ok((filter, place.page(LINES)?)));
+    let mut page = QueuePage {
+        page: Page::new(&visitor, Section::Queue, "Queue").with(done.notice()),
+        fault: None,
+        statuses: statuses(&form),
+        kinds: kinds(&state, &form.sync_type),
+        event_types: state.mapping.event_types(),
+        rows: Vec::new(),
+        count: String::new(),
+        failed: 0,
+        failed_text: String::new(),
+        paging: Paging::default(),
+        form,
+    };
+    let (filter, part) = match asked {
+        Ok(asked) => asked,
+        Err(fault) => {
+            page.fault = Some(fault);
+            return Ok(html(StatusCode::BAD_REQUEST, &page));
+        }
+    };
+    let rows: Listing<_> = state.queue.rows(&filter, &part).await?;
+    page.paging = Paging::of(&rows, "/admin/queue", &page.form.kept(), &place);
+    page.rows = rows.items.iter().map(|row| RowLine::of(row, &visitor, &state)).collect();
+    page.count = counted(state.queue.count_rows(&filter, MOST).await?);
+    page.count.push_str(if page.form.is_empty() { " in all" } else { " match" });
+    if page.page.operates() && filter.status.is_none_or(|status| status == Status::Failed) {
+        let failed = RowFilter { status: Some(Status::Failed), ..filter };
+        page.failed = state.queue.count_rows(&failed, MOST).await?;
+        page.failed_text = match page.failed {
+            MOST.. => format!("{}+", thousands(MOST)),
+            n => thousands(n),
+        };
+    }
+    Ok(super::page::page(&page))
+}
+
+fn statuses(form: &QueueForm) -> Vec<(&'static str, String, bool)> {
+    let all = ("all", form.href_with("status", ""), form.status.is_empty());
+    let one = |status: Status| {
+        let word = status.as_str();
+        (word, form.href_with("status", word), form.status == word)
+    };
+    std::iter::once(all).chain(Status::ALL.into_iter().map(one)).collect()
+}

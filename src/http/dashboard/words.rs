@@ -1,0 +1,125 @@
+//! Words with a colour, and values that are not shown.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A word in a coloured pill.
+#[derive(Debug, Clone)]
+pub(super) struct Badge {
+    tone: &'static str,
+    text: String,
+}
+
+impl Badge {
+    pub(super) fn new(tone: &'static str, text: impl Into<String>) -> Self {
+        Self { tone, text: text.into() }
+    }
+
+    /// The status of a row.
+    pub(super) fn status(status: &str, discarded: bool) -> Self {
+        if discarded {
+            return Self::new("", "discarded");
+        }
+        let tone = match status {
+            "processing" => "info",
+            "synced" => "good",
+            "retry" => "warn",
+            "failed" => "bad",
+            _ => "",
+        };
+        Self::new(tone, status)
+    }
+
+    /// The state of an association.
+    pub(super) fn association(state: &str) -> Self {
+        let tone = match state {
+            "made" => "good",
+            "due" => "info",
+            "parked" => "warn",
+            "refused" => "bad",
+            _ => "",
+        };
+        Self::new(tone, state)
+    }
+
+    /// The class of a call or an attempt.
+    pub(super) fn class(class: &str) -> Self {
+        let tone = match class {
+            "ok" | "success" | "synced" => "good",
+            "transient" | "throttled" => "warn",
+            "rejected" | "misconfigured" => "bad",
+            _ => "",
+        };
+        Self::new(tone, class)
+    }
+}
+
+// The text is escaped as it is written.
+impl askama::filters::HtmlSafe for Badge {}
+
+impl fmt::Display for Badge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = askama::filters::escape(&self.text, askama::filters::Html);
+        let text = text.map_err(|_| fmt::Error)?;
+        match self.tone {
+            "" => write!(f, "<span class=\"badge\">{text}</span>"),
+            tone => write!(f, "<span class=\"badge {tone}\">{text}</span>"),
+        }
+    }
+}
+
+/// Which of the three priorities.
+pub(super) fn priority(number: i16) -> &'static str {
+    match number {
+        0 => "high",
+        1 => "normal",
+        _ => "low",
+    }
+}
+
+/// What stands in place of a hidden text.
+pub(super) fn masked(text: &str) -> String {
+    match text.chars().count() {
+        0 => "empty".into(),
+        1 => "hidden, 1 character".into(),
+        n => format!("hidden, {n} characters"),
+    }
+}
+
+/// The same JSON with its keys and its shape, and none of its values.
+pub(super) fn veiled(value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(_) => "hidden, true or false".into(),
+        Value::Number(_) => "hidden, a number".into(),
+        Value::String(text) => masked(text).into(),
+        Value::Array(items) => items.iter().map(veiled).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), veiled(value))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn veiled_data_keeps_its_keys_and_no_value() {
+        let data = json!({ "email": "marie@company.fr", "n": 42, "ok": true, "no": null,
+            "list": ["x", { "deep": "secret" }] });
+        let veiled = veiled(&data);
+        assert_eq!(veiled["email"], "hidden, 16 characters");
+        assert_eq!(veiled["no"], Value::Null);
+        let text = veiled.to_string();
+        assert!(!text.contains("marie") && !text.contains("42") && !text.contains("secret"));
+        assert!(text.contains("deep"));
+    }
+
+    #[test]
+    fn a_badge_escapes_its_word() {
+        let badge = Badge::status("<script>", false).to_string();
+        assert_eq!(badge, "<span class=\"badge\">&#60;script&#62;</span>");
+        assert!(Badge::status("failed", true).to_string().contains("discarded"));
+    }
+}

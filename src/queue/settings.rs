@@ -1,0 +1,104 @@
+//! Settings that people have stored. What they mean, and whether they are sound, others know.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+use sqlx::types::Json;
+
+use super::notify::notify_settings;
+use super::{Queue, QueueError, audit};
+
+/// A stored setting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// Dotted, as in config/default.toml.
+    pub key: String,
+    /// Its value.
+    pub value: Value,
+    /// Since when.
+    pub changed_at: DateTime<Utc>,
+    /// By whom.
+    pub changed_by: String,
+}
+
+impl Queue {
+    /// All stored settings, by key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stored_settings(&self) -> Result<Vec<Stored>, QueueError> {
+        let rows: Vec<(String, Json<Value>, DateTime<Utc>, String)> =
+            sqlx::query_as("SELECT key, value, changed_at, changed_by FROM setting ORDER BY key")
+                .fetch_all(&self.pool)
+                .await?;
+        let stored = |(key, Json(value), changed_at, changed_by)| Stored {
+            key,
+            value,
+            changed_at,
+            changed_by,
+        };
+        Ok(rows.into_iter().map(stored).collect())
+    }
+
+    /// Stores `changes`, and takes back what is `None`, with one line in the audit. What is already
+    /// as it should be is left alone. `unset` holds the values that are in force where none is
+    /// stored, for the audit.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub async fn store_settings(
+        &self,
+        changes: &BTreeMap<String, Option<Value>>,
+        unset: &Map<String, Value>,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), QueueError> {
+        let mut tx = self.pool.begin().await?;
+        // One change at a time, so that the audit tells what each has found.
+        sqlx::query("LOCK TABLE setting IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
+        let stored: Vec<(String, Json<Value>)> =
+            sqlx::query_as("SELECT key, value FROM setting").fetch_all(&mut *tx).await?;
+        let stored: BTreeMap<String, Value> =
+            stored.into_iter().map(|(key, Json(value))| (key, value)).collect();
+        let news: Vec<(&String, &Option<Value>)> =
+            changes.iter().filter(|(key, value)| stored.get(*key) != value.as_ref()).collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let usual = |key: &String| unset.get(key).cloned().unwrap_or(Value::Null);
+        let mut details = Map::new();
+        let (mut keys, mut values, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+        for (key, value) in news {
+            let from = stored.get(key).cloned().unwrap_or_else(|| usual(key));
+            let to = value.clone().unwrap_or_else(|| usual(key));
+            details.insert(key.clone(), json!({ "from": from, "to": to }));
+            match value {
+                Some(value) => {
+                    keys.push(key);
+                    values.push(Json(value));
+                }
+                None => removed.push(key),
+            }
+        }
+        sqlx::query(
+            "INSERT INTO setting (key, value, changed_at, changed_by)
+             SELECT key, value, $3, $4 FROM UNNEST($1::text[], $2::jsonb[]) AS s (key, value)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value,
+                 changed_at = excluded.changed_at, changed_by = excluded.changed_by",
+        )
+        .bind(&keys)
+        .bind(&values)
+        .bind(now)
+        .bind(actor)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("DELETE FROM setting WHERE key = ANY($1)")
+            .bind(&removed)
+            .execute(&mut *tx)
+            .await?;
+        audit::record(&mut tx, now, actor, "settings", None, Value::Object(details)).await?;
+        notify_settings(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+}

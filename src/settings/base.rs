@@ -1,0 +1,153 @@
+//! Settings as a process was started with them, and what stored values make of them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::spec::{Bounds, SPECS, Spec, Wrong};
+use super::{Entry, Runtime, Source, Values};
+use crate::queue::settings::Stored;
+
+/// What defaults, file and environment say.
+#[derive(Debug, Clone)]
+pub struct Base {
+    values: Values,
+    flat: Map<String, Value>,
+    defaults: Map<String, Value>,
+    sources: BTreeMap<&'static str, Source>,
+    bounds: Bounds,
+}
+
+impl Base {
+    /// From the values of a process, which have been checked, those that are compiled in, and where
+    /// each comes from, if not from there.
+    #[must_use]
+    pub fn new(
+        values: Values,
+        defaults: &Values,
+        sources: BTreeMap<&'static str, Source>,
+        bounds: Bounds,
+    ) -> Self {
+        Self { flat: flat(&values), defaults: flat(defaults), values, sources, bounds }
+    }
+
+    /// The values by key, as they are where none is stored.
+    #[must_use]
+    pub fn flat(&self) -> &Map<String, Value> {
+        &self.flat
+    }
+
+    /// All that is wrong with `changes`, each with its key.
+    #[must_use]
+    pub fn check(&self, changes: &BTreeMap<String, Option<Value>>) -> Vec<(String, Wrong)> {
+        let mut found = Vec::new();
+        for (key, value) in changes {
+            let wrong = match (Spec::of(key), value) {
+                (None, _) => vec![unknown()],
+                (Some(_), None) => Vec::new(),
+                (Some(spec), Some(value)) => spec.check(value, &self.bounds),
+            };
+            found.extend(wrong.into_iter().map(|wrong| (key.clone(), wrong)));
+        }
+        found
+    }
+
+    /// The settings in force where nothing is stored.
+    #[must_use]
+    pub fn alone(&self) -> Runtime {
+        let entries = SPECS.iter().map(|spec| self.entry(spec, None)).collect();
+        Runtime { values: self.values.clone(), entries, unknown: Vec::new() }
+    }
+
+    /// The settings in force with what is stored. A stored value that is not sound any more, such as
+    /// a time-out under a shorter lease, is ignored and says why.
+    ///
+    /// # Errors
+    /// When sound values cannot be read: a fault of ours.
+    pub fn resolve(&self, stored: &[Stored]) -> Result<Runtime, serde_json::Error> {
+        let entry = |spec| self.entry(spec, stored.iter().find(|s| s.key == spec.key));
+        let entries: Vec<Entry> = SPECS.iter().map(entry).collect();
+        let changed = entries.iter().any(|entry| entry.source == Source::Stored);
+        let values = if changed {
+            let all = entries.iter().map(|e| (e.spec.key.to_owned(), e.value.clone())).collect();
+            serde_json::from_value(Value::Object(all))?
+        } else {
+            self.values.clone()
+        };
+        let unknown = stored.iter().filter(|s| Spec::of(&s.key).is_none());
+        Ok(Runtime { values, entries, unknown: unknown.map(|s| s.key.clone()).collect() })
+    }
+
+    fn entry(&self, spec: &'static Spec, stored: Option<&Stored>) -> Entry {
+        let usual = self.flat.get(spec.key).cloned().unwrap_or(Value::Null);
+        let source = self.sources.get(spec.key).copied().unwrap_or(Source::Default);
+        let wrong = stored.and_then(|s| spec.check(&s.value, &self.bounds).into_iter().next());
+        let ignored = wrong.map(|wrong| match wrong.member {
+            Some(member) => format!("{member}: {}", wrong.detail),
+            None => wrong.detail,
+        });
+        let (value, source) = match stored {
+            Some(stored) if ignored.is_none() => (stored.value.clone(), Source::Stored),
+            _ => (usual, source),
+        };
+        Entry {
+            spec,
+            value,
+            default: self.defaults.get(spec.key).cloned().unwrap_or(Value::Null),
+            source,
+            range: spec.range(&self.bounds),
+            changed_at: stored.map(|s| s.changed_at),
+            changed_by: stored.map(|s| s.changed_by.clone()),
+            ignored,
+        }
+    }
+}
+
+fn unknown() -> Wrong {
+    let keys: Vec<&str> = SPECS.iter().map(|spec| spec.key).collect();
+    let detail = format!("cannot be set while the service runs; these can: {}", keys.join(", "));
+    Wrong { member: None, code: "unknown_setting", detail }
+}
+
+/// Values by key. They are plain data, so that nothing can fail.
+fn flat(values: &Values) -> Map<String, Value> {
+    match serde_json::to_value(values) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_spec_and_every_spec_a_setting() {
+        let values = Values {
+            enabled: true,
+            frequency_ms: 0,
+            wait_create_hours: 24,
+            retry_delay_ms: 60_000,
+            retry_factor: 2.0,
+            max_retries: 3,
+            retry_jitter: 0.0,
+            retry_rejected: false,
+            limit_per_10s: 100,
+            limit_per_day: 250_000,
+            timeout: Duration::from_secs(10),
+            breaker_threshold: 5,
+            breaker_timeout_seconds: 120,
+            priorities: super::super::Priorities::default(),
+        };
+        let map = flat(&values);
+        let keys: Vec<&str> = map.keys().map(String::as_str).collect();
+        let mut specs: Vec<&str> = SPECS.iter().map(|spec| spec.key).collect();
+        specs.sort_unstable();
+        let mut sorted = keys.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, specs);
+        assert_eq!(serde_json::from_value::<Values>(Value::Object(map)).unwrap(), values);
+    }
+}

@@ -1,0 +1,170 @@
+//! Who comes in, how far, and what a form must carry.
+
+use chrono::TimeDelta;
+use hubferry::access::Role;
+
+use super::{Browser, everywhere, filled};
+use crate::support::{ADMIN_KEY, INGEST_KEY, World};
+
+#[tokio::test]
+async fn nobody_sees_a_page_before_the_sign_in_and_is_led_back_after_it() {
+    let world = World::new().await;
+    let browser = Browser::new(&world);
+    for (path, way) in [
+        ("/admin", "/admin/sign-in"),
+        ("/admin/queue?status=failed", "/admin/sign-in?next=%2Fadmin%2Fqueue%3Fstatus%3Dfailed"),
+        ("/admin/nowhere", "/admin/sign-in?next=%2Fadmin%2Fnowhere"),
+    ] {
+        let seen = browser.get(path).await;
+        assert_eq!((seen.status, seen.header("location")), (303, way), "{path}");
+    }
+    let page = browser.get("/admin/sign-in?next=/admin/queue%3Fstatus%3Dfailed").await.ok();
+    assert!(page.text.contains("value=\"/admin/queue?status=failed\""), "{}", page.text);
+
+    let fields = [("key", ADMIN_KEY), ("next", "/admin/queue?status=failed")];
+    let seen = browser.post("/admin/sign-in", &fields).await;
+    assert_eq!((seen.status, seen.header("location")), (303, "/admin/queue?status=failed"));
+    let cookie = seen.header("set-cookie");
+    for part in ["hubferry_session=", "HttpOnly", "SameSite=Strict", "Path=/admin", "Max-Age="] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert!(!cookie.contains("Secure"), "{cookie}");
+    browser.get("/admin").await.ok();
+    assert_eq!(browser.get("/admin/nowhere").await.status, 404);
+
+    let form = browser.form("/admin/sign-in", &fields).header("x-forwarded-proto", "https");
+    assert!(browser.send(form).await.header("set-cookie").contains("; Secure"));
+    let elsewhere = [("key", ADMIN_KEY), ("next", "https://evil.example/")];
+    assert_eq!(browser.post("/admin/sign-in", &elsewhere).await.header("location"), "/admin");
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_so_and_guessing_is_slowed_down() {
+    let world = World::new().await;
+    let browser = Browser::new(&world);
+    for key in ["", "wrong", INGEST_KEY] {
+        let seen = browser.post("/admin/sign-in", &[("key", key)]).await;
+        assert_eq!(seen.status, 401);
+        assert!(seen.text.contains("does not open the dashboard"), "{}", seen.text);
+        assert!(!seen.text.contains(INGEST_KEY) && seen.header("set-cookie").is_empty());
+    }
+    let mut last = browser.post("/admin/sign-in", &[("key", "wrong")]).await;
+    for _ in 0..30 {
+        if last.status == 429 {
+            break;
+        }
+        assert_eq!(last.status, 401);
+        last = browser.post("/admin/sign-in", &[("key", "wrong")]).await;
+    }
+    assert_eq!(last.status, 429);
+    assert!(last.text.contains("Too many wrong keys. Try again in"), "{}", last.text);
+    assert!(last.header("retry-after").parse::<u32>().unwrap() > 0);
+    let right = browser.post("/admin/sign-in", &[("key", ADMIN_KEY)]).await;
+    assert_eq!(right.status, 429, "the right key is no way around the brake");
+}
+
+#[tokio::test]
+async fn a_session_ends_by_time_by_signing_out_and_is_not_forged() {
+    let world = World::new().await;
+    let browser = Browser::admin(&world).await;
+    let cookie = browser.cookies.borrow()["hubferry_session"].clone();
+
+    let forged = Browser::new(&world);
+    let mut other = cookie.clone();
+    let last = if other.pop() == Some('A') { 'B' } else { 'A' };
+    other.push(last);
+    for value in [other.as_str(), "", ".", "x.y", &cookie[..20]] {
+        forged.cookies.borrow_mut().insert("hubferry_session".into(), value.into());
+        assert_eq!(forged.get("/admin").await.status, 303, "{value}");
+    }
+
+    let seen = browser.submit("/admin/sign-out", &[]).await;
+    assert_eq!((seen.status, seen.header("location")), (303, "/admin/sign-in"));
+    browser.cookies.borrow_mut().insert("hubferry_session".into(), cookie);
+    assert_eq!(browser.get("/admin").await.status, 303, "the old cookie opens nothing");
+
+    let browser = Browser::admin(&world).await;
+    browser.get("/admin").await.ok();
+    world.advance(TimeDelta::hours(13));
+    assert_eq!(browser.get("/admin").await.status, 303);
+    let part = browser.get_with("/admin", "hx-request", "true").await;
+    assert_eq!((part.status, part.header("hx-redirect")), (401, "/admin/sign-in"));
+}
+
+#[tokio::test]
+async fn a_form_without_the_sessions_token_does_nothing() {
+    let world = World::new().await;
+    let browser = Browser::admin(&world).await;
+    let other = Browser::admin(&world).await;
+    let foreign = other.token().await;
+    for fields in [vec![], vec![("csrf", "")], vec![("csrf", "wrong")], vec![("csrf", &*foreign)]] {
+        let seen = browser.post("/admin/pause", &fields).await;
+        assert_eq!(seen.status, 403, "{fields:?}");
+        assert!(seen.words().contains("not from this session"), "{}", seen.text);
+    }
+    let token = browser.token().await;
+    let form = browser.form("/admin/pause", &[("csrf", &token)]);
+    let seen = browser.send(form.header("sec-fetch-site", "cross-site")).await;
+    assert_eq!(seen.status, 403, "another site's form, whatever it carries");
+    assert_eq!(world.get("/status").await["gate"]["state"], "open");
+
+    let form = browser.form("/admin/pause", &[]).header("x-csrf-token", token);
+    assert_eq!(browser.send(form).await.status, 303);
+    assert_eq!(world.get("/status").await["gate"]["state"], "paused");
+}
+
+#[tokio::test]
+async fn each_role_sees_and_does_what_it_may() {
+    let world = World::new().await;
+    let rows = filled(&world, "u-1", "u-2").await;
+    let failed = format!("/admin/queue/{}", rows[1]);
+    let viewer = Browser::with_role(&world, Role::Viewer).await;
+    for path in everywhere(&rows).iter().filter(|path| *path != "/admin/keys") {
+        let page = viewer.get(path).await.ok();
+        for button in page.text.split("<button").skip(1) {
+            let text = super::between(button, ">", "<").unwrap();
+            let his = ["Light", "Dark", "Auto", "Sign out", "Filter", "Pause updates", "Pause"];
+            assert!(his.contains(&text), "{path} shows {text}");
+        }
+        assert!(!page.text.contains("/admin/keys"), "{path}");
+    }
+    let deeds = [
+        format!("{failed}/retry"),
+        format!("{failed}/discard"),
+        format!("{failed}/reveal"),
+        "/admin/queue/retry".into(),
+        "/admin/queue/discard".into(),
+        "/admin/records/contact/u-1/reveal".into(),
+        "/admin/records/contact/u-1/resync".into(),
+        "/admin/pause".into(),
+        "/admin/resume".into(),
+    ];
+    for path in &deeds {
+        let seen = viewer.submit(path, &[("all", "yes"), ("confirm", "yes")]).await;
+        assert_eq!(seen.status, 403, "{path}");
+        assert!(seen.words().contains("needs the role operator"), "{}", seen.text);
+    }
+    assert_eq!(world.row(&rows[1]).await["status"], "failed");
+
+    let operator = Browser::with_role(&world, Role::Operator).await;
+    let page = operator.get(&failed).await.ok();
+    for word in [">Retry<", ">Discard<", ">Resync the record<", ">Reveal personal data<"] {
+        assert!(page.text.contains(word), "{word}");
+    }
+    for path in ["/admin/keys/1/revoke", "/admin/keys"] {
+        assert_eq!(operator.submit(path, &[("name", "x"), ("role", "admin")]).await.status, 403);
+    }
+    assert_eq!(operator.get("/admin/keys").await.status, 403);
+    assert!(!operator.get("/admin").await.text.contains("/admin/keys"));
+    Browser::admin(&world).await.get("/admin/keys").await.ok();
+}
+
+#[tokio::test]
+async fn the_api_beside_it_still_answers_as_an_api() {
+    let world = World::new().await;
+    let browser = Browser::admin(&world).await;
+    let seen = browser.get("/admin/sync/nowhere").await;
+    assert_eq!((seen.status, seen.header("content-type")), (404, "application/problem+json"));
+    assert_eq!(browser.get("/admin/sync/status").await.status, 401, "a session is no key");
+    assert_eq!(browser.get("/admin/pause").await.status, 405);
+}
