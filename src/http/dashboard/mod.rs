@@ -24,6 +24,7 @@ mod queue;
 mod record;
 mod records;
 mod row;
+mod settings;
 mod sign_in;
 mod timeline;
 mod when;
@@ -62,6 +63,7 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
         .route("/admin/logs", get(logs::show))
         .route("/admin/logs/stream", get(logs::stream))
         .route("/admin/audit", get(audit::show))
+        .route("/admin/settings", get(settings::show).post(settings::change))
         .route("/admin/keys", get(keys::show).post(keys::make))
         .route("/admin/keys/{id}/revoke", post(keys::revoke))
         .route("/admin/theme", post(sign_in::theme))

@@ -158,11 +158,9 @@ fn setting(entry: &Entry, given: &Given, visitor: &Visitor) -> Setting {
         // One that is not in force can be taken back too.
         stored: entry.changed_at.is_some(),
         changed: entry.changed_by.clone().zip(entry.changed_at.map(|at| visitor.when(at))),
-        fault: given
-            .faults
-            .get(spec.key)
-            .cloned()
-            .or_else(|| entry.ignored.as_ref().map(|why| format!("the stored value is ignored: {why}"))),
+        fault: given.faults.get(spec.key).cloned().or_else(|| {
+            entry.ignored.as_ref().map(|why| format!("the stored value is ignored: {why}"))
+        }),
     }
 }
 

@@ -21,6 +21,7 @@ async fn every_page_renders_with_an_empty_queue() {
         ("/admin/logs", "Nothing has been logged"),
         ("/admin/audit", "sign_in"),
         ("/admin/keys", "Make a key"),
+        ("/admin/settings", "retry.max_retries"),
     ];
     for (path, word) in nothing {
         let page = browser.get(path).await.ok();
