@@ -60,6 +60,13 @@ pub struct PulsePoint {
     pub p95_ms: Option<f64>,
 }
 
+/// What ended within a span: synced rows by bucket, and failed ones.
+#[derive(Default)]
+struct Span {
+    synced: BTreeMap<i16, i64>,
+    failed: i64,
+}
+
 /// What one worker holds.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct LeaseView {
@@ -167,25 +174,24 @@ impl Queue {
         .bind(span.num_seconds().max(10) as f64)
         .fetch_all(&self.pool)
         .await?;
-        let mut spans: BTreeMap<(DateTime<Utc>, String), (BTreeMap<i16, i64>, i64)> =
-            BTreeMap::new();
+        let mut spans: BTreeMap<(DateTime<Utc>, String), Span> = BTreeMap::new();
         for (at, sync_type, outcome, bucket, rows) in found {
-            let (synced, failed) = spans.entry((at, sync_type)).or_default();
+            let ended = spans.entry((at, sync_type)).or_default();
             if outcome == "synced" {
-                *synced.entry(bucket).or_default() += rows;
+                *ended.synced.entry(bucket).or_default() += rows;
             } else {
-                *failed += rows;
+                ended.failed += rows;
             }
         }
         Ok(spans
             .into_iter()
-            .map(|((at, sync_type), (buckets, failed))| PulsePoint {
+            .map(|((at, sync_type), ended)| PulsePoint {
                 at,
                 sync_type,
-                synced: buckets.values().sum(),
-                failed,
-                p50_ms: percentile(&buckets, 0.50),
-                p95_ms: percentile(&buckets, 0.95),
+                synced: ended.synced.values().sum(),
+                failed: ended.failed,
+                p50_ms: percentile(&ended.synced, 0.50),
+                p95_ms: percentile(&ended.synced, 0.95),
             })
             .collect())
     }
