@@ -81,6 +81,8 @@ struct Overview {
     tiles: Vec<Tile>,
     oldest: Option<String>,
     last_minute: String,
+    /// Associations whose other end is not there yet.
+    parked: String,
     throughput: Chart,
     latency: Chart,
     told: Vec<Told>,
@@ -128,6 +130,7 @@ pub(super) async fn show(
         tiles: tiles(&totals),
         oldest: totals.oldest_waiting.map(|since| span(now - since)),
         last_minute: thousands(totals.synced_last_minute),
+        parked: thousands(totals.parked_associations),
         throughput: series.throughput(),
         latency: series.latency(),
         told: series.told(),
