@@ -91,11 +91,16 @@ const FOLDS: [(TimeDelta, &str); 2] =
     [(TimeDelta::minutes(15), "1 minute"), (TimeDelta::hours(3), "15 minutes")];
 
 impl Queue {
-    /// Totals of the queue at `now`.
+    /// How many rows of each kind have each status; discarded rows are left out.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn totals(&self, now: DateTime<Utc>) -> Result<Totals, QueueError> {
+    pub async fn counts(&self) -> Result<Vec<Count>, QueueError> {
+        Ok(self.sums().await?.0)
+    }
+
+    /// The counts, and the last sync of each kind.
+    async fn sums(&self) -> Result<(Vec<Count>, Vec<LastSync>), QueueError> {
         let sums: Vec<(String, String, i64, Option<DateTime<Utc>>)> = sqlx::query_as(
             "SELECT sync_type, status, sum(rows)::bigint, max(last_at) FROM tally
              GROUP BY 1, 2 ORDER BY 1, 2",
@@ -126,6 +131,20 @@ impl Queue {
             *counts.entry((sync_type.clone(), status)).or_default() -= rows;
             *counts.entry((sync_type, "processing".into())).or_default() += rows;
         }
+        // Two snapshots may differ by what moved between them.
+        let counts = counts
+            .into_iter()
+            .map(|((sync_type, status), rows)| Count { sync_type, status, rows: rows.max(0) })
+            .filter(|count| count.rows > 0);
+        Ok((counts.collect(), last_sync))
+    }
+
+    /// Totals of the queue at `now`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn totals(&self, now: DateTime<Utc>) -> Result<Totals, QueueError> {
+        let (counts, last_sync) = self.sums().await?;
         let (oldest_waiting, synced_last_minute, window_used, parked_associations) =
             sqlx::query_as(
                 "SELECT (SELECT created_at FROM sync_queue WHERE status IN ('pending', 'retry')
@@ -141,12 +160,7 @@ impl Queue {
             .fetch_one(&self.pool)
             .await?;
         Ok(Totals {
-            // Two snapshots may differ by what moved between them.
-            counts: counts
-                .into_iter()
-                .map(|((sync_type, status), rows)| Count { sync_type, status, rows: rows.max(0) })
-                .filter(|count| count.rows > 0)
-                .collect(),
+            counts,
             oldest_waiting,
             last_sync,
             synced_last_minute,

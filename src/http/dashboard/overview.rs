@@ -19,7 +19,7 @@ use crate::queue::model::Status;
 use crate::queue::totals::{PulsePoint, Totals};
 
 /// Groups of errors shown here; the others have a page of their own.
-const ERRORS: i64 = 5;
+const ERRORS: usize = 5;
 
 /// A time span of the charts: word, label, length and the length of a bucket.
 const RANGES: [(&str, &str, TimeDelta, TimeDelta); 3] = [
@@ -102,7 +102,7 @@ pub(super) async fn show(
     let account = state.queue.account().await?;
     let since = start(now, length, step);
     let series = series(&state.queue.pulse(since, step).await?, since, step, now);
-    let errors = state.queue.error_groups(None, ERRORS).await?;
+    let errors = state.error_groups().await?;
     let leases = state.queue.leases().await?;
     let held = leases.into_iter().map(|lease| Held {
         holder: lease.holder,
@@ -126,7 +126,12 @@ pub(super) async fn show(
         gauges: gauges(&state, &totals, &account),
         statuses: Status::ALL.map(Status::as_str),
         kinds: kinds(&state, &totals, &visitor),
-        errors: errors.into_iter().map(|group| Group::of(group, &visitor)).collect(),
+        errors: errors
+            .iter()
+            .take(ERRORS)
+            .cloned()
+            .map(|group| Group::of(group, &visitor))
+            .collect(),
         leases: held.collect(),
     }))
 }
