@@ -172,7 +172,10 @@ fn what_is_not_explained_is_reported() {
     assert!(silent.is_err());
     assert!(is_code("INVALID_OPTION") && is_code("crm.associations.NO_ASSOCIATIONS_FOUND"));
     assert!(!is_code("utf8") && !is_code("GET") && !is_code("A sentence"));
-    assert_eq!(heading("## What `each` status means, here").unwrap(), "what-each-status-means-here");
+    assert_eq!(
+        heading("## What `each` status means, here").unwrap(),
+        "what-each-status-means-here"
+    );
 }
 
 /// Fails with every word that the text of `path` does not hold in the form that `how` gives it.
@@ -278,9 +281,9 @@ fn arms<'a>(files: &'a [Text], path: &str) -> impl Iterator<Item = &'a str> {
 
 /// The string literals of a text.
 fn literals(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| {
-        line.split('"').skip(1).step_by(2).collect::<Vec<_>>()
-    })
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split('"').skip(1).step_by(2).collect::<Vec<_>>())
 }
 
 /// The kinds that the table of the gates allows, by the newest migration that says so.
