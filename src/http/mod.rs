@@ -7,9 +7,11 @@ mod document;
 pub mod extract;
 pub mod health;
 pub mod ingest;
+pub mod kept;
 pub mod parse;
 pub mod preview;
 pub mod problem;
+pub mod snapshot;
 pub mod tail;
 
 use std::sync::Arc;
@@ -31,9 +33,12 @@ use tower_http::trace::TraceLayer;
 use crate::access::Access;
 use crate::mapping::Mapping;
 use crate::queue::Queue;
+use crate::queue::errors::ErrorGroup;
 use crate::settings::Live;
+use kept::Kept;
 use preview::Explain;
 use problem::Problem;
+use snapshot::Snapshot;
 use tail::Tail;
 
 /// What the door checks.
@@ -73,6 +78,10 @@ pub struct AppState {
     pub access: Access,
     /// Says what would be sent.
     pub explain: Explain,
+    /// How everything stands.
+    pub snapshot: Arc<Kept<Snapshot>>,
+    /// The groups of failed rows.
+    pub errors: Arc<Kept<Vec<ErrorGroup>>>,
     /// The live tail of the log.
     pub tail: Tail,
     /// What the door checks.

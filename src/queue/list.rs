@@ -1,6 +1,6 @@
 //! Lists of rows, newest first: filters, search, counts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{Postgres, QueryBuilder};
 
@@ -103,6 +103,9 @@ pub(super) const COLUMNS: &str =
     call_id, discarded_at, waiting_reason, warnings, error_code, error_property, error_message,
     error_hint, error_correlation_id, error_http_status, record_id, event_no";
 
+/// No two requests that overlap were begun so far apart; a request lasts no longer than a minute.
+const OVERLAP: TimeDelta = TimeDelta::minutes(5);
+
 /// The number by which rows are found that carry an e-mail address: the first eight bytes of the
 /// SHA-256 of the address, trimmed and in lower case.
 #[must_use]
@@ -135,16 +138,14 @@ fn words(text: &str) -> Option<String> {
 }
 
 /// Narrows `query` on the view, whose `WHERE` is open, to what `filter` names.
-pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter) {
+pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, depth: Depth) {
     query.push(" AND portal = ").push_bind(PORTAL);
     if let Some(status) = filter.status {
         // The stored status beside the shown one: the partial indexes know that.
         query.push(match status {
-            Status::Pending => " AND kept = 'pending' AND status = 'pending'",
-            Status::Retry => " AND kept = 'retry' AND status = 'retry'",
-            Status::Processing => {
-                " AND leased AND kept IN ('pending', 'retry') AND status = 'processing'"
-            }
+            Status::Pending => " AND kept = 'pending' AND taken IS NOT TRUE",
+            Status::Retry => " AND kept = 'retry' AND taken IS NOT TRUE",
+            Status::Processing => " AND leased AND taken AND kept IN ('pending', 'retry')",
             Status::Synced => " AND kept = 'synced'",
             Status::Failed => " AND kept = 'failed' AND discarded_at IS NULL",
         });
@@ -172,22 +173,39 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter) {
     if let Some(priority) = filter.priority {
         query.push(" AND priority = ").push_bind(priority_number(priority));
     }
+    // The numbers narrow it down to the pages that matter, the times decide.
     if let Some(since) = filter.since {
         query.push(" AND created_at >= ").push_bind(since);
+        query.push(" AND id >= (SELECT first_row_since(").push_bind(since - OVERLAP).push("))");
     }
     if let Some(until) = filter.until {
         query.push(" AND created_at < ").push_bind(until);
+        query.push(" AND id < (SELECT first_row_since(").push_bind(until + OVERLAP).push("))");
     }
     if let Some(ids) = &filter.ids {
         query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
     }
     if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        search(query, text);
+        search(query, text, depth);
     }
 }
 
+/// How far a search for words goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// To the first row: for verbs.
+    Whole,
+    /// Over the newest matches: for looking.
+    Newest,
+    /// Over as many matches, whichever: for counting.
+    Any,
+}
+
+/// Whoever looks for a word of the commonest errors is shown the newest of them.
+const NEWEST_MATCHES: i64 = 1_001;
+
 /// Each branch has an index of its own.
-fn search(query: &mut QueryBuilder<Postgres>, text: &str) {
+fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
     query.push(" AND id IN (SELECT q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id WHERE r.portal = ");
     query.push_bind(PORTAL);
     query.push(" AND r.sync_type IN (SELECT DISTINCT sync_type FROM tally) AND r.external_id = ");
@@ -202,8 +220,15 @@ fn search(query: &mut QueryBuilder<Postgres>, text: &str) {
         query.push(" UNION ALL SELECT id FROM sync_queue WHERE email_hash = ").push_bind(hash);
     }
     if let Some(words) = words(text) {
-        query.push(" UNION ALL SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
+        query.push(" UNION ALL (SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
         query.push_bind(words).push(")");
+        if depth == Depth::Newest {
+            query.push(" ORDER BY id DESC");
+        }
+        if depth != Depth::Whole {
+            query.push(" LIMIT ").push_bind(NEWEST_MATCHES);
+        }
+        query.push(")");
     }
     query.push(")");
 }
@@ -220,21 +245,34 @@ impl Queue {
     ) -> Result<Listing<RowView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT ");
         query.push(COLUMNS).push(" FROM sync_queue_view WHERE true");
-        narrow(&mut query, filter);
+        narrow(&mut query, filter, Depth::Newest);
         page.end(&mut query, "id");
         let found = query.build_query_as().fetch_all(&self.pool).await?;
         Ok(Listing::of(found, page, |row: &RowView| row.id))
     }
 
-    /// How many rows `filter` names, counted up to `at_most`.
+    /// How many rows `filter` names, counted up to `at_most`. Where only status and object kind are
+    /// named nothing is counted at all.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn count_rows(&self, filter: &RowFilter, at_most: i64) -> Result<i64, QueueError> {
+        let plain = RowFilter {
+            status: filter.status,
+            sync_type: filter.sync_type.clone(),
+            ..RowFilter::default()
+        };
+        if *filter == plain {
+            return Ok(self.sum(filter.status, filter.sync_type.as_deref()).await?.min(at_most));
+        }
         let mut query = QueryBuilder::<Postgres>::new(
             "SELECT count(*) FROM (SELECT 1 FROM sync_queue_view WHERE true",
         );
-        narrow(&mut query, filter);
+        narrow(
+            &mut query,
+            filter,
+            if at_most > NEWEST_MATCHES { Depth::Whole } else { Depth::Any },
+        );
         query.push(" LIMIT ").push_bind(at_most).push(") AS found");
         Ok(query.build_query_scalar().fetch_one(&self.pool).await?)
     }

@@ -13,7 +13,7 @@ use crate::http::AppState;
 use crate::queue::errors::ErrorGroup;
 
 /// The most groups of a page: more kinds of errors than anybody mends at once.
-const MOST: i64 = 100;
+const MOST: usize = 100;
 
 /// Rows that failed alike.
 pub(super) struct Group {
@@ -72,7 +72,8 @@ pub(super) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
 ) -> Result<Response, Failure> {
-    let groups = state.queue.error_groups(None, MOST).await?;
-    let groups = groups.into_iter().map(|group| Group::of(group, &visitor)).collect();
+    let groups = state.error_groups().await?;
+    let groups =
+        groups.iter().take(MOST).cloned().map(|group| Group::of(group, &visitor)).collect();
     Ok(page(&ErrorsPage { page: Page::new(&visitor, Section::Errors, "Errors"), groups }))
 }

@@ -159,9 +159,9 @@ pub(super) async fn stream(
 
 fn line(line: LogLine) -> Line {
     let what = match (line.kind.as_str(), line.inputs) {
+        ("call", None | Some(0)) => line.purpose.unwrap_or_else(|| "call".into()),
         ("call", Some(1)) => format!("{}, 1 input", line.purpose.as_deref().unwrap_or("call")),
         ("call", Some(n)) => format!("{}, {n} inputs", line.purpose.as_deref().unwrap_or("call")),
-        ("call", None) => line.purpose.unwrap_or_else(|| "call".into()),
         _ => "attempt of".into(),
     };
     let message = match (line.code, line.message) {

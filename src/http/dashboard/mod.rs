@@ -12,6 +12,7 @@ mod chart;
 mod errors;
 mod failure;
 mod forms;
+mod gates;
 mod guard;
 mod keys;
 mod lines;
@@ -24,6 +25,7 @@ mod queue;
 mod record;
 mod records;
 mod row;
+mod settings;
 mod sign_in;
 mod timeline;
 mod when;
@@ -45,8 +47,8 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
     let pages = Router::new()
         .route("/admin", get(overview::show))
         .route("/admin/", get(async || Redirect::permanent("/admin")))
-        .route("/admin/pause", post(overview::pause))
-        .route("/admin/resume", post(overview::resume))
+        .route("/admin/pause", post(gates::pause))
+        .route("/admin/resume", post(gates::resume))
         .route("/admin/queue", get(queue::show))
         .route("/admin/queue/retry", post(bulk::retry))
         .route("/admin/queue/discard", post(bulk::discard))
@@ -62,6 +64,7 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
         .route("/admin/logs", get(logs::show))
         .route("/admin/logs/stream", get(logs::stream))
         .route("/admin/audit", get(audit::show))
+        .route("/admin/settings", get(settings::show).post(settings::change))
         .route("/admin/keys", get(keys::show).post(keys::make))
         .route("/admin/keys/{id}/revoke", post(keys::revoke))
         .route("/admin/theme", post(sign_in::theme))

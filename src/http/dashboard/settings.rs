@@ -64,7 +64,6 @@ pub(super) async fn show(
     Query(done): Query<Done>,
 ) -> Result<Response, Failure> {
     // Another process may have stored something a moment ago.
-    state.settings.reload().await?;
     let text = "Saved. The settings are in force.";
     let notice = (done.done == "saved").then(|| Notice { tone: "good", text: text.into() });
     Ok(whole(StatusCode::OK, &state, &visitor, &Given::default(), notice))
@@ -158,11 +157,9 @@ fn setting(entry: &Entry, given: &Given, visitor: &Visitor) -> Setting {
         // One that is not in force can be taken back too.
         stored: entry.changed_at.is_some(),
         changed: entry.changed_by.clone().zip(entry.changed_at.map(|at| visitor.when(at))),
-        fault: given
-            .faults
-            .get(spec.key)
-            .cloned()
-            .or_else(|| entry.ignored.as_ref().map(|why| format!("the stored value is ignored: {why}"))),
+        fault: given.faults.get(spec.key).cloned().or_else(|| {
+            entry.ignored.as_ref().map(|why| format!("the stored value is ignored: {why}"))
+        }),
     }
 }
 

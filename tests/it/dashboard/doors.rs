@@ -151,7 +151,7 @@ async fn each_role_sees_and_does_what_it_may() {
     for word in [">Retry<", ">Discard<", ">Resync the record<", ">Reveal personal data<"] {
         assert!(page.text.contains(word), "{word}");
     }
-    for path in ["/admin/keys/1/revoke", "/admin/keys"] {
+    for path in ["/admin/keys/1/revoke", "/admin/keys", "/admin/settings"] {
         assert_eq!(operator.submit(path, &[("name", "x"), ("role", "admin")]).await.status, 403);
     }
     assert_eq!(operator.get("/admin/keys").await.status, 403);

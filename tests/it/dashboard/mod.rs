@@ -4,6 +4,7 @@ mod deeds;
 mod doors;
 mod look;
 mod pages;
+mod settings;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -177,6 +178,7 @@ pub fn everywhere(rows: &[String; 3]) -> Vec<String> {
         "/admin/logs",
         "/admin/audit",
         "/admin/keys",
+        "/admin/settings",
     ];
     let mut all: Vec<String> = fixed.map(str::to_owned).to_vec();
     all.extend(rows.iter().map(|id| format!("/admin/queue/{id}")));

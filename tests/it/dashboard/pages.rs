@@ -21,6 +21,7 @@ async fn every_page_renders_with_an_empty_queue() {
         ("/admin/logs", "Nothing has been logged"),
         ("/admin/audit", "sign_in"),
         ("/admin/keys", "Make a key"),
+        ("/admin/settings", "retry.max_retries"),
     ];
     for (path, word) in nothing {
         let page = browser.get(path).await.ok();
@@ -225,6 +226,7 @@ async fn the_overview_tells_counts_gates_budget_errors_and_what_ended() {
     for told in [
         "1 synced, 1 failed",
         "CONFLICT",
+        "Associations waiting 1",
         "This window",
         "Today",
         "The gate is open",
