@@ -103,8 +103,13 @@ pub(super) async fn show(
     let rows: Listing<_> = state.queue.rows(&filter, &part).await?;
     page.paging = Paging::of(&rows, "/admin/queue", &page.form.kept(), &place);
     page.rows = rows.items.iter().map(|row| RowLine::of(row, &visitor, &state)).collect();
-    page.count = counted(state.queue.count_rows(&filter, MOST).await?);
-    page.count.push_str(if page.form.is_empty() { " in all" } else { " match" });
+    let count = state.queue.count_rows(&filter, MOST).await?;
+    page.count = counted(count);
+    page.count.push_str(match (page.form.is_empty(), count) {
+        (true, _) => " in all",
+        (false, 1) => " matches",
+        (false, _) => " match",
+    });
     if page.page.operates() && filter.status.is_none_or(|status| status == Status::Failed) {
         let failed = RowFilter { status: Some(Status::Failed), ..filter };
         page.failed = state.queue.count_rows(&failed, MOST).await?;

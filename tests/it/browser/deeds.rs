@@ -113,7 +113,7 @@ async fn a_setting_is_refused_with_the_reason_then_changed_and_names_who_did_it(
             .await
             .unwrap();
         let told = told.as_str().unwrap();
-        assert!(told.starts_with("true:") && told.contains("many"), "{told}");
+        assert!(told.starts_with("true:") && told.contains("must be a whole number"), "{told}");
         assert_eq!(tab.value("textbox", "retry.max_retries").await, "many");
 
         tab.fill("textbox", "retry.max_retries", "5").await;

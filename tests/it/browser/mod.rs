@@ -8,6 +8,8 @@ mod keyboard;
 mod live;
 mod place;
 mod row;
+mod scenery;
+mod screenshots;
 
 use serde_json::{Value, json};
 

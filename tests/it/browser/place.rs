@@ -37,7 +37,7 @@ async fn filters(screen: Screen) {
         tab.fill("searchbox", "Search", "m-2").await;
         tab.choose("Status", "failed").await;
         tab.click("button", "Filter").await;
-        tab.sees("1 row match").await;
+        tab.sees("1 row matches").await;
         fits(tab).await;
         let place = tab.place().await;
         assert!(place.contains("q=m-2") && place.contains("status=failed"), "{place}");
@@ -53,7 +53,7 @@ async fn filters(screen: Screen) {
         assert_eq!((tab.place().await, list(tab).await), ("/admin/queue".into(), all));
         assert_eq!(tab.value("searchbox", "Search").await, "");
         tab.step_history(1).await;
-        tab.sees("1 row match").await;
+        tab.sees("1 row matches").await;
         assert_eq!((tab.place().await, list(tab).await), (place, found));
 
         tab.open_path("/admin").await;

@@ -42,7 +42,7 @@ async fn one_row(screen: Screen) {
         tab.find("heading", "Why has it failed?").await;
         tab.sees("deal_currency_code").await;
         let words = tab.words().await;
-        assert!(words.contains("INVALID_OPTION") && words.contains("correlation id"), "{words}");
+        assert!(words.contains("INVALID_OPTION") && words.contains("was not one of the allowed options"), "{words}");
 
         add_pounds_in_hubspot(&world).await;
         tab.follow("button", "Retry").await;
@@ -52,7 +52,7 @@ async fn one_row(screen: Screen) {
         // The page looks again by itself.
         tab.sees_no("Why has it failed?").await;
         tab.sees("Row 2 synced").await;
-        tab.find("link", "Open record in HubSpot").await;
+        tab.sees("What HubSpot accepted from this row Property").await;
         assert_eq!(world.row(&rows[1]).await["status"], "synced");
         assert_eq!(world.row(&rows[0]).await["status"], "failed", "only the one");
 

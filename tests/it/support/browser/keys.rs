@@ -64,7 +64,7 @@ impl Tab {
                 const outline = s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2;
                 const inside = r.bottom > 0 && r.top < innerHeight && r.right > 0 && r.left < innerWidth;
                 return { on_page: e !== document.body, what: e.outerHTML.slice(0, 160), outline, inside,
-                         shown: e.matches(':focus-visible') && outline && inside && r.width > 4 };
+                         shown: e.matches(':focus-visible, input:focus-within') && outline && inside && r.width > 4 };
             })()",
         )
         .await

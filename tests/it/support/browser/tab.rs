@@ -242,7 +242,7 @@ impl Tab {
 
     /// The words on the page, as they are shown.
     pub async fn words(&self) -> String {
-        let text = self.eval("document.body.innerText.replace(/\\s+/g, ' ')").await;
+        let text = self.eval("document.body ? document.body.innerText.replace(/\\s+/g, ' ') : ''").await;
         text.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
