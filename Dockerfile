@@ -14,8 +14,6 @@ COPY config config
 COPY migrations migrations
 COPY templates templates
 COPY assets assets
-COPY templates templates
-COPY assets assets
 # cargo goes by file times, and a copied file may be older than the empty crate.
 RUN touch src/lib.rs src/main.rs && cargo build --locked --release --bin hubferry
 

@@ -100,6 +100,20 @@ FROM (SELECT record_id, min(created_at) AS first, bool_or(status = 'retry') AS r
       FROM sync_queue WHERE status IN ('pending', 'retry') GROUP BY record_id) w
 WHERE w.record_id = r.id;
 
+-- The triggers slept: what they would have noted.
+UPDATE sync_queue q SET email_hash = hashint8(q.record_id)::bigint FROM crm_record r
+WHERE r.id = q.record_id AND r.sync_type = 'contact' AND q.id % 3 = 0;
+INSERT INTO tally (sync_type, status, rows, last_at)
+SELECT r.sync_type, q.status, count(*), max(q.processed_at)
+FROM sync_queue q JOIN crm_record r ON r.id = q.record_id GROUP BY 1, 2;
+INSERT INTO pulse (at, sync_type, outcome, bucket, rows)
+SELECT date_bin('15 minutes', q.processed_at, 'epoch'), r.sync_type, q.status, 44 + (q.id % 8)::int, count(*)
+FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
+WHERE q.processed_at > now() - interval '8 days' GROUP BY 1, 2, 3, 4;
+INSERT INTO audit (at, actor, action, target, details)
+SELECT now() - n * interval '1 minute', 'admin key', 'retry', n::text, '{"rows": 1}'
+FROM generate_series(1, 10000) n;
+
 SELECT setval(pg_get_serial_sequence(t, c), {rows} + 1)
 FROM (VALUES ('event', 'no'), ('crm_record', 'id'), ('sync_queue', 'id'), ('hubspot_call', 'id')) s (t, c);
 RESET session_replication_role;

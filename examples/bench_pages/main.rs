@@ -19,14 +19,37 @@ use tokio::net::TcpListener;
 
 use measure::{Page, Pages, Times, median};
 
-/// A page, and how many milliseconds it may take alone. `{failed}`, `{synced}`, `{external}`,
+/// A page, and how many milliseconds it may take alone. `{failed}`, `{synced}`, `{pending}`, `{external}`,
 /// `{middle}`, `{since}` and `{until}` are filled in.
-const PAGES: [(&str, u64); 21] = [
+const PAGES: [(&str, u64); 47] = [
+    ("/admin", 200),
+    ("/admin?span=7d", 200),
+    ("/admin/queue", 200),
+    ("/admin/queue?status=failed", 200),
+    ("/admin/queue?status=pending&sync_type=deal", 200),
+    ("/admin/queue/{failed}", 200),
+    ("/admin/queue/{pending}", 200),
+    ("/admin/queue?q={external}", 500),
+    ("/admin/queue?q=property%20refused", 500),
+    ("/admin/records", 200),
+    ("/admin/records?sync_type=ticket&state=linked", 200),
+    ("/admin/records?q={external}", 500),
+    ("/admin/records/contact/{external}", 200),
+    ("/admin/errors", 200),
+    ("/admin/logs", 200),
+    ("/admin/audit", 200),
+    ("/admin/settings", 200),
+    ("/admin/keys", 200),
     ("/admin/sync/status", 200),
+    ("/admin/sync/errors", 200),
+    ("/admin/sync/logs", 200),
+    ("/admin/sync/logs?failures=true", 500),
+    ("/admin/sync/records", 200),
     ("/admin/sync/settings", 200),
     ("/admin/sync/queue", 200),
     ("/admin/sync/queue?limit=500", 200),
-    ("/admin/sync/queue?cursor={middle}", 200),
+    ("/admin/sync/queue?cursor=o{middle}", 200),
+    ("/admin/sync/queue?cursor=n{middle}", 200),
     ("/admin/sync/queue?status=pending", 200),
     ("/admin/sync/queue?status=processing", 200),
     ("/admin/sync/queue?status=retry", 200),
@@ -41,6 +64,9 @@ const PAGES: [(&str, u64); 21] = [
     ("/admin/sync/queue?priority=high", 500),
     ("/admin/sync/queue?since={since}&until={until}", 500),
     ("/admin/sync/queue?status=failed&sync_type=deal&error_code=CONFLICT", 500),
+    ("/admin/sync/queue?q=evt-500001", 500),
+    ("/admin/sync/queue?q=person4711%40example.com", 500),
+    ("/admin/sync/queue?q=nobody", 500),
     ("/admin/sync/queue/{failed}", 200),
     ("/admin/sync/queue/{synced}", 200),
 ];
@@ -125,7 +151,7 @@ async fn measured(args: &Args, cluster: &Cluster) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let app = App::start(&config, Role::All, queue, listener).await?;
     let pages = pages(&app, args).await?;
-    let client = Pages::new(format!("http://{}", app.address), key)?;
+    let client = Pages::new(format!("http://{}", app.address), key).await?;
     let alone = alone(&client, &pages, args).await?;
     let crowd = if args.alone { Vec::new() } else { crowd(&client, &pages, args).await? };
     print(&pages, &alone, &crowd, args);
@@ -138,6 +164,7 @@ async fn pages(app: &App, args: &Args) -> Result<Vec<Page>> {
         sqlx::query_scalar::<_, String>(statement).fetch_one(app.queue.pool())
     };
     let failed = text("SELECT max(id)::text FROM sync_queue WHERE status = 'failed'").await?;
+    let pending = text("SELECT max(id)::text FROM sync_queue WHERE status = 'pending'").await?;
     let synced = text("SELECT min(id)::text FROM sync_queue WHERE status = 'synced'").await?;
     let time = "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
     let at = |days: &str| format!("{time} FROM (SELECT now() - interval '{days} days' AS at) t");
@@ -148,7 +175,8 @@ async fn pages(app: &App, args: &Args) -> Result<Vec<Page>> {
     let filled = |path: &str| {
         path.replace("{failed}", &failed)
             .replace("{synced}", &synced)
-            .replace("{external}", "u-4711")
+            .replace("{pending}", &pending)
+            .replace("{external}", "u-4710")
             .replace("{middle}", &(args.rows / 2).to_string())
             .replace("{since}", &since)
             .replace("{until}", &until)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 /// A page to ask for.
 #[derive(Debug, Clone)]
@@ -21,21 +21,34 @@ pub(crate) struct Pages {
     http: reqwest::Client,
     url: String,
     key: &'static str,
+    session: String,
 }
 
 impl Pages {
-    pub(crate) fn new(url: String, key: &'static str) -> Result<Self> {
+    /// Signs in, for the pages; the API takes the key.
+    pub(crate) async fn new(url: String, key: &'static str) -> Result<Self> {
         hubferry::hubspot::client::install_tls();
-        let http =
-            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(90)).build()?;
-        Ok(Self { http, url, key })
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(90))
+            .build()?;
+        let form = http.post(format!("{url}/admin/sign-in")).body(format!("key={key}"));
+        let kind = "application/x-www-form-urlencoded";
+        let form = form.header("content-type", kind).header("origin", &url);
+        let reply = form.send().await?;
+        let cookie = reply.headers().get("set-cookie").and_then(|v| v.to_str().ok());
+        let cookie = cookie.and_then(|c| c.split(';').next()).map(str::to_owned);
+        let session = cookie.with_context(|| format!("no session: {}", reply.status()))?;
+        Ok(Self { http, url, key, session })
     }
 
     /// Asks for `page` and reads all of it.
     pub(crate) async fn ask(&self, page: &Page) -> Result<(Duration, u16)> {
         let started = Instant::now();
         let url = format!("{}{}", self.url, page.path);
-        let reply = self.http.get(url).bearer_auth(self.key).send().await?;
+        let request = self.http.get(url).bearer_auth(self.key).header("cookie", &self.session);
+        let reply = request.send().await?;
         let status = reply.status().as_u16();
         reply.bytes().await?;
         Ok((started.elapsed(), status))

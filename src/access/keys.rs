@@ -29,6 +29,15 @@ pub struct KeyView {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+#[derive(sqlx::FromRow)]
+struct Stored {
+    id: i64,
+    name: String,
+    prefix: String,
+    role: String,
+    last_used_at: Option<DateTime<Utc>>,
+}
+
 impl KeyView {
     /// `active`, `expired` or `revoked`.
     #[must_use]
@@ -101,7 +110,7 @@ impl Access {
         hash: &[u8; 32],
         now: DateTime<Utc>,
     ) -> Result<Option<(i64, Actor)>, QueueError> {
-        let found: Option<(i64, String, String, String, Option<DateTime<Utc>>)> = sqlx::query_as(
+        let found: Option<Stored> = sqlx::query_as(
             "SELECT id, name, prefix, role, last_used_at FROM api_key
              WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
         )
@@ -109,8 +118,8 @@ impl Access {
         .bind(now)
         .fetch_optional(&self.pool)
         .await?;
-        let Some((id, name, prefix, role, last_used)) = found else { return Ok(None) };
-        if last_used.is_none_or(|at| now - at >= NOTED) {
+        let Some(Stored { id, name, prefix, role, last_used_at }) = found else { return Ok(None) };
+        if last_used_at.is_none_or(|at| now - at >= NOTED) {
             sqlx::query("UPDATE api_key SET last_used_at = $2 WHERE id = $1")
                 .bind(id)
                 .bind(now)

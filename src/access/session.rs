@@ -27,6 +27,15 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
 }
 
+#[derive(sqlx::FromRow)]
+struct Stored {
+    name: Option<String>,
+    prefix: Option<String>,
+    role: Option<String>,
+    csrf: String,
+    expires_at: DateTime<Utc>,
+}
+
 /// What came of signing in.
 #[derive(Debug)]
 pub enum SignIn {
@@ -120,8 +129,7 @@ impl Access {
         now: DateTime<Utc>,
     ) -> Result<Option<Session>, QueueError> {
         let Some(secret) = self.signed(cookie) else { return Ok(None) };
-        let found: Option<(Option<String>, Option<String>, Option<String>, String, DateTime<Utc>)> =
-            sqlx::query_as(
+        let found: Option<Stored> = sqlx::query_as(
                 "SELECT k.name, k.prefix, k.role, s.csrf, s.expires_at
                  FROM session s LEFT JOIN api_key k ON k.id = s.key_id
                  WHERE s.hash = $1 AND s.expires_at > $2
@@ -133,7 +141,7 @@ impl Access {
             .bind(mac(&self.secret, &self.admin).as_slice())
             .fetch_optional(&self.pool)
             .await?;
-        let Some((name, prefix, role, csrf, expires_at)) = found else { return Ok(None) };
+        let Some(Stored { name, prefix, role, csrf, expires_at }) = found else { return Ok(None) };
         let actor = match (name, prefix, role) {
             (Some(name), Some(prefix), Some(role)) => Actor {
                 name: format!("{name} ({prefix}…)"),

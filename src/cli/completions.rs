@@ -1,5 +1,7 @@
 //! `hubferry completions`: what makes a shell complete the command line.
 
+use std::io::Write as _;
+
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
@@ -18,6 +20,9 @@ pub(super) struct CompletionsArgs {
 
 pub(super) fn run(args: &CompletionsArgs) -> Exit {
     let mut command = Cli::command();
-    clap_complete::generate(args.shell, &mut command, "hubferry", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "hubferry", &mut script);
+    // Whoever reads may have seen enough.
+    let _ = std::io::stdout().write_all(&script);
     Exit::Done
 }

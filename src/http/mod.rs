@@ -7,6 +7,7 @@ mod document;
 pub mod extract;
 pub mod health;
 pub mod ingest;
+pub mod kept;
 pub mod parse;
 pub mod preview;
 pub mod problem;
@@ -30,8 +31,10 @@ use tower_http::trace::TraceLayer;
 
 use crate::access::Access;
 use crate::mapping::Mapping;
-use crate::queue::Queue;
+use crate::queue::errors::ErrorGroup;
+use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
+use kept::Kept;
 use preview::Explain;
 use problem::Problem;
 use tail::Tail;
@@ -73,6 +76,8 @@ pub struct AppState {
     pub access: Access,
     /// Says what would be sent.
     pub explain: Explain,
+    /// The groups of failed rows.
+    pub errors: Arc<Kept<Vec<ErrorGroup>>>,
     /// The live tail of the log.
     pub tail: Tail,
     /// What the door checks.
@@ -84,6 +89,14 @@ pub struct AppState {
 }
 
 impl AppState {
+    /// The groups of failed rows, largest first, at most five hundred.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn error_groups(&self) -> Result<Arc<Vec<ErrorGroup>>, QueueError> {
+        self.errors.get(self.queue.error_groups(MOST_GROUPS)).await
+    }
+
     /// The quota as it is now.
     #[must_use]
     pub fn quota(&self) -> QuotaView {
@@ -96,6 +109,9 @@ impl AppState {
         }
     }
 }
+
+/// As many groups of errors as anybody reads.
+const MOST_GROUPS: i64 = 500;
 
 /// No request takes longer.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);

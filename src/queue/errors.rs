@@ -1,9 +1,7 @@
 //! Failed rows in groups: what is wrong, how often, and what to do.
 
-use chrono::{DateTime, Utc};
-use sqlx::{Postgres, QueryBuilder};
-
 use super::{PORTAL, Queue, QueueError};
+use chrono::{DateTime, Utc};
 
 /// Failed rows of one kind that share an error code and a property.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -35,12 +33,8 @@ impl Queue {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn error_groups(
-        &self,
-        sync_type: Option<&str>,
-        limit: i64,
-    ) -> Result<Vec<ErrorGroup>, QueueError> {
-        let mut query = QueryBuilder::<Postgres>::new(
+    pub async fn error_groups(&self, limit: i64) -> Result<Vec<ErrorGroup>, QueueError> {
+        Ok(sqlx::query_as(
             "SELECT g.*, n.error_message AS message, n.error_hint AS hint FROM (
                  SELECT COALESCE(q.error_code, 'UNKNOWN') AS code, q.error_property AS property,
                         r.sync_type, count(*) AS rows, count(DISTINCT q.record_id) AS records,
@@ -48,16 +42,13 @@ impl Queue {
                         max(COALESCE(q.processed_at, q.created_at)) AS last_at,
                         max(q.id) AS newest_id
                  FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
-                 WHERE q.status = 'failed' AND q.discarded_at IS NULL AND r.portal = ",
-        );
-        query.push_bind(PORTAL);
-        if let Some(sync_type) = sync_type {
-            query.push(" AND r.sync_type = ").push_bind(sync_type.to_owned());
-        }
-        query.push(" GROUP BY 1, 2, 3 ORDER BY rows DESC, newest_id DESC LIMIT ").push_bind(limit);
-        query.push(
-            ") AS g JOIN sync_queue n ON n.id = g.newest_id ORDER BY g.rows DESC, g.newest_id DESC",
-        );
-        Ok(query.build_query_as().fetch_all(&self.pool).await?)
+                 WHERE q.status = 'failed' AND q.discarded_at IS NULL AND r.portal = $1
+                 GROUP BY 1, 2, 3 ORDER BY rows DESC, newest_id DESC LIMIT $2) AS g
+             JOIN sync_queue n ON n.id = g.newest_id ORDER BY g.rows DESC, g.newest_id DESC",
+        )
+        .bind(PORTAL)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?)
     }
 }

@@ -135,7 +135,7 @@ fn words(text: &str) -> Option<String> {
 }
 
 /// Narrows `query` on the view, whose `WHERE` is open, to what `filter` names.
-pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter) {
+pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, depth: Depth) {
     query.push(" AND portal = ").push_bind(PORTAL);
     if let Some(status) = filter.status {
         // The stored status beside the shown one: the partial indexes know that.
@@ -182,12 +182,24 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter) {
         query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
     }
     if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        search(query, text);
+        search(query, text, depth);
     }
 }
 
+/// How far a search for words goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// To the first row: for verbs.
+    Whole,
+    /// Over the newest matches: for looking.
+    Newest,
+}
+
+/// Whoever looks for a word of the commonest errors is shown the newest of them.
+const NEWEST_MATCHES: i64 = 2_000;
+
 /// Each branch has an index of its own.
-fn search(query: &mut QueryBuilder<Postgres>, text: &str) {
+fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
     query.push(" AND id IN (SELECT q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id WHERE r.portal = ");
     query.push_bind(PORTAL);
     query.push(" AND r.sync_type IN (SELECT DISTINCT sync_type FROM tally) AND r.external_id = ");
@@ -202,8 +214,12 @@ fn search(query: &mut QueryBuilder<Postgres>, text: &str) {
         query.push(" UNION ALL SELECT id FROM sync_queue WHERE email_hash = ").push_bind(hash);
     }
     if let Some(words) = words(text) {
-        query.push(" UNION ALL SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
+        query.push(" UNION ALL (SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
         query.push_bind(words).push(")");
+        if depth == Depth::Newest {
+            query.push(" ORDER BY id DESC LIMIT ").push_bind(NEWEST_MATCHES);
+        }
+        query.push(")");
     }
     query.push(")");
 }
@@ -220,21 +236,35 @@ impl Queue {
     ) -> Result<Listing<RowView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT ");
         query.push(COLUMNS).push(" FROM sync_queue_view WHERE true");
-        narrow(&mut query, filter);
+        narrow(&mut query, filter, Depth::Newest);
         page.end(&mut query, "id");
         let found = query.build_query_as().fetch_all(&self.pool).await?;
         Ok(Listing::of(found, page, |row: &RowView| row.id))
     }
 
-    /// How many rows `filter` names, counted up to `at_most`.
+    /// How many rows `filter` names, counted up to `at_most`. Without a search the count is exact
+    /// below that; where only status and object kind are named nothing is counted at all.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn count_rows(&self, filter: &RowFilter, at_most: i64) -> Result<i64, QueueError> {
+        let plain = RowFilter {
+            status: filter.status,
+            sync_type: filter.sync_type.clone(),
+            ..RowFilter::default()
+        };
+        if *filter == plain && filter.status.is_some() {
+            let counts = self.counts().await?.into_iter();
+            let named = counts.filter(|count| {
+                filter.status.is_none_or(|status| count.status == status.as_str())
+                    && filter.sync_type.as_ref().is_none_or(|kind| count.sync_type == *kind)
+            });
+            return Ok(named.map(|count| count.rows).sum::<i64>().min(at_most));
+        }
         let mut query = QueryBuilder::<Postgres>::new(
             "SELECT count(*) FROM (SELECT 1 FROM sync_queue_view WHERE true",
         );
-        narrow(&mut query, filter);
+        narrow(&mut query, filter, Depth::Newest);
         query.push(" LIMIT ").push_bind(at_most).push(") AS found");
         Ok(query.build_query_scalar().fetch_one(&self.pool).await?)
     }

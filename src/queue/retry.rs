@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::audit;
-use super::list::{RowFilter, narrow};
+use super::list::{Depth, RowFilter, narrow};
 use super::model::{Status, head_start, priority_of};
 use super::notify::notify;
 use super::refresh::{lock, refresh};
@@ -217,7 +217,8 @@ fn failed(columns: &str, filter: &RowFilter, after: i64, top: i64) -> QueryBuild
     let mut query = QueryBuilder::new("SELECT ");
     query.push(columns);
     query.push(" FROM sync_queue_view WHERE NOT (erased AND operation <> 'erase')");
-    narrow(&mut query, &RowFilter { status: Some(Status::Failed), ..filter.clone() });
+    let failed = RowFilter { status: Some(Status::Failed), ..filter.clone() };
+    narrow(&mut query, &failed, Depth::Whole);
     query.push(" AND id > ").push_bind(after);
     query.push(" AND id <= ").push_bind(top);
     query.push(" ORDER BY id LIMIT ").push_bind(ROWS_PER_TRANSACTION);

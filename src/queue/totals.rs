@@ -60,6 +60,13 @@ pub struct PulsePoint {
     pub p95_ms: Option<f64>,
 }
 
+/// What ended within a span: synced rows by bucket, and failed ones.
+#[derive(Default)]
+struct Span {
+    synced: BTreeMap<i16, i64>,
+    failed: i64,
+}
+
 /// What one worker holds.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct LeaseView {
@@ -84,11 +91,16 @@ const FOLDS: [(TimeDelta, &str); 2] =
     [(TimeDelta::minutes(15), "1 minute"), (TimeDelta::hours(3), "15 minutes")];
 
 impl Queue {
-    /// Totals of the queue at `now`.
+    /// How many rows of each kind have each status; discarded rows are left out.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn totals(&self, now: DateTime<Utc>) -> Result<Totals, QueueError> {
+    pub async fn counts(&self) -> Result<Vec<Count>, QueueError> {
+        Ok(self.sums().await?.0)
+    }
+
+    /// The counts, and the last sync of each kind.
+    async fn sums(&self) -> Result<(Vec<Count>, Vec<LastSync>), QueueError> {
         let sums: Vec<(String, String, i64, Option<DateTime<Utc>>)> = sqlx::query_as(
             "SELECT sync_type, status, sum(rows)::bigint, max(last_at) FROM tally
              GROUP BY 1, 2 ORDER BY 1, 2",
@@ -119,6 +131,20 @@ impl Queue {
             *counts.entry((sync_type.clone(), status)).or_default() -= rows;
             *counts.entry((sync_type, "processing".into())).or_default() += rows;
         }
+        // Two snapshots may differ by what moved between them.
+        let counts = counts
+            .into_iter()
+            .map(|((sync_type, status), rows)| Count { sync_type, status, rows: rows.max(0) })
+            .filter(|count| count.rows > 0);
+        Ok((counts.collect(), last_sync))
+    }
+
+    /// Totals of the queue at `now`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn totals(&self, now: DateTime<Utc>) -> Result<Totals, QueueError> {
+        let (counts, last_sync) = self.sums().await?;
         let (oldest_waiting, synced_last_minute, window_used, parked_associations) =
             sqlx::query_as(
                 "SELECT (SELECT created_at FROM sync_queue WHERE status IN ('pending', 'retry')
@@ -134,12 +160,7 @@ impl Queue {
             .fetch_one(&self.pool)
             .await?;
         Ok(Totals {
-            // Two snapshots may differ by what moved between them.
-            counts: counts
-                .into_iter()
-                .map(|((sync_type, status), rows)| Count { sync_type, status, rows: rows.max(0) })
-                .filter(|count| count.rows > 0)
-                .collect(),
+            counts,
             oldest_waiting,
             last_sync,
             synced_last_minute,
@@ -167,25 +188,24 @@ impl Queue {
         .bind(span.num_seconds().max(10) as f64)
         .fetch_all(&self.pool)
         .await?;
-        let mut spans: BTreeMap<(DateTime<Utc>, String), (BTreeMap<i16, i64>, i64)> =
-            BTreeMap::new();
+        let mut spans: BTreeMap<(DateTime<Utc>, String), Span> = BTreeMap::new();
         for (at, sync_type, outcome, bucket, rows) in found {
-            let (synced, failed) = spans.entry((at, sync_type)).or_default();
+            let ended = spans.entry((at, sync_type)).or_default();
             if outcome == "synced" {
-                *synced.entry(bucket).or_default() += rows;
+                *ended.synced.entry(bucket).or_default() += rows;
             } else {
-                *failed += rows;
+                ended.failed += rows;
             }
         }
         Ok(spans
             .into_iter()
-            .map(|((at, sync_type), (buckets, failed))| PulsePoint {
+            .map(|((at, sync_type), ended)| PulsePoint {
                 at,
                 sync_type,
-                synced: buckets.values().sum(),
-                failed,
-                p50_ms: percentile(&buckets, 0.50),
-                p95_ms: percentile(&buckets, 0.95),
+                synced: ended.synced.values().sum(),
+                failed: ended.failed,
+                p50_ms: percentile(&ended.synced, 0.50),
+                p95_ms: percentile(&ended.synced, 0.95),
             })
             .collect())
     }

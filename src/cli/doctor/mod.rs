@@ -130,6 +130,9 @@ impl Report {
             }
         }
         match (problems, self.count(Verdict::Warning)) {
+            (0, 0) if self.count(Verdict::NotConfigured) > 0 => {
+                println!("all is well with what is configured");
+            }
             (0, 0) => println!("all is well"),
             (0, warnings) => println!("no problem, {warnings} warnings"),
             (problems, _) => println!("{problems} problems, see above"),

@@ -7,6 +7,7 @@ mod show;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use anyhow::Result;
 use clap::Args;
@@ -71,11 +72,9 @@ pub(super) async fn run(args: &PlanArgs, config: &Config) -> Result<Exit> {
         held: held.as_ref(),
         fitted: args.account,
     };
-    if args.json {
-        plan.json()
-    } else {
-        plan.text()
-    }
+    let text = if args.json { plan.json() } else { plan.text() };
+    // Whoever reads may have seen enough, as `head` has.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(Exit::of(gathered.refused.is_empty()))
 }
 

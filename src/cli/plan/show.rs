@@ -8,6 +8,14 @@ use super::verdict::{Judged, Verdict, Word};
 use crate::cli::text::{plain, table};
 use crate::hubspot::Call;
 
+/// A line more of a text.
+macro_rules! line {
+    ($out:expr, $($text:tt)*) => {{
+        $out.push_str(&format!($($text)*));
+        $out.push('\n');
+    }};
+}
+
 /// All that is shown.
 pub(super) struct Plan<'a> {
     pub(super) calls: &'a [Call],
@@ -20,7 +28,7 @@ pub(super) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    pub(super) fn json(&self) {
+    pub(super) fn json(&self) -> String {
         let refused: Vec<Value> =
             self.gathered
                 .refused
@@ -35,19 +43,21 @@ impl Plan<'_> {
         let duplicates = self.gathered.duplicates.iter();
         let duplicates: Vec<Value> =
             duplicates.map(|(line, of)| json!({ "line": line, "of": of })).collect();
-        println!(
-            "{}",
+        format!(
+            "{}\n",
             json!({ "calls": self.calls.iter().map(calls::show).collect::<Vec<_>>(),
                     "records": self.judged, "refused": refused, "duplicates": duplicates,
                     "server": self.held })
-        );
+        )
     }
 
-    pub(super) fn text(&self) {
+    pub(super) fn text(&self) -> String {
+        let mut out = String::new();
         for (number, call) in self.calls.iter().enumerate() {
             let inputs =
                 if call.inputs == 1 { "1 input" } else { &format!("{} inputs", call.inputs) };
-            println!(
+            line!(
+                out,
                 "call {}: {} {}  ({}, {inputs})",
                 number + 1,
                 call.method,
@@ -55,26 +65,27 @@ impl Plan<'_> {
                 call.purpose
             );
             let body = call.body.as_ref().and_then(|b| serde_json::to_string_pretty(b).ok());
-            println!("{}\n", body.unwrap_or_default());
+            line!(out, "{}\n", body.unwrap_or_default());
         }
         for judged in self.judged {
-            println!("{} {}", judged.sync_type, plain(&judged.external_id, 200));
+            line!(out, "{} {}", judged.sync_type, plain(&judged.external_id, 200));
             if let Some(note) = &judged.note {
-                println!("  {note}");
+                line!(out, "  {note}");
             }
             let all = judged.properties.iter().chain(&judged.associations);
-            print!("{}", indented(&table(&all.map(row).collect::<Vec<_>>())));
+            out.push_str(&indented(&table(&all.map(row).collect::<Vec<_>>())));
         }
         for (line, of) in &self.gathered.duplicates {
-            println!("line {line}: a duplicate of line {of}, accepted and done with");
+            line!(out, "line {line}: a duplicate of line {of}, accepted and done with");
         }
         if let Some(held) = self.held {
-            server(held);
+            server(held, &mut out);
         }
         for refused in &self.gathered.refused {
             for fault in &refused.faults {
                 let place = plain(&fault.pointer, 200);
-                println!(
+                line!(
+                    out,
                     "REFUSED line {}: {place} {} ({})",
                     refused.line,
                     plain(&fault.detail, 300),
@@ -87,12 +98,14 @@ impl Plan<'_> {
         } else {
             "not fitted to the account, see --account"
         };
-        println!(
+        line!(
+            out,
             "\n{} records, {} calls; {} events would be refused; values {how}",
             self.judged.len(),
             self.calls.len(),
             self.gathered.refused.len()
         );
+        out
     }
 }
 
@@ -123,13 +136,13 @@ fn indented(text: &str) -> String {
 }
 
 /// What the server says of records that HubSpot holds already.
-fn server(held: &Value) {
-    println!("the server, given what HubSpot holds:");
+fn server(held: &Value, out: &mut String) {
+    line!(out, "the server, given what HubSpot holds:");
     for record in held["records"].as_array().into_iter().flatten() {
         let word = |value: &Value| plain(value.as_str().unwrap_or(""), 200);
         let linked =
             if record["linked"] == true { "is in HubSpot" } else { "is not in HubSpot yet" };
-        println!("  {} {} {linked}", word(&record["sync_type"]), word(&record["external_id"]));
+        line!(out, "  {} {} {linked}", word(&record["sync_type"]), word(&record["external_id"]));
         let mut rows = Vec::new();
         for property in record["properties"].as_array().into_iter().flatten() {
             let mut row =
@@ -137,6 +150,6 @@ fn server(held: &Value) {
             row.extend(Some(word(&property["reason"])).filter(|reason| !reason.is_empty()));
             rows.push(row);
         }
-        print!("{}", indented(&indented(&table(&rows))));
+        out.push_str(&indented(&indented(&table(&rows))));
     }
 }

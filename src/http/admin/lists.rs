@@ -65,8 +65,11 @@ pub(super) async fn errors(
     Params(params): Params<ErrorParams>,
 ) -> Result<Json<ErrorGroups>, Problem> {
     let limit = PageParams { limit: params.limit, cursor: None }.limit()?;
-    let groups = state.queue.error_groups(params.sync_type.as_deref(), limit).await?;
-    let items = groups.into_iter().map(|g| ErrorGroup {
+    let groups = state.error_groups().await?;
+    let wanted = |kind: &str| params.sync_type.as_deref().is_none_or(|wanted| wanted == kind);
+    let groups = groups.iter().filter(|group| wanted(&group.sync_type)).cloned();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let items = groups.take(limit).map(|g| ErrorGroup {
         code: g.code,
         property: g.property,
         sync_type: g.sync_type,

@@ -163,6 +163,7 @@ pub(super) async fn retry(
     }
     let now = state.queue.now().await?;
     let retried = state.queue.retry_failed(&filter, &actor.name, now).await?;
+    state.errors.forget().await;
     Ok(Json(Retried { retried, dry_run, preview: Preview::default() }))
 }
 
@@ -188,6 +189,7 @@ pub(super) async fn discard(
     }
     let now = state.queue.now().await?;
     let discarded = state.queue.discard_failed(&filter, &actor.name, now).await?;
+    state.errors.forget().await;
     Ok(Json(Discarded { discarded, dry_run, preview: Preview::default() }))
 }
 
@@ -203,6 +205,7 @@ pub(super) async fn retry_one(
 ) -> Result<Json<Retried>, Problem> {
     let now = state.queue.now().await?;
     done(state.queue.retry_one(number(&id)?, &actor.name, now).await?)?;
+    state.errors.forget().await;
     Ok(Json(Retried { retried: 1, dry_run: false, preview: Preview::default() }))
 }
 
@@ -218,6 +221,7 @@ pub(super) async fn discard_one(
 ) -> Result<Json<Discarded>, Problem> {
     let now = state.queue.now().await?;
     done(state.queue.discard(number(&id)?, &actor.name, now).await?)?;
+    state.errors.forget().await;
     Ok(Json(Discarded { discarded: 1, dry_run: false, preview: Preview::default() }))
 }
 

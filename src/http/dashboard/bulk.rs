@@ -12,7 +12,7 @@ use super::lines::RowLine;
 use super::link::link;
 use super::outlook::{Outlook, outlooks};
 use super::page::{Page, Section, Visitor, page};
-use super::queue::{MOST, counted};
+use super::queue::counted;
 use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::list::RowFilter;
@@ -21,6 +21,8 @@ use crate::queue::page::Page as Part;
 
 /// Rows that the preview shows.
 const SAMPLES: i64 = 5;
+/// Counting ends here. Whoever is about to act on many rows may wait a moment longer for it.
+const MOST: i64 = 1_000_000;
 /// Rows that can be picked one by one.
 const MOST_PICKED: usize = 500;
 
@@ -137,6 +139,7 @@ async fn act(
         Verb::Retry => ("retried", state.queue.retry_failed(&filter, name, now).await?),
         Verb::Discard => ("discarded", state.queue.discard_failed(&filter, name, now).await?),
     };
+    state.errors.forget().await;
     // The rows are not failed any more: the way on shows them whatever has become of them.
     let number = rows.to_string();
     let others = form
@@ -155,7 +158,7 @@ async fn preview(
     picked: Picked,
     filter: &RowFilter,
 ) -> Result<Response, Failure> {
-    let count = state.queue.count_rows(filter, MOST).await?;
+    let count = state.queue.count_rows(filter, MOST + 1).await?;
     let sample = state.queue.rows(filter, &Part::newest(SAMPLES)).await?;
     let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
     let outlooks = match verb {
@@ -174,7 +177,7 @@ async fn preview(
         kept.extend(picked.id.iter().map(|id| ("id", id.to_string())));
         "hand".into()
     };
-    let count_text = counted(count);
+    let count_text = counted(count, MOST);
     Ok(page(&Preview {
         page: Page::new(visitor, Section::Queue, format!("{} {count_text}", verb.title())),
         verb,

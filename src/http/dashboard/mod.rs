@@ -12,6 +12,7 @@ mod chart;
 mod errors;
 mod failure;
 mod forms;
+mod gates;
 mod guard;
 mod keys;
 mod lines;
@@ -46,8 +47,8 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
     let pages = Router::new()
         .route("/admin", get(overview::show))
         .route("/admin/", get(async || Redirect::permanent("/admin")))
-        .route("/admin/pause", post(overview::pause))
-        .route("/admin/resume", post(overview::resume))
+        .route("/admin/pause", post(gates::pause))
+        .route("/admin/resume", post(gates::resume))
         .route("/admin/queue", get(queue::show))
         .route("/admin/queue/retry", post(bulk::retry))
         .route("/admin/queue/discard", post(bulk::discard))

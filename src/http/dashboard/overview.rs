@@ -2,26 +2,24 @@
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum_extra::extract::Form;
+use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::chart::{Bucket, Chart, Series, Told};
 use super::errors::Group;
 use super::failure::Failure;
+use super::gates::GateLine;
 use super::link::link;
 use super::page::{Page, Section, Visitor, page};
 use super::when::{When, span, thousands};
-use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::account::Account;
-use crate::queue::gate::Gate;
 use crate::queue::model::Status;
 use crate::queue::totals::{PulsePoint, Totals};
 
 /// Groups of errors shown here; the others have a page of their own.
-const ERRORS: i64 = 5;
+const ERRORS: usize = 5;
 
 /// A time span of the charts: word, label, length and the length of a bucket.
 const RANGES: [(&str, &str, TimeDelta, TimeDelta); 3] = [
@@ -29,15 +27,6 @@ const RANGES: [(&str, &str, TimeDelta, TimeDelta); 3] = [
     ("24h", "the last 24 hours", TimeDelta::hours(24), TimeDelta::minutes(30)),
     ("7d", "the last 7 days", TimeDelta::days(7), TimeDelta::hours(3)),
 ];
-
-struct GateLine {
-    name: String,
-    sync_type: Option<String>,
-    reason: String,
-    hint: Option<String>,
-    since: When,
-    until: Option<When>,
-}
 
 struct Tile {
     label: &'static str,
@@ -81,6 +70,8 @@ struct Overview {
     tiles: Vec<Tile>,
     oldest: Option<String>,
     last_minute: String,
+    /// Associations whose other end is not there yet.
+    parked: String,
     throughput: Chart,
     latency: Chart,
     told: Vec<Told>,
@@ -111,7 +102,7 @@ pub(super) async fn show(
     let account = state.queue.account().await?;
     let since = start(now, length, step);
     let series = series(&state.queue.pulse(since, step).await?, since, step, now);
-    let errors = state.queue.error_groups(None, ERRORS).await?;
+    let errors = state.error_groups().await?;
     let leases = state.queue.leases().await?;
     let held = leases.into_iter().map(|lease| Held {
         holder: lease.holder,
@@ -124,17 +115,23 @@ pub(super) async fn show(
         ranges: RANGES.iter().map(|range| (range.0, range.0, range.0 == word)).collect(),
         range_label,
         paused: gates.iter().any(|gate| gate.kind == "paused"),
-        gates: gates.into_iter().map(|gate| gate_line(gate, &visitor)).collect(),
+        gates: gates.into_iter().map(|gate| GateLine::of(gate, &visitor)).collect(),
         tiles: tiles(&totals),
         oldest: totals.oldest_waiting.map(|since| span(now - since)),
         last_minute: thousands(totals.synced_last_minute),
+        parked: thousands(totals.parked_associations),
         throughput: series.throughput(),
         latency: series.latency(),
         told: series.told(),
         gauges: gauges(&state, &totals, &account),
         statuses: Status::ALL.map(Status::as_str),
         kinds: kinds(&state, &totals, &visitor),
-        errors: errors.into_iter().map(|group| Group::of(group, &visitor)).collect(),
+        errors: errors
+            .iter()
+            .take(ERRORS)
+            .cloned()
+            .map(|group| Group::of(group, &visitor))
+            .collect(),
         leases: held.collect(),
     }))
 }
@@ -174,25 +171,6 @@ fn series(
         bucket.p50_ms = bucket.p95_ms.map(|_| mean.round() as i64);
     }
     Series { since, step, buckets }
-}
-
-fn gate_line(gate: Gate, visitor: &Visitor) -> GateLine {
-    let name = match gate.kind.as_str() {
-        "paused" => "Sending is paused".to_owned(),
-        "daily" => "The day's quota is spent".into(),
-        "reserve" => "The last of the day's quota is kept for high priority".into(),
-        "window" => "The gate is closed by HubSpot's rate limit".into(),
-        "breaker" => "HubSpot is down; probes are sent".into(),
-        kind => format!("The gate is closed ({kind})"),
-    };
-    GateLine {
-        name,
-        sync_type: Some(gate.sync_type).filter(|kind| !kind.is_empty()),
-        reason: gate.reason,
-        hint: gate.hint,
-        since: visitor.when(gate.closed_at),
-        until: gate.until.map(|until| visitor.full(until)),
-    }
 }
 
 fn tiles(totals: &Totals) -> Vec<Tile> {
@@ -253,39 +231,6 @@ fn gauges(state: &AppState, totals: &Totals, account: &Account) -> Vec<Gauge> {
         gauge("budget-window", "This window", in_window, per_window, account.window_limit, window),
         gauge("budget-day", "Today", today, per_day, account.day_limit, day),
     ]
-}
-
-/// Why sending is paused.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct PauseForm {
-    reason: String,
-}
-
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 200;
-
-/// `POST /admin/pause`.
-pub(super) async fn pause(
-    State(state): State<AppState>,
-    visitor: Visitor,
-    Form(form): Form<PauseForm>,
-) -> Result<Response, Failure> {
-    visitor.must(Role::Operator)?;
-    let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
-    let reason = Some(reason).filter(|reason| !reason.is_empty());
-    state.queue.pause(visitor.name(), reason.as_deref(), visitor.now).await?;
-    Ok(Redirect::to("/admin").into_response())
-}
-
-/// `POST /admin/resume`.
-pub(super) async fn resume(
-    State(state): State<AppState>,
-    visitor: Visitor,
-) -> Result<Response, Failure> {
-    visitor.must(Role::Operator)?;
-    state.queue.resume(visitor.name(), visitor.now).await?;
-    Ok(Redirect::to("/admin").into_response())
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::queue::page::Listing;
 
 /// Lines of one page.
 const LINES: i64 = 50;
-/// Counting ends here; beyond it the page says "more than".
-pub(super) const MOST: i64 = 100_000;
+/// Counting ends here, since it costs time; beyond it the page says "more than".
+const MOST: i64 = 10_000;
 
 #[derive(Template)]
 #[template(path = "queue.html")]
@@ -62,11 +62,11 @@ impl Done {
     }
 }
 
-/// A count as a person reads it.
-pub(super) fn counted(count: i64) -> String {
+/// A count that ended at `most`, as a person reads it.
+pub(super) fn counted(count: i64, most: i64) -> String {
     match count {
         1 => "1 row".into(),
-        MOST.. => format!("more than {} rows", thousands(MOST)),
+        n if n > most => format!("more than {} rows", thousands(most)),
         n => format!("{} rows", thousands(n)),
     }
 }
@@ -103,18 +103,24 @@ pub(super) async fn show(
     let rows: Listing<_> = state.queue.rows(&filter, &part).await?;
     page.paging = Paging::of(&rows, "/admin/queue", &page.form.kept(), &place);
     page.rows = rows.items.iter().map(|row| RowLine::of(row, &visitor, &state)).collect();
-    let count = state.queue.count_rows(&filter, MOST).await?;
-    page.count = counted(count);
+    let count = state.queue.count_rows(&filter, MOST + 1).await?;
+    page.count = counted(count, MOST);
     page.count.push_str(match (page.form.is_empty(), count) {
         (true, _) => " in all",
         (false, 1) => " matches",
         (false, _) => " match",
     });
-    if page.page.operates() && filter.status.is_none_or(|status| status == Status::Failed) {
-        let failed = RowFilter { status: Some(Status::Failed), ..filter };
-        page.failed = state.queue.count_rows(&failed, MOST).await?;
+    if page.page.operates() {
+        page.failed = match filter.status {
+            Some(Status::Failed) => count,
+            Some(_) => 0,
+            None => {
+                let failed = RowFilter { status: Some(Status::Failed), ..filter };
+                state.queue.count_rows(&failed, MOST + 1).await?
+            }
+        };
         page.failed_text = match page.failed {
-            MOST.. => format!("{}+", thousands(MOST)),
+            n if n > MOST => format!("more than {}", thousands(MOST)),
             n => thousands(n),
         };
     }

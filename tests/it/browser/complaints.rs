@@ -20,10 +20,7 @@ async fn every_kind_of_complaint_is_heard() {
                  { textContent: 'window.ran = true' }))",
                 "inline script",
             ),
-            (
-                "document.body.setAttribute('style', 'color: red')",
-                "inline style",
-            ),
+            ("document.body.setAttribute('style', 'color: red')", "inline style"),
         ] {
             tab.eval(&format!("{{ {deed} }}; true")).await.expect("a page");
             tab.expect_fault(complaint).await;

@@ -21,8 +21,11 @@ async fn the_tail_shows_each_new_line_and_holds_still_while_it_is_paused() {
     one_more(&world, 1).await;
     visit(&world, Screen::Desktop, async |tab| {
         sign_in_at(tab, "/admin/logs", ADMIN_KEY).await;
-        tab.until("the tail is connected", "document.getElementById('live-state').innerText === 'Live'")
-            .await;
+        tab.until(
+            "the tail is connected",
+            "document.getElementById('live-state').innerText === 'Live'",
+        )
+        .await;
         let before = tab.eval(LINES).await.unwrap().as_i64().unwrap();
         assert!(before > 0);
         one_more(&world, 2).await;

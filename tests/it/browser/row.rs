@@ -42,7 +42,11 @@ async fn one_row(screen: Screen) {
         tab.find("heading", "Why has it failed?").await;
         tab.sees("deal_currency_code").await;
         let words = tab.words().await;
-        assert!(words.contains("INVALID_OPTION") && words.contains("was not one of the allowed options"), "{words}");
+        assert!(
+            words.contains("INVALID_OPTION")
+                && words.contains("was not one of the allowed options"),
+            "{words}"
+        );
 
         add_pounds_in_hubspot(&world).await;
         tab.follow("button", "Retry").await;

@@ -60,7 +60,8 @@ pub async fn paint(world: &World) -> Scenery {
     let mut teller = Teller { world, start: START.parse().expect("a time"), events: 0 };
     teller.at(0).await;
     world.worker.check_account().await.expect("an account");
-    world.admin("PUT", "/settings", Some(json!({ "retry.max_retries": 4 }))).await;
+    let change = json!({ "settings": { "retry.max_retries": 5 } });
+    assert_eq!(world.admin("PUT", "/settings", Some(change)).await.0, 200);
     for (name, role, days) in [
         ("Backend, production", "ingest", None),
         ("Support desk", "viewer", Some(365)),
@@ -76,20 +77,17 @@ pub async fn paint(world: &World) -> Scenery {
         if let Some(row) = minute_of(&mut teller, minute).await {
             failed = row;
         }
+        // From acceptance to HubSpot: a few seconds.
+        teller.at(minute * 60 + 1 + minute * 7 % 4).await;
+        world.drain().await;
         if minute == 21 {
             let reason = json!({ "reason": "importing the old CRM" });
             assert_eq!(world.admin("POST", "/pause", Some(reason)).await.0, 200);
-        }
-        if minute == 23 {
-            world.admin("POST", "/resume", None).await;
-        }
-        if minute != 21 && minute != 22 {
-            // From acceptance to HubSpot: a second or two, more after the pause.
-            teller.at(minute * 60 + 1 + minute * 7 % 3).await;
-            world.drain().await;
+            teller.at(minute * 60 + 50).await;
+            assert_eq!(world.admin("POST", "/resume", None).await.0, 200);
         }
     }
-    teller.at(MINUTES * 60).await;
+    teller.at(MINUTES * 60 - 30).await;
     // HubSpot stumbles once, and one deal lacks what HubSpot needs to create it.
     let outage = Some(Outage { status: 503, remaining: Some(1), html: false });
     world.sandbox.set_faults(Faults { outage, ..Faults::default() });
@@ -100,7 +98,7 @@ pub async fn paint(world: &World) -> Scenery {
     let odds = json!({ "probability": 0.4, "business_id": "b-78" });
     teller.tell("milestone.updated", "m-777".into(), odds).await;
     world.drain().await;
-    teller.at(MINUTES * 60 + 20).await;
+    teller.at(MINUTES * 60 - 10).await;
     Scenery { failed }
 }
 

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use hubferry::worker::Limits;
+
 use super::scenery::paint;
 use super::sign_in;
-use crate::support::World;
 use crate::support::browser::{Screen, Tab, visit};
+use crate::support::{Setup, World};
 
 /// The largest picture, in bytes: they are part of every clone.
 const LARGEST: usize = 150_000;
@@ -54,7 +56,8 @@ async fn the_pictures_of_the_documentation_are_whole_and_small() {
 }
 
 async fn draw_all() {
-    let world = World::new().await;
+    let limits = Limits { per_window: 100, per_day: 250_000, grows: false };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
     let scenery = paint(&world).await;
     let row = format!("/admin/queue/{}", scenery.failed);
     visit(&world, Screen::Desktop, async |tab| {

@@ -57,6 +57,11 @@ async fn stored(world: &World) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM event").fetch_one(world.queue.pool()).await.unwrap()
 }
 
+async fn open_rows(world: &World) -> i64 {
+    let open = "SELECT count(*) FROM sync_queue WHERE status IN ('pending', 'retry')";
+    sqlx::query_scalar(open).fetch_one(world.queue.pool()).await.unwrap()
+}
+
 /// So many updates of so many users, each with a time.
 fn users(count: usize) -> String {
     (0..count)
@@ -338,7 +343,7 @@ async fn a_backfill_is_never_more_than_its_bound_ahead_of_hubspot() {
     let mut most = 0;
     while !ended.is_finished() {
         // Only the steps below take rows away, so this is the most since the last of them.
-        let waiting = world.queue.outstanding().await.unwrap();
+        let waiting = open_rows(&world).await;
         assert!(waiting <= BOUND, "{waiting} rows wait");
         most = most.max(waiting);
         if waiting == BOUND || stored(&world).await == 130 {

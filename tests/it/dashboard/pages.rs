@@ -226,6 +226,7 @@ async fn the_overview_tells_counts_gates_budget_errors_and_what_ended() {
     for told in [
         "1 synced, 1 failed",
         "CONFLICT",
+        "Associations waiting 1",
         "This window",
         "Today",
         "The gate is open",

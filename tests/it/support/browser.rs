@@ -125,7 +125,11 @@ async fn start() -> Option<Running> {
         command.arg("--no-sandbox");
     }
     command.arg(format!("--user-data-dir={}", profile.display())).arg("about:blank");
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env("LANGUAGE", "en_GB")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let keeper = command.spawn().expect("a shell");
 

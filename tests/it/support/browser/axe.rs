@@ -39,7 +39,11 @@ impl Tab {
             ));
             for node in violation["nodes"].as_array().into_iter().flatten() {
                 let why = word(node, "why").replace('\n', " ");
-                lines.push(format!("  {}\n    {}\n    {why}", word(node, "target"), word(node, "html")));
+                lines.push(format!(
+                    "  {}\n    {}\n    {why}",
+                    word(node, "target"),
+                    word(node, "html")
+                ));
             }
         }
         lines

@@ -74,7 +74,6 @@ impl Faults {
         std::mem::take(&mut *self.0.lock().expect("no panic meanwhile"))
     }
 
-
     /// Forgets those that hold `part`; answers how many.
     pub fn forgive(&self, part: &str) -> usize {
         let mut all = self.0.lock().expect("no panic meanwhile");

@@ -13,7 +13,6 @@ use super::tab::Tab;
 #[derive(Debug, Clone)]
 pub struct Found {
     pub object: String,
-    pub name: String,
     node: i64,
 }
 
@@ -46,14 +45,14 @@ impl Tab {
         if fits.is_empty() {
             fits = all.iter().filter(|(own, _)| own.contains(name)).collect();
         }
-        let [(own, node)] = fits[..] else {
+        let [(_, node)] = fits[..] else {
             let names: Vec<&String> = all.iter().map(|(own, _)| own).collect();
             return Err(format!("{} of these: {names:?}", fits.len()));
         };
         let object = self.try_call("DOM.resolveNode", json!({ "backendNodeId": node })).await;
         let object = object.as_ref().and_then(|o| o["object"]["objectId"].as_str());
         let object = object.ok_or("it went")?.to_owned();
-        Ok(Found { object, name: own.clone(), node: *node })
+        Ok(Found { object, node: *node })
     }
 
     /// The only thing of this role and name, as soon as it is there.

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chromiumoxide::Page;
 use chromiumoxide::browser::Browser;
 use chromiumoxide::cdp::browser_protocol::browser::BrowserContextId;
 use chromiumoxide::cdp::browser_protocol::target::{
     CreateBrowserContextParams, CreateTargetParams,
 };
-use chromiumoxide::Page;
 use serde_json::{Value, json};
 
 use super::PATIENCE;
@@ -56,7 +56,8 @@ impl Tab {
         let faults = Faults::of(&page).await;
         let base = base.to_owned();
         let tab = Self { page, faults, base, context, screen: Cell::new(screen) };
-        for domain in ["Page.enable", "Runtime.enable", "Log.enable", "Network.enable", "DOM.enable"]
+        for domain in
+            ["Page.enable", "Runtime.enable", "Log.enable", "Network.enable", "DOM.enable"]
         {
             tab.call(domain, json!({})).await;
         }
@@ -147,17 +148,19 @@ impl Tab {
         let entry = &history["entries"][usize::try_from(at).expect("a step in the history")];
         self.call("Page.navigateToHistoryEntry", json!({ "entryId": entry["id"] })).await;
         let url = entry["url"].as_str().expect("an address");
-        self.until(url, &format!("location.href === {url:?} && document.readyState === 'complete'"))
-            .await;
+        self.until(
+            url,
+            &format!("location.href === {url:?} && document.readyState === 'complete'"),
+        )
+        .await;
     }
 
     /// Does what leads to another document, and waits until that is whole.
     async fn leading(&self, deed: impl AsyncFnOnce()) {
         let before = self.eval("performance.timeOrigin").await.expect("a page");
         deed().await;
-        let whole = format!(
-            "performance.timeOrigin !== {before} && document.readyState === 'complete'"
-        );
+        let whole =
+            format!("performance.timeOrigin !== {before} && document.readyState === 'complete'");
         self.until("another page", &whole).await;
     }
 
@@ -242,7 +245,8 @@ impl Tab {
 
     /// The words on the page, as they are shown.
     pub async fn words(&self) -> String {
-        let text = self.eval("document.body ? document.body.innerText.replace(/\\s+/g, ' ') : ''").await;
+        let text =
+            self.eval("document.body ? document.body.innerText.replace(/\\s+/g, ' ') : ''").await;
         text.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 

@@ -1,0 +1,72 @@
+//! Answers that are dear to make, kept for ten times as long as they took: a small queue is always
+//! shown as it is, and three hundred people cost a large one no more than one does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+
+/// Nothing is kept for longer.
+const LONGEST: Duration = Duration::from_secs(10);
+/// An answer that was made within this time costs nothing worth keeping.
+const CHEAP: Duration = Duration::from_millis(20);
+
+/// An answer that is made by one while the others wait for it.
+#[derive(Debug)]
+pub struct Kept<T>(Mutex<Option<(Instant, Arc<T>)>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> Kept<T> {
+    /// The answer that is kept, or what `make` makes.
+    ///
+    /// # Errors
+    /// When `make` fails; nothing is kept then.
+    pub async fn get<E>(&self, make: impl Future<Output = Result<T, E>>) -> Result<Arc<T>, E> {
+        let mut kept = self.0.lock().await;
+        if let Some((until, answer)) = kept.as_ref()
+            && Instant::now() < *until
+        {
+            return Ok(Arc::clone(answer));
+        }
+        let started = Instant::now();
+        let answer = Arc::new(make.await?);
+        let took = started.elapsed();
+        *kept = (took > CHEAP)
+            .then(|| (Instant::now() + (10 * took).min(LONGEST), Arc::clone(&answer)));
+        Ok(answer)
+    }
+
+    /// Forgets the answer, after something was done that changes it.
+    pub async fn forget(&self) {
+        *self.0.lock().await = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_dear_is_made_once_for_all_and_what_was_cheap_each_time() {
+        let kept = Kept::default();
+        let made = std::sync::atomic::AtomicU32::new(0);
+        let make = async |wait: u64| {
+            let until = Instant::now() + Duration::from_millis(wait);
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            Ok::<_, ()>(made.fetch_add(1, std::sync::atomic::Ordering::SeqCst))
+        };
+        assert_eq!(*kept.get(make(0)).await.unwrap(), 0);
+        assert_eq!(*kept.get(make(0)).await.unwrap(), 1);
+        assert_eq!(*kept.get(make(30)).await.unwrap(), 2);
+        assert_eq!(*kept.get(make(30)).await.unwrap(), 2);
+        kept.forget().await;
+        assert_eq!(*kept.get(make(0)).await.unwrap(), 3);
+    }
+}
