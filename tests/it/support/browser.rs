@@ -14,6 +14,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chromiumoxide::browser::Browser;
@@ -27,7 +28,7 @@ pub use tab::{Screen, Tab};
 pub const PATIENCE: Duration = Duration::from_secs(15);
 /// How long one visit may take in all.
 const VISIT: Duration = Duration::from_secs(90);
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(30);
 
 /// Names under which the browser is installed.
 const NAMES: [&str; 5] =
@@ -66,7 +67,9 @@ pub fn required() -> bool {
 /// The programme, if there is one.
 fn programme() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("CHROMIUM").filter(|named| !named.is_empty()) {
-        return Some(named.into());
+        let named = PathBuf::from(named);
+        assert!(named.is_file(), "CHROMIUM is {}, which is no file", named.display());
+        return Some(named);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -91,6 +94,8 @@ async fn running() -> Option<&'static Running> {
 }
 
 async fn start() -> Option<Running> {
+    static TRIED: AtomicBool = AtomicBool::new(false);
+    assert!(!TRIED.swap(true, Ordering::SeqCst), "the browser does not start, as said before");
     let programme = programme()?;
     let profile = tempfile::Builder::new().prefix("hubferry-browser-").tempdir().expect("a folder");
     let profile = profile.keep();
