@@ -15,7 +15,7 @@ BENCH_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench-pages check deny postgres image
+.PHONY: help demo test soak bench-pages screenshots check deny postgres chromium image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,12 +25,15 @@ help: ## List the targets
 demo: postgres ## Run everything on this machine: Postgres, a simulated HubSpot, the server, sample events
 	@$(CARGO) run --locked --bin hubferry -- demo $(DEMO_ARGS)
 
-test: postgres ## Run every test, on a private Postgres or the one in DATABASE_URL
+test: postgres chromium ## Run every test, on a private Postgres or the one in DATABASE_URL
 	@$(CARGO) test --locked $(TEST_ARGS)
 
 soak: postgres ## Thousands of records with everything going wrong: SEEDS=1,2,3, or SOAK_COUNT fresh seeds
 	@HUBFERRY_SOAK_SEEDS="$(SEEDS)" HUBFERRY_SOAK_COUNT="$(SOAK_COUNT)" \
 	    $(CARGO) test --locked --test it soak:: -- --nocapture
+
+screenshots: postgres chromium ## Draw the pictures of docs/images anew
+	@HUBFERRY_REQUIRE_BROWSER=1 HUBFERRY_SCREENSHOTS=1 $(CARGO) test --locked --test it screenshots::
 
 bench-pages: postgres ## How fast the admin's pages are with a million rows, alone and for 300 people at once
 	@$(CARGO) run --locked --release --example bench_pages -- $(BENCH_ARGS)
@@ -51,6 +54,9 @@ deny: # Licences, bans and sources, where cargo-deny is installed
 
 postgres: # A PostgreSQL server of version 14 or newer, installed only where none is found
 	@scripts/install-postgres.sh
+
+chromium: # A browser for the tests of the dashboard, installed only where none is found and one can be
+	@scripts/install-chromium.sh
 
 image: ## Build the container image
 	docker build -t hubferry .

@@ -132,16 +132,16 @@ CREATE FUNCTION first_row_since(wanted timestamptz) RETURNS bigint LANGUAGE plpg
 DECLARE
     low bigint := 0;
     high bigint;
-    found record;
+    middle record;
 BEGIN
     SELECT COALESCE(max(id), 0) + 1 INTO high FROM sync_queue;
     WHILE low < high LOOP
-        SELECT id, created_at INTO found FROM sync_queue
+        SELECT id, created_at INTO middle FROM sync_queue
         WHERE id >= low + (high - low) / 2 ORDER BY id LIMIT 1;
-        IF NOT FOUND OR found.created_at >= wanted THEN
+        IF NOT FOUND OR middle.created_at >= wanted THEN
             high := low + (high - low) / 2;
         ELSE
-            low := found.id + 1;
+            low := middle.id + 1;
         END IF;
     END LOOP;
     RETURN low;

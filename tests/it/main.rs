@@ -11,6 +11,7 @@
 mod accounting;
 mod api;
 mod associations;
+mod browser;
 mod classification;
 mod cli;
 mod cluster;

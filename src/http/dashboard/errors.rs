@@ -21,7 +21,9 @@ pub(super) struct Group {
     pub(super) property: Option<String>,
     pub(super) sync_type: String,
     pub(super) rows: String,
-    pub(super) records: String,
+    /// `1 row`, `12 rows`.
+    pub(super) rows_text: String,
+    pub(super) records_text: String,
     pub(super) first: When,
     pub(super) last: When,
     pub(super) message: Option<String>,
@@ -50,13 +52,21 @@ impl Group {
             property,
             sync_type: group.sync_type,
             rows: thousands(group.rows),
-            records: thousands(group.records),
+            rows_text: counted(group.rows, "row"),
+            records_text: counted(group.records, "record"),
             first: visitor.full(group.first_at),
             last: visitor.full(group.last_at),
             message: group.message,
             hint: group.hint,
             samples: vec![(group.newest_id, link::row(group.newest_id))],
         }
+    }
+}
+
+fn counted(count: i64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        n => format!("{} {what}s", thousands(n)),
     }
 }
 

@@ -105,7 +105,11 @@ pub(super) async fn show(
     page.rows = rows.items.iter().map(|row| RowLine::of(row, &visitor, &state)).collect();
     let count = state.queue.count_rows(&filter, MOST + 1).await?;
     page.count = counted(count, MOST);
-    page.count.push_str(if page.form.is_empty() { " in all" } else { " match" });
+    page.count.push_str(match (page.form.is_empty(), count) {
+        (true, _) => " in all",
+        (false, 1) => " matches",
+        (false, _) => " match",
+    });
     if page.page.operates() {
         page.failed = match filter.status {
             Some(Status::Failed) => count,

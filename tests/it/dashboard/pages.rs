@@ -201,10 +201,10 @@ async fn filters_search_and_pages_are_in_the_address() {
     assert!(between(&third.text, "rel=\"next\" href=\"", "\"").is_none());
 
     for (query, count) in [
-        ("external_id=u-7", "1 row match"),
-        ("q=u-7", "1 row match"),
-        ("q=e-7", "1 row match"),
-        ("q=U7%40Example.com", "1 row match"),
+        ("external_id=u-7", "1 row matches"),
+        ("q=u-7", "1 row matches"),
+        ("q=e-7", "1 row matches"),
+        ("q=U7%40Example.com", "1 row matches"),
         ("priority=high", "0 rows match"),
         ("event_type=user.updated", "120 rows match"),
         ("since=2020-01-01T00:00", "120 rows match"),

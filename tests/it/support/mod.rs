@@ -1,6 +1,7 @@
 //! A world of one test: its own database, sandbox, server and hand-stepped worker.
 
 pub mod binary;
+pub mod browser;
 pub mod files;
 
 use std::collections::BTreeMap;
