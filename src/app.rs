@@ -67,11 +67,15 @@ pub fn mapping(config: &Config) -> Result<Mapping> {
     })
 }
 
-/// How handlers say what would be sent: with the engine's own plan.
+/// How handlers say what would be sent: with the engine's own plan, and the account's schema where
+/// this process runs workers, which read it.
 #[must_use]
-pub fn explain(mapping: &Arc<Mapping>) -> Explain {
-    let mapping = Arc::clone(mapping);
-    Explain::new(move |prospect| worker::explain::explain(&mapping, prospect))
+pub fn explain(mapping: &Arc<Mapping>, schema: &Schema) -> Explain {
+    let (mapping, schema) = (Arc::clone(mapping), schema.clone());
+    Explain::new(move |prospect| {
+        let definitions = schema.of(&prospect.sync_type);
+        worker::explain::explain(&mapping, definitions.as_deref(), prospect)
+    })
 }
 
 /// Connects to Postgres and brings the schema up to date.
@@ -117,13 +121,14 @@ impl App {
         let mapping = Arc::new(mapping(config)?);
         let (ingest, admin) = config.keys()?;
         let shutdown = CancellationToken::new();
+        let schema = Schema::default();
         let live = Live::new(queue.clone(), config.base(&mapping, role != Role::Api)?);
         live.reload().await?;
         let state = AppState {
             queue: queue.clone(),
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
-            explain: explain(&mapping),
+            explain: explain(&mapping, &schema),
             snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), shutdown.clone()),
@@ -147,7 +152,8 @@ impl App {
             }
             // Without a token nothing can be sent, and sending cannot be switched on.
             if let Ok(settings) = config.hubspot() {
-                app.start_workers(config, &live, &Client::new(settings)?, &mapping, &wake);
+                let client = Client::new(settings)?;
+                app.start_workers(config, &live, &client, (&mapping, &schema), &wake);
             }
         }
         let router = match role {
@@ -179,7 +185,7 @@ impl App {
         config: &Config,
         live: &Live,
         client: &Client,
-        mapping: &Arc<Mapping>,
+        (mapping, schema): (&Arc<Mapping>, &Schema),
         wake: &Arc<Notify>,
     ) {
         let (queue, fixed) = (&self.queue, config.fixed());
@@ -197,7 +203,6 @@ impl App {
             workers: config.worker.count,
             keep_calls: TimeDelta::days(config.worker.keep_calls_days),
         };
-        let schema = Schema::default();
         let worker = |number: usize| {
             let worker = Worker::new(
                 queue.clone(),

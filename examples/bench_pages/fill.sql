@@ -106,8 +106,8 @@ WHERE r.id = q.record_id AND r.sync_type = 'contact' AND q.id % 3 = 0;
 INSERT INTO tally (sync_type, status, rows, last_at)
 SELECT r.sync_type, q.status, count(*), max(q.processed_at)
 FROM sync_queue q JOIN crm_record r ON r.id = q.record_id GROUP BY 1, 2;
-INSERT INTO pulse (at, sync_type, outcome, bucket, rows)
-SELECT date_bin('15 minutes', q.processed_at, 'epoch'), r.sync_type, q.status, 44 + (q.id % 8)::int, count(*)
+INSERT INTO pulse (at, sync_type, outcome, bucket, rows, fold)
+SELECT date_bin('15 minutes', q.processed_at, 'epoch'), r.sync_type, q.status, 44 + (q.id % 8)::int, count(*), 2
 FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
 WHERE q.processed_at > now() - interval '8 days' GROUP BY 1, 2, 3, 4;
 INSERT INTO audit (at, actor, action, target, details)

@@ -13,8 +13,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use subtle::ConstantTimeEq;
+use tokio::sync::OnceCell;
 
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueError};
 pub use keys::{KeyView, NewKey, RefusedKey};
 pub use session::{Session, SignIn};
 use throttle::Throttle;
@@ -93,8 +94,9 @@ pub struct Access {
     pool: PgPool,
     ingest: [u8; 32],
     admin: [u8; 32],
-    /// Signs cookies; all replicas derive the same.
-    secret: [u8; 32],
+    /// Signs cookies: drawn by the database, the same for all replicas. No key of the settings is
+    /// in it, since whoever holds a cookie could try keys on it.
+    secret: Arc<OnceCell<[u8; 32]>>,
     throttle: Arc<Throttle>,
 }
 
@@ -108,15 +110,24 @@ impl Access {
     /// The door of `queue`'s database, with the two keys of the settings.
     #[must_use]
     pub fn new(queue: &Queue, ingest: &str, admin: &str) -> Self {
-        // Whoever knows the admin key may sign in anyway; who does not cannot sign.
-        let secret = mac(&digest(admin), b"hubferry session cookies");
         Self {
             pool: queue.pool().clone(),
             ingest: digest(ingest),
             admin: digest(admin),
-            secret,
+            secret: Arc::default(),
             throttle: Arc::default(),
         }
+    }
+
+    /// What cookies are signed with.
+    async fn secret(&self) -> Result<&[u8; 32], QueueError> {
+        let draw = async || {
+            let text: String = sqlx::query_scalar("SELECT secret FROM session_secret")
+                .fetch_one(&self.pool)
+                .await?;
+            Ok(digest(&text))
+        };
+        self.secret.get_or_try_init(draw).await
     }
 
     /// The role of a key of the settings. Both are compared, whatever the first says.

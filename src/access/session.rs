@@ -13,8 +13,10 @@ use crate::queue::{Queue, QueueError};
 
 /// How long a session lasts.
 const LIFE: TimeDelta = TimeDelta::hours(12);
-/// What a key's session costs nobody: at most so many at a time.
-const MOST_SESSIONS: i64 = 10_000;
+/// A key has at most so many sessions at a time; a further one ends the oldest.
+const MOST_SESSIONS: i64 = 50;
+/// So many wrong keys in a row from one address leave a line each.
+const NOTED: u32 = 10;
 
 /// A person who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,28 +73,36 @@ impl Access {
             return Ok(SignIn::Throttled { retry_after });
         }
         let hash = digest(key.trim());
+        // Counted first, so that guesses side by side are counted too.
+        let guesses = self.throttle.failed(from, now);
         let found = match self.configured(&hash) {
             Some(actor) => Some((None, actor)),
             None => self.stored(&hash, now).await?.map(|(id, actor)| (Some(id), actor)),
         };
         let Some((key_id, actor)) = found.filter(|(_, actor)| actor.role.may(Role::Viewer)) else {
-            self.throttle.failed(from, now);
-            let mut db = self.pool.acquire().await?;
-            // Who it was is not known; from where is no secret to an admin.
-            let details = json!({ "from": from.to_string() });
-            Queue::note_in(&mut db, now, "nobody", "sign_in_refused", None, details).await?;
+            // Who it was is not known; from where is no secret to an admin. A guesser does not get
+            // a line for every guess.
+            if guesses <= NOTED || guesses.is_multiple_of(100) {
+                let mut db = self.pool.acquire().await?;
+                let details = json!({ "from": from.to_string(), "wrong_keys": guesses });
+                Queue::note_in(&mut db, now, "nobody", "sign_in_refused", None, details).await?;
+            }
             return Ok(SignIn::Wrong);
         };
         self.throttle.succeeded(from);
         let (secret, csrf, expires_at) = (random(), random(), now + LIFE);
+        let secret_of_all = self.secret().await?;
+        let bootstrap = key_id.is_none().then(|| mac(secret_of_all, &self.admin).to_vec());
         let mut tx = self.pool.begin().await?;
-        // Ended sessions go, and the oldest where there are too many.
+        // Ended sessions go, and the oldest of this key where it has too many.
         sqlx::query(
             "DELETE FROM session WHERE expires_at <= $1
-                OR hash IN (SELECT hash FROM session ORDER BY created_at DESC OFFSET $2)",
+                OR hash IN (SELECT hash FROM session WHERE key_id IS NOT DISTINCT FROM $3
+                            ORDER BY created_at DESC OFFSET $2)",
         )
         .bind(now)
-        .bind(MOST_SESSIONS)
+        .bind(MOST_SESSIONS - 1)
+        .bind(key_id)
         .execute(&mut *tx)
         .await?;
         sqlx::query(
@@ -101,12 +111,7 @@ impl Access {
         )
         .bind(digest(&secret).as_slice())
         .bind(key_id)
-        .bind(
-            key_id
-                .is_none()
-                .then_some(self.admin.as_slice())
-                .map(|admin| mac(&self.secret, admin).to_vec()),
-        )
+        .bind(bootstrap)
         .bind(&csrf)
         .bind(now)
         .bind(expires_at)
@@ -115,7 +120,7 @@ impl Access {
         let details = json!({ "from": from.to_string() });
         Queue::note_in(&mut tx, now, &actor.name, "sign_in", None, details).await?;
         tx.commit().await?;
-        let cookie = format!("{secret}.{}", self.signature(&secret));
+        let cookie = format!("{secret}.{}", signature(secret_of_all, &secret));
         Ok(SignIn::Welcome { cookie, session: Session { actor, csrf, expires_at } })
     }
 
@@ -128,7 +133,8 @@ impl Access {
         cookie: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<Session>, QueueError> {
-        let Some(secret) = self.signed(cookie) else { return Ok(None) };
+        let signing = self.secret().await?;
+        let Some(secret) = signed(signing, cookie) else { return Ok(None) };
         let found: Option<Stored> = sqlx::query_as(
                 "SELECT k.name, k.prefix, k.role, s.csrf, s.expires_at
                  FROM session s LEFT JOIN api_key k ON k.id = s.key_id
@@ -138,7 +144,7 @@ impl Access {
             )
             .bind(digest(secret).as_slice())
             .bind(now)
-            .bind(mac(&self.secret, &self.admin).as_slice())
+            .bind(mac(signing, &self.admin).as_slice())
             .fetch_optional(&self.pool)
             .await?;
         let Some(Stored { name, prefix, role, csrf, expires_at }) = found else { return Ok(None) };
@@ -157,7 +163,7 @@ impl Access {
     /// # Errors
     /// When the database fails.
     pub async fn sign_out(&self, cookie: &str) -> Result<(), QueueError> {
-        if let Some(secret) = self.signed(cookie) {
+        if let Some(secret) = signed(self.secret().await?, cookie) {
             sqlx::query("DELETE FROM session WHERE hash = $1")
                 .bind(digest(secret).as_slice())
                 .execute(&self.pool)
@@ -165,19 +171,18 @@ impl Access {
         }
         Ok(())
     }
+}
 
-    fn signature(&self, secret: &str) -> String {
-        use base64::Engine as _;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD
-            .encode(mac(&self.secret, secret.as_bytes()))
-    }
+fn signature(signing: &[u8; 32], secret: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(mac(signing, secret.as_bytes()))
+}
 
-    /// The secret of a cookie that we signed; a forged one costs no look into the database.
-    fn signed<'a>(&self, cookie: &'a str) -> Option<&'a str> {
-        let (secret, signature) = cookie.split_once('.')?;
-        let ours = self.signature(secret);
-        bool::from(ours.as_bytes().ct_eq(signature.as_bytes())).then_some(secret)
-    }
+/// The secret of a cookie that we signed; a forged one costs no look into the database.
+fn signed<'a>(signing: &[u8; 32], cookie: &'a str) -> Option<&'a str> {
+    let (secret, given) = cookie.split_once('.')?;
+    let ours = signature(signing, secret);
+    bool::from(ours.as_bytes().ct_eq(given.as_bytes())).then_some(secret)
 }
 
 impl Session {

@@ -37,7 +37,8 @@ impl Throttle {
         (failures.last + wait - now).to_std().ok().filter(|rest| !rest.is_zero())
     }
 
-    pub(super) fn failed(&self, from: IpAddr, now: DateTime<Utc>) {
+    /// Counts a try that has not come through yet; answers how many there were in a row.
+    pub(super) fn failed(&self, from: IpAddr, now: DateTime<Utc>) -> u32 {
         let mut known = self.lock();
         known.retain(|_, failures| now - failures.last < FORGOTTEN);
         if known.len() >= MOST
@@ -47,6 +48,7 @@ impl Throttle {
         }
         let failures = known.entry(network(from)).or_insert(Failures { count: 0, last: now });
         *failures = Failures { count: failures.count.saturating_add(1), last: now };
+        failures.count
     }
 
     pub(super) fn succeeded(&self, from: IpAddr) {

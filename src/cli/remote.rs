@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::ServerArgs;
 use super::exit::{self, Exit};
+use super::text::plain;
 use crate::config::{Config, ConfigError};
 
 /// How to reach a running server as the application does.
@@ -109,7 +110,7 @@ impl Remote {
 
     /// The error of a refusal.
     pub(super) fn refused(&self, status: StatusCode, problem: &Value) -> anyhow::Error {
-        let detail = problem["detail"].as_str().unwrap_or("no reason given");
+        let detail = plain(problem["detail"].as_str().unwrap_or("no reason given"), 2_000);
         let (exit, way_out) = match status.as_u16() {
             401 | 403 => (Exit::Refused, ": give the right key with --key or in the environment"),
             502..=504 => (Exit::Unanswered, ""),

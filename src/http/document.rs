@@ -28,7 +28,7 @@ use super::{AppState, health, ingest};
         (name = "logs", description = "Calls and tries: role `viewer`"),
         (name = "audit", description = "Who did what: role `viewer`"),
         (name = "settings", description = "Runtime settings: role `viewer`, changes `admin`"),
-        (name = "keys", description = "Who may come in: role `viewer`, changes `admin`"),
+        (name = "keys", description = "Who may come in: role `admin`"),
         (name = "health", description = "For machines: no key")
     )
 )]

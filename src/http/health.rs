@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::AppState;
 use super::problem::{Problem, ProblemBody};
 use super::snapshot::Snapshot;
+use crate::queue::model::Status;
 
 /// Alive: the process answers.
 #[utoipa::path(get, path = "/livez", tag = "health", security(()),
@@ -54,6 +55,13 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Proble
 pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
     let snapshot = Snapshot::of(&state.queue).await?;
     let (now, totals) = (snapshot.now, &snapshot.totals);
+    // What is not there any more is told as such.
+    for (object, status) in
+        state.mapping.objects().iter().flat_map(|o| Status::ALL.map(|status| (o, status)))
+    {
+        let labels = [("sync_type", object.sync_type.clone()), ("status", status.as_str().into())];
+        metrics::gauge!("hubferry_rows", &labels).set(0.0);
+    }
     for count in &totals.counts {
         let labels = [("sync_type", count.sync_type.clone()), ("status", count.status.clone())];
         metrics::gauge!("hubferry_rows", &labels).set(count.rows as f64);

@@ -92,7 +92,17 @@ impl From<Outlook> for PlannedRecord {
 /// When the database fails.
 pub async fn of_rows(state: &AppState, rows: &[i64]) -> Result<Vec<PlannedRecord>, QueueError> {
     let prospects = state.queue.prospects(rows).await?;
-    Ok(prospects.into_iter().filter_map(&*state.explain.0).map(PlannedRecord::from).collect())
+    Ok(explained(state, prospects).await)
+}
+
+/// Folding takes a while: not on a thread that others wait for.
+async fn explained(state: &AppState, prospects: Vec<Prospect>) -> Vec<PlannedRecord> {
+    let explain = state.explain.clone();
+    let all = move || {
+        let outlooks = prospects.into_iter().filter_map(&*explain.0);
+        outlooks.map(PlannedRecord::from).collect()
+    };
+    tokio::task::spawn_blocking(all).await.unwrap_or_default()
 }
 
 /// What these events would send, given what HubSpot holds already, record by record in the order in
@@ -106,19 +116,23 @@ pub async fn of_events(
 ) -> Result<Vec<PlannedRecord>, Problem> {
     let now = state.queue.now().await?;
     let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut prospects: Vec<Prospect> = Vec::new();
+    let mut keys = Vec::new();
+    for change in events.iter().flat_map(|admitted| &admitted.changes) {
+        let key = (change.sync_type.clone(), change.external_id.clone());
+        if !places.contains_key(&key) {
+            places.insert(key.clone(), keys.len());
+            keys.push(key);
+        }
+    }
+    let mut prospects = state.queue.prospects_of(&keys).await?;
     for (Admitted { event, changes }, number) in events.into_iter().zip(0_i64..) {
         for change in changes {
             let key = (change.sync_type.clone(), change.external_id.clone());
-            let place = match places.get(&key) {
-                Some(&place) => place,
-                None => {
-                    prospects.push(state.queue.prospect(&key.0, &key.1).await?);
-                    places.insert(key, prospects.len() - 1);
-                    prospects.len() - 1
-                }
+            let Some(prospect) = places.get(&key).and_then(|&place| prospects.get_mut(place))
+            else {
+                continue;
             };
-            prospects[place].record.rows.push(Row {
+            prospect.record.rows.push(Row {
                 // Behind all rows there are.
                 id: i64::MAX / 2 + number,
                 operation: change.operation,
@@ -131,5 +145,5 @@ pub async fn of_events(
             });
         }
     }
-    Ok(prospects.into_iter().filter_map(&*state.explain.0).map(PlannedRecord::from).collect())
+    Ok(explained(state, prospects).await)
 }

@@ -127,6 +127,11 @@ impl From<QueueError> for Problem {
                     "the database is not available; nothing was stored, send it again",
                 )
             }
+            QueueError::Value(_) => {
+                tracing::warn!(error = %error, source, "a request named an impossible value");
+                let detail = "a value holds U+0000, or lies beyond any calendar";
+                Self::new(StatusCode::BAD_REQUEST, "impossible_value", detail)
+            }
             _ => {
                 tracing::error!(error = %error, source, "a request failed");
                 Self::internal()

@@ -18,8 +18,12 @@ use crate::queue::{Queue, QueueError};
 const INTERVAL: Duration = Duration::from_millis(300);
 /// So many lines are kept for those who watch; who is slower misses some.
 const KEPT: usize = 2_000;
-/// So many lines are read at a look.
-const A_LOOK: i64 = 500;
+/// So many lines are read at a look: more than come while a lost call is waited for.
+const A_LOOK: i64 = 2_000;
+/// What came while somebody was away is read in so many looks at most.
+const CATCH_UP: usize = 10;
+/// Tries are numbered before they are committed: one that is so old has no younger brother to come.
+const SETTLED: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 /// A call without a reply for so long was given back, or its process has died.
 const LOST: chrono::TimeDelta = chrono::TimeDelta::seconds(90);
 /// So many may watch one process at a time.
@@ -48,8 +52,9 @@ struct Seen {
     looked: Option<Instant>,
     /// Everything up to here has been told.
     floor: Option<LogCursor>,
-    /// Calls above the floor that have been told.
+    /// Calls and tries above the floor that have been told.
     told: BTreeSet<i64>,
+    tried: BTreeSet<i64>,
     /// The number of the first line in `lines`.
     first: u64,
     lines: VecDeque<TailLine>,
@@ -76,16 +81,14 @@ impl Tail {
         let Ok(watching) = Arc::clone(&self.watchers).try_acquire_owned() else { return Ok(None) };
         let mut missed = VecDeque::new();
         let next = self.join().await?;
-        if let Some(after) = after {
-            let listing = self.queue.logs(&filter, Some(after), A_LOOK).await?;
-            let cursor = LogCursor { newer: true, ..after }.to_string();
-            missed.extend(
-                listing
-                    .items
-                    .into_iter()
-                    .rev()
-                    .map(|line| TailLine { cursor: cursor.clone(), line }),
-            );
+        let mut after = after;
+        for _ in 0..CATCH_UP {
+            let Some(from) = after else { break };
+            let listing = self.queue.logs(&filter, Some(from), A_LOOK).await?;
+            let cursor = from.to_string();
+            after = listing.prev.as_deref().and_then(|prev| prev.parse().ok());
+            let lines = listing.items.into_iter().rev().filter(|line| line.class.is_some());
+            missed.extend(lines.map(|line| TailLine { cursor: cursor.clone(), line }));
         }
         let state =
             Watcher { tail: self.clone(), filter, next, ready: missed, _watching: watching };
@@ -95,10 +98,13 @@ impl Tail {
     /// The number of the next line.
     async fn join(&self) -> Result<u64, QueueError> {
         let mut seen = self.seen.lock().await;
-        // After a while without anybody, what came meanwhile is of no interest.
-        if seen.floor.is_none() || seen.looked.is_none_or(|at| at.elapsed() > 4 * INTERVAL) {
-            seen.floor = Some(self.queue.newest_log().await?);
+        // What came while nobody watched is of no interest. This watcher holds a place already.
+        let alone = self.watchers.available_permits() + 1 >= WATCHERS;
+        if seen.floor.is_none() || alone {
+            let now = self.queue.now().await?;
+            seen.floor = Some(self.queue.newest_log(now).await?);
             seen.told.clear();
+            seen.tried.clear();
             seen.looked = Some(Instant::now());
         }
         Ok(seen.first + seen.lines.len() as u64)
@@ -118,36 +124,41 @@ impl Tail {
     }
 
     async fn look(&self, seen: &mut Seen) -> Result<(), QueueError> {
+        let now = self.queue.now().await?;
         let floor = match seen.floor {
             Some(floor) => floor,
-            None => self.queue.newest_log().await?,
+            None => self.queue.newest_log(now).await?,
         };
-        let now = self.queue.now().await?;
         let found = self.queue.logs(&LogFilter::default(), Some(floor), A_LOOK).await?.items;
         let (mut call, mut attempt) = (floor.call, floor.attempt);
-        let mut settled = true;
+        let (mut calls_settled, mut tries_settled) = (true, true);
         let mut fresh = Vec::new();
-        let mut calls: Vec<&LogLine> = found.iter().filter(|l| l.kind == "call").collect();
-        calls.sort_by_key(|line| line.number);
-        for line in calls {
+        // Oldest number first: the floor rises over what is told, and over what will never be.
+        for line in found.iter().rev() {
             let done = line.class.is_some();
-            if done && seen.told.insert(line.number) {
-                fresh.push(line.clone());
-            }
-            // The floor rises over what is told, and over what will never be.
-            settled &= done || now - line.at > LOST;
-            if settled {
-                call = line.number;
+            if line.kind == "call" {
+                if done && seen.told.insert(line.number) {
+                    fresh.push(line.clone());
+                }
+                calls_settled &= done || now - line.at > LOST;
+                if calls_settled {
+                    call = call.max(line.number);
+                }
+            } else {
+                if seen.tried.insert(line.number) {
+                    fresh.push(line.clone());
+                }
+                tries_settled &= now - line.at > SETTLED;
+                if tries_settled {
+                    attempt = attempt.max(line.number);
+                }
             }
         }
-        for line in found.iter().filter(|l| l.kind == "attempt") {
-            attempt = attempt.max(line.number);
-            fresh.push(line.clone());
-        }
-        seen.told = seen.told.split_off(&(call + 1));
-        let floor = LogCursor { newer: true, call, attempt };
-        seen.floor = Some(floor);
+        seen.told = seen.told.split_off(&call.saturating_add(1));
+        seen.tried = seen.tried.split_off(&attempt.saturating_add(1));
+        seen.floor = Some(LogCursor { newer: true, call, attempt });
         fresh.sort_by_key(|line| line.at);
+        // Where somebody goes on who heard some of these: before the first of them.
         let cursor = floor.to_string();
         seen.lines.extend(fresh.into_iter().map(|line| TailLine { cursor: cursor.clone(), line }));
         while seen.lines.len() > KEPT {

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use sqlx::PgConnection;
 
 use super::audit;
 use super::notify::notify;
@@ -98,25 +99,8 @@ impl Queue {
         until: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<(), QueueError> {
-        sqlx::query(
-            "INSERT INTO gate AS g (portal, sync_type, kind, code, reason, hint, closed_at, until)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (portal, sync_type, kind) DO UPDATE
-             SET code = excluded.code, reason = excluded.reason, hint = excluded.hint,
-                 until = CASE WHEN excluded.until IS NULL OR g.until IS NULL THEN NULL
-                              ELSE GREATEST(g.until, excluded.until) END",
-        )
-        .bind(PORTAL)
-        .bind(closure.sync_type.as_deref().unwrap_or(""))
-        .bind(kind.as_str())
-        .bind(&closure.code)
-        .bind(&closure.reason)
-        .bind(&closure.hint)
-        .bind(now)
-        .bind(until)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        let mut db = self.pool.acquire().await?;
+        close(&mut db, kind, closure, until, now).await
     }
 
     /// Takes the right to probe the gates of `sync_type` whose time is up: nobody else may until
@@ -210,9 +194,10 @@ impl Queue {
             hint: Some("resume with POST /admin/sync/resume or `hubferry resume`".into()),
             ..Closure::default()
         };
-        self.close_gate(GateKind::Paused, &closure, None, now).await?;
-        let mut db = self.pool.acquire().await?;
-        audit::record(&mut db, now, actor, "pause", None, json!({ "reason": reason })).await
+        let mut tx = self.pool.begin().await?;
+        close(&mut tx, GateKind::Paused, &closure, None, now).await?;
+        audit::record(&mut tx, now, actor, "pause", None, json!({ "reason": reason })).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Opens what a person may open: the pause, and the gates that stand for a fault, which close
@@ -233,4 +218,32 @@ impl Queue {
         notify(&mut tx).await?;
         Ok(tx.commit().await?)
     }
+}
+
+async fn close(
+    db: &mut PgConnection,
+    kind: GateKind,
+    closure: &Closure,
+    until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<(), QueueError> {
+    sqlx::query(
+        "INSERT INTO gate AS g (portal, sync_type, kind, code, reason, hint, closed_at, until)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (portal, sync_type, kind) DO UPDATE
+             SET code = excluded.code, reason = excluded.reason, hint = excluded.hint,
+                 until = CASE WHEN excluded.until IS NULL OR g.until IS NULL THEN NULL
+                              ELSE GREATEST(g.until, excluded.until) END",
+    )
+    .bind(PORTAL)
+    .bind(closure.sync_type.as_deref().unwrap_or(""))
+    .bind(kind.as_str())
+    .bind(&closure.code)
+    .bind(&closure.reason)
+    .bind(&closure.hint)
+    .bind(now)
+    .bind(until)
+    .execute(db)
+    .await?;
+    Ok(())
 }

@@ -235,7 +235,7 @@ impl LeasedRow {
 #[derive(sqlx::FromRow)]
 pub(super) struct OpenRow {
     id: i64,
-    record_id: i64,
+    pub(super) record_id: i64,
     operation: String,
     retry_count: i32,
     created_at: DateTime<Utc>,

@@ -91,9 +91,20 @@ pub struct RowFilter {
     pub until: Option<DateTime<Utc>>,
     /// These rows only.
     pub ids: Option<Vec<i64>>,
+    /// Only what a retry may touch: not what an erasure has emptied.
+    pub retryable: bool,
     /// An external id, an event id, an e-mail address or its SHA-256, an error code, or words of
     /// an error's message.
     pub search: Option<String>,
+}
+
+impl RowFilter {
+    /// Whether it is a search and nothing else, but for the status that words are found in.
+    fn is_search_alone(&self) -> bool {
+        let search = self.search.clone();
+        let status = self.status.filter(|status| *status == Status::Failed);
+        *self == Self { search, status, retryable: self.retryable, ..Self::default() }
+    }
 }
 
 /// The columns of [`RowView`].
@@ -176,11 +187,20 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, dep
     // The numbers narrow it down to the pages that matter, the times decide.
     if let Some(since) = filter.since {
         query.push(" AND created_at >= ").push_bind(since);
-        query.push(" AND id >= (SELECT first_row_since(").push_bind(since - OVERLAP).push("))");
+        query
+            .push(" AND id >= (SELECT first_row_since(")
+            .push_bind(since.checked_sub_signed(OVERLAP).unwrap_or(since))
+            .push("))");
     }
     if let Some(until) = filter.until {
         query.push(" AND created_at < ").push_bind(until);
-        query.push(" AND id < (SELECT first_row_since(").push_bind(until + OVERLAP).push("))");
+        query
+            .push(" AND id < (SELECT first_row_since(")
+            .push_bind(until.checked_add_signed(OVERLAP).unwrap_or(until))
+            .push("))");
+    }
+    if filter.retryable {
+        query.push(" AND NOT (erased AND operation <> 'erase')");
     }
     if let Some(ids) = &filter.ids {
         query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
@@ -208,7 +228,7 @@ const NEWEST_MATCHES: i64 = 1_001;
 fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
     query.push(" AND id IN (SELECT q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id WHERE r.portal = ");
     query.push_bind(PORTAL);
-    query.push(" AND r.sync_type IN (SELECT DISTINCT sync_type FROM tally) AND r.external_id = ");
+    query.push(" AND r.sync_type IN (SELECT sync_type FROM known_kind) AND r.external_id = ");
     query.push_bind(text.to_owned());
     query.push(
         " UNION ALL SELECT q.id FROM sync_queue q JOIN event e ON e.no = q.event_no WHERE e.id = ",
@@ -245,7 +265,9 @@ impl Queue {
     ) -> Result<Listing<RowView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT ");
         query.push(COLUMNS).push(" FROM sync_queue_view WHERE true");
-        narrow(&mut query, filter, Depth::Newest);
+        // With anything else to narrow it the newest matches are not enough.
+        let alone = page.cursor.is_none() && filter.is_search_alone();
+        narrow(&mut query, filter, if alone { Depth::Newest } else { Depth::Whole });
         page.end(&mut query, "id");
         let found = query.build_query_as().fetch_all(&self.pool).await?;
         Ok(Listing::of(found, page, |row: &RowView| row.id))
@@ -260,6 +282,8 @@ impl Queue {
         let plain = RowFilter {
             status: filter.status,
             sync_type: filter.sync_type.clone(),
+            // Rows of erased subjects are few; the totals do not tell them apart.
+            retryable: filter.retryable && filter.status.is_none(),
             ..RowFilter::default()
         };
         if *filter == plain {

@@ -1,5 +1,6 @@
 //! The log: calls to HubSpot and the tries of rows that did not succeed, newest first.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
@@ -107,15 +108,36 @@ impl FromStr for LogCursor {
     }
 }
 
-const CALLS: &str =
-    "SELECT 'call' AS kind, id AS number, reserved_at AS at, id AS call_id, purpose,
-    sync_type, inputs, http_status, duration_ms, class, NULL::text AS code, message, correlation_id,
-    NULL::bigint AS row_id FROM hubspot_call WHERE portal = ";
-const ATTEMPTS: &str = "SELECT 'attempt' AS kind, a.id AS number, a.attempted_at AS at, a.call_id,
-    NULL::text AS purpose, r.sync_type, NULL::int AS inputs, a.http_status, NULL::int AS duration_ms,
-    a.class, a.code, a.message, a.correlation_id, a.row_id
-    FROM attempt a JOIN sync_queue q ON q.id = a.row_id JOIN crm_record r ON r.id = q.record_id
-    WHERE r.portal = ";
+/// How the lines of one kind are found.
+#[derive(Clone, Copy)]
+struct Part {
+    kind: &'static str,
+    select: &'static str,
+    id: &'static str,
+    at: &'static str,
+    class: &'static str,
+}
+
+const CALLS: Part = Part {
+    kind: "call",
+    select: "SELECT 'call' AS kind, id AS number, reserved_at AS at, id AS call_id, purpose,
+        sync_type, inputs, http_status, duration_ms, class, NULL::text AS code, message,
+        correlation_id, NULL::bigint AS row_id FROM hubspot_call WHERE portal = ",
+    id: "id",
+    at: "reserved_at",
+    class: "class",
+};
+const ATTEMPTS: Part = Part {
+    kind: "attempt",
+    select: "SELECT 'attempt' AS kind, a.id AS number, a.attempted_at AS at, a.call_id,
+        NULL::text AS purpose, r.sync_type, NULL::int AS inputs, a.http_status,
+        NULL::int AS duration_ms, a.class, a.code, a.message, a.correlation_id, a.row_id
+        FROM attempt a JOIN sync_queue q ON q.id = a.row_id JOIN crm_record r ON r.id = q.record_id
+        WHERE r.portal = ",
+    id: "a.id",
+    at: "a.attempted_at",
+    class: "a.class",
+};
 
 impl Queue {
     /// A page of the log. A call that is on its way is on it, without class and status.
@@ -129,58 +151,87 @@ impl Queue {
         limit: i64,
     ) -> Result<Listing<LogLine>, QueueError> {
         let newer = cursor.is_some_and(|c| c.newer);
-        let mut lines: Vec<LogLine> = Vec::new();
-        for (kind, select, prefix) in [("call", CALLS, ""), ("attempt", ATTEMPTS, "a.")] {
-            if filter.kind.as_deref().is_some_and(|wanted| wanted != kind) {
-                continue;
-            }
-            let mut query = QueryBuilder::<Postgres>::new(select);
-            query.push_bind(PORTAL);
-            let id = if kind == "call" { "id" } else { "a.id" };
-            if let Some(cursor) = cursor {
-                let number = if kind == "call" { cursor.call } else { cursor.attempt };
-                query.push(" AND ").push(id).push(if newer { " > " } else { " < " });
-                query.push_bind(number);
-            }
-            if let Some(sync_type) = &filter.sync_type {
-                query.push(" AND sync_type = ").push_bind(sync_type.clone());
-            }
-            if let Some(class) = &filter.class {
-                query.push(" AND ").push(prefix).push("class = ").push_bind(class.clone());
-            }
-            if filter.failures && kind == "call" {
-                query.push(" AND class <> 'ok'");
-            }
-            if let Some(since) = filter.since {
-                let at = if kind == "call" { "reserved_at" } else { "attempted_at" };
-                query.push(" AND ").push(at).push(" >= ").push_bind(since);
-            }
-            query.push(" ORDER BY ").push(id).push(if newer { " ASC" } else { " DESC" });
-            query.push(" LIMIT ").push_bind(limit + 1);
-            lines.extend(query.build_query_as::<LogLine>().fetch_all(&self.pool).await?);
-        }
-        lines.sort_by(|a, b| (b.at, &b.kind, b.number).cmp(&(a.at, &a.kind, a.number)));
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = lines.len() > wanted;
-        if newer {
-            let surplus = lines.len().saturating_sub(wanted);
-            lines.drain(..surplus);
-        } else {
-            lines.truncate(wanted);
-        }
-        Ok(neighbours(lines, cursor, more))
+        let calls = self.log_part(CALLS, filter, cursor, limit).await?;
+        let attempts = self.log_part(ATTEMPTS, filter, cursor, limit).await?;
+        Ok(merged(calls, attempts, cursor, newer, usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 
-    /// The call with its number, for the tail: calls and tries above these numbers.
-    pub(crate) async fn newest_log(&self) -> Result<LogCursor, QueueError> {
+    /// The lines of one kind behind `cursor`, in the order of their numbers, one more than `limit`.
+    async fn log_part(
+        &self,
+        part: Part,
+        filter: &LogFilter,
+        cursor: Option<LogCursor>,
+        limit: i64,
+    ) -> Result<VecDeque<LogLine>, QueueError> {
+        if filter.kind.as_deref().is_some_and(|wanted| wanted != part.kind) {
+            return Ok(VecDeque::new());
+        }
+        let newer = cursor.is_some_and(|c| c.newer);
+        let mut query = QueryBuilder::<Postgres>::new(part.select);
+        query.push_bind(PORTAL);
+        if let Some(cursor) = cursor {
+            let number = if part.kind == "call" { cursor.call } else { cursor.attempt };
+            query.push(" AND ").push(part.id).push(if newer { " > " } else { " < " });
+            query.push_bind(number);
+        }
+        if let Some(sync_type) = &filter.sync_type {
+            query.push(" AND sync_type = ").push_bind(sync_type.clone());
+        }
+        if let Some(class) = &filter.class {
+            query.push(" AND ").push(part.class).push(" = ").push_bind(class.clone());
+        }
+        if filter.failures {
+            query.push(" AND ").push(part.class).push(" <> 'ok'");
+        }
+        if let Some(since) = filter.since {
+            query.push(" AND ").push(part.at).push(" >= ").push_bind(since);
+        }
+        query.push(" ORDER BY ").push(part.id).push(if newer { " ASC" } else { " DESC" });
+        query.push(" LIMIT ").push_bind(limit + 1);
+        Ok(query.build_query_as::<LogLine>().fetch_all(&self.pool).await?.into())
+    }
+
+    /// Where a tail begins: behind what has ended, before what is on its way.
+    pub(crate) async fn newest_log(&self, now: DateTime<Utc>) -> Result<LogCursor, QueueError> {
         let (call, attempt) = sqlx::query_as(
-            "SELECT COALESCE((SELECT max(id) FROM hubspot_call), 0),
+            "SELECT COALESCE((SELECT min(id) - 1 FROM hubspot_call
+                              WHERE portal = $1 AND free_at > $2 AND class IS NULL),
+                             (SELECT max(id) FROM hubspot_call), 0),
                     COALESCE((SELECT max(id) FROM attempt), 0)",
         )
+        .bind(PORTAL)
+        .bind(now)
         .fetch_one(&self.pool)
         .await?;
         Ok(LogCursor { newer: true, call, attempt })
     }
+}
+
+/// Merges two lists that are each in the order of their numbers by comparing their heads. Cutting
+/// what is merged cuts each of them at a number, so the next page begins right behind.
+fn merged(
+    mut calls: VecDeque<LogLine>,
+    mut attempts: VecDeque<LogLine>,
+    cursor: Option<LogCursor>,
+    newer: bool,
+    limit: usize,
+) -> Listing<LogLine> {
+    let mut lines = Vec::with_capacity(limit.min(calls.len() + attempts.len()));
+    while lines.len() < limit {
+        let call_first = match (calls.front(), attempts.front()) {
+            (Some(call), Some(attempt)) => (call.at <= attempt.at) == newer,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => break,
+        };
+        lines.extend(if call_first { calls.pop_front() } else { attempts.pop_front() });
+    }
+    let more = !(calls.is_empty() && attempts.is_empty());
+    if newer {
+        lines.reverse();
+    }
+    neighbours(lines, cursor, more)
 }
 
 /// The cursors around `lines`: where a kind has no line on the page, its bound stays as it was.
@@ -191,8 +242,10 @@ fn neighbours(lines: Vec<LogLine>, cursor: Option<LogCursor>, more: bool) -> Lis
             let seen = if newer { numbers.max() } else { numbers.min() };
             // A page towards newer lines begins above its cursor, the other kind below it.
             let turned = |c: i64, was_newer: bool| match (was_newer, newer) {
-                (true, false) => c + 1,
-                (false, true) => c - 1,
+                (true, false) => c.saturating_add(1),
+                // The start of the newest page is no number.
+                (false, true) if c < i64::MAX => c.saturating_sub(1),
+                (false, true) => 0,
                 _ => c,
             };
             let start = if newer { 0 } else { i64::MAX };

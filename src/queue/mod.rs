@@ -48,6 +48,9 @@ pub enum QueueError {
     /// The schema could not be brought up to date.
     #[error("the database schema could not be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// Postgres cannot hold a value: U+0000 in a text, a year beyond its calendar.
+    #[error("a value cannot be stored or looked for")]
+    Value(#[source] sqlx::Error),
     /// What is stored cannot be read back: written by a newer version or by hand.
     #[error("stored data cannot be read: {0}")]
     Corrupt(String),
@@ -65,7 +68,14 @@ impl From<sqlx::Error> for QueueError {
             }),
             _ => false,
         };
-        if passing { Self::Unavailable(error) } else { Self::Database(error) }
+        // Class 22: data exception. What we send ourselves is never one.
+        let value = matches!(&error, sqlx::Error::Database(db)
+            if db.code().is_some_and(|code| code.starts_with("22")));
+        match (passing, value) {
+            (true, _) => Self::Unavailable(error),
+            (_, true) => Self::Value(error),
+            _ => Self::Database(error),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Looking ahead: records as a worker would find them if failed rows were retried, or events came.
 //! Nothing is leased and nothing changes.
 
+use std::collections::{BTreeMap, HashMap};
+
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use sqlx::{Postgres, QueryBuilder};
@@ -48,10 +50,14 @@ pub struct Prospect {
     pub sync_type: String,
     /// The record; `rows` holds what is open and what was asked about.
     pub record: Record,
+    /// What its association slots hold: the target's external id, and where it comes from.
+    pub slots: BTreeMap<String, (Option<String>, Stamp)>,
+    /// Whether its erasure was asked for.
+    pub erased: bool,
 }
 
-/// At most so many rows of a record are looked at, as in a lease.
-const ROWS_PER_RECORD: i64 = 1_000;
+/// A preview looks at the newest rows of a record, since they decide.
+const ROWS_PER_RECORD: i64 = 100;
 
 impl Queue {
     /// The records of failed `rows`, each with its open rows and those of `rows`.
@@ -59,55 +65,99 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn prospects(&self, rows: &[i64]) -> Result<Vec<Prospect>, QueueError> {
-        let records: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT q.record_id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
-             WHERE q.id = ANY($1) AND r.portal = $2 AND r.erased_at IS NULL ORDER BY 1",
-        )
-        .bind(rows)
-        .bind(PORTAL)
-        .fetch_all(&self.pool)
-        .await?;
         let mut query = select();
-        query.push("r.id = ANY(").push_bind(records).push(") ORDER BY r.id");
+        query.push("r.id IN (SELECT record_id FROM sync_queue WHERE id = ANY(");
+        query.push_bind(rows.to_vec()).push(")) AND r.portal = ").push_bind(PORTAL);
+        query.push(" ORDER BY r.id");
         let found: Vec<Found> = query.build_query_as().fetch_all(&self.pool).await?;
-        let mut prospects = Vec::with_capacity(found.len());
-        for mut prospect in found.into_iter().map(Found::into_prospect) {
-            let open: Vec<OpenRow> = sqlx::query_as(
-                "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
-                        e.occurred_at, e.type AS event_type, e.subject, e.data
-                 FROM sync_queue q JOIN event e ON e.no = q.event_no
-                 WHERE q.record_id = $1
-                   AND ((q.status IN ('pending', 'retry') AND NOT q.written) OR q.id = ANY($2))
-                 ORDER BY q.id LIMIT $3",
-            )
-            .bind(prospect.record.id)
-            .bind(rows)
-            .bind(ROWS_PER_RECORD)
-            .fetch_all(&self.pool)
-            .await?;
-            for row in open {
-                prospect.record.rows.push(row.into_row()?);
-            }
-            prospects.push(prospect);
-        }
-        Ok(prospects)
+        self.filled(found.into_iter().map(Found::into_prospect).collect(), rows).await
     }
 
-    /// The record of this key as it stands, with its open rows; a blank one where it is not known.
+    /// The records of these kinds and external ids as they stand, each with its open rows, in the
+    /// same order; a blank one for each that is not known, the survivor for what was merged.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn prospect(
+    pub async fn prospects_of(
         &self,
-        sync_type: &str,
-        external_id: &str,
-    ) -> Result<Prospect, QueueError> {
+        keys: &[(String, String)],
+    ) -> Result<Vec<Prospect>, QueueError> {
+        let (kinds, ids): (Vec<&str>, Vec<&str>) =
+            keys.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).unzip();
+        let found: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT k.place, COALESCE(r.alias_of, r.id)
+             FROM UNNEST($2::text[], $3::text[]) WITH ORDINALITY AS k (sync_type, external_id, place)
+             JOIN crm_record r ON r.portal = $1 AND r.sync_type = k.sync_type
+                                  AND r.external_id = k.external_id",
+        )
+        .bind(PORTAL)
+        .bind(&kinds)
+        .bind(&ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let records: Vec<i64> = found.iter().map(|(_, record)| *record).collect();
         let mut query = select();
-        query.push("r.portal = ").push_bind(PORTAL);
-        query.push(" AND r.sync_type = ").push_bind(sync_type.to_owned());
-        query.push(" AND r.external_id = ").push_bind(external_id.to_owned());
-        let found: Option<Found> = query.build_query_as().fetch_optional(&self.pool).await?;
-        Ok(found.map_or_else(|| blank(sync_type, external_id), Found::into_prospect))
+        query.push("r.id = ANY(").push_bind(records).push(")");
+        let known: Vec<Found> = query.build_query_as().fetch_all(&self.pool).await?;
+        let known = known.into_iter().map(Found::into_prospect).collect();
+        let mut known: HashMap<i64, Prospect> =
+            self.filled(known, &[]).await?.into_iter().map(|p| (p.record.id, p)).collect();
+        let places: HashMap<i64, i64> = found.into_iter().collect();
+        Ok(keys
+            .iter()
+            .zip(1_i64..)
+            .map(|((kind, id), place)| {
+                let record = places.get(&place).and_then(|record| known.remove(record));
+                record.unwrap_or_else(|| blank(kind, id))
+            })
+            .collect())
+    }
+
+    /// The same with their open rows, those of `rows`, and their slots.
+    async fn filled(
+        &self,
+        mut prospects: Vec<Prospect>,
+        rows: &[i64],
+    ) -> Result<Vec<Prospect>, QueueError> {
+        let ids: Vec<i64> = prospects.iter().map(|p| p.record.id).collect();
+        let open: Vec<OpenRow> = sqlx::query_as(
+            "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
+                    e.occurred_at, e.type AS event_type, e.subject, e.data
+             FROM UNNEST($1::bigint[]) AS l (id)
+             CROSS JOIN LATERAL (
+                 SELECT * FROM sync_queue
+                 WHERE record_id = l.id
+                   AND ((status IN ('pending', 'retry') AND NOT written) OR id = ANY($2))
+                 ORDER BY id DESC LIMIT $3) q
+             JOIN event e ON e.no = q.event_no
+             ORDER BY q.record_id, q.id",
+        )
+        .bind(&ids)
+        .bind(rows)
+        .bind(ROWS_PER_RECORD)
+        .fetch_all(&self.pool)
+        .await?;
+        let slots: Vec<(i64, String, Option<String>, DateTime<Utc>, i64)> = sqlx::query_as(
+            "SELECT a.record_id, a.slot, t.external_id, a.set_at, a.set_by
+             FROM crm_association a LEFT JOIN crm_record t ON t.id = a.target_id
+             WHERE a.record_id = ANY($1)",
+        )
+        .bind(&ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let places: HashMap<i64, usize> =
+            ids.iter().enumerate().map(|(place, &id)| (id, place)).collect();
+        for row in open {
+            if let Some(&place) = places.get(&row.record_id) {
+                prospects[place].record.rows.push(row.into_row()?);
+            }
+        }
+        for (record, slot, target, at, row) in slots {
+            if let Some(&place) = places.get(&record) {
+                prospects[place].slots.insert(slot, (target, Stamp { at, row }));
+            }
+        }
+        Ok(prospects)
     }
 }
 
@@ -124,13 +174,14 @@ fn blank(sync_type: &str, external_id: &str) -> Prospect {
         failures: 0,
         rows: Vec::new(),
     };
-    Prospect { sync_type: sync_type.to_owned(), record }
+    Prospect { sync_type: sync_type.to_owned(), record, slots: BTreeMap::new(), erased: false }
 }
 
 fn select() -> QueryBuilder<Postgres> {
     QueryBuilder::new(
         "SELECT r.sync_type, r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at,
-                r.tombstone_row, r.doubt, r.resolve, r.failures FROM crm_record r WHERE ",
+                r.tombstone_row, r.doubt, r.resolve, r.failures,
+                r.erased_at IS NOT NULL AS erased FROM crm_record r WHERE ",
     )
 }
 
@@ -146,6 +197,7 @@ struct Found {
     doubt: i64,
     resolve: Option<String>,
     failures: i32,
+    erased: bool,
 }
 
 impl Found {
@@ -162,6 +214,7 @@ impl Found {
             failures: self.failures,
             rows: Vec::new(),
         };
-        Prospect { sync_type: self.sync_type, record }
+        let (slots, erased) = (BTreeMap::new(), self.erased);
+        Prospect { sync_type: self.sync_type, record, slots, erased }
     }
 }

@@ -189,7 +189,7 @@ impl Queue {
             query.push(" AND r.id IN (SELECT o.id FROM crm_record o WHERE o.portal = ");
             query.push_bind(PORTAL);
             query.push(
-                " AND o.sync_type IN (SELECT DISTINCT sync_type FROM tally) AND (o.hubspot_id = ",
+                " AND o.sync_type IN (SELECT sync_type FROM known_kind) AND (o.hubspot_id = ",
             );
             query.push_bind(text.to_owned());
             query.push(" OR o.external_id = ").push_bind(text.to_owned()).push("))");

@@ -13,6 +13,8 @@ use super::{PORTAL, Queue, QueueError};
 
 /// At most so many rows are retried in one transaction.
 const ROWS_PER_TRANSACTION: i64 = 1_000;
+/// So many of the rows that were named one by one stand in the audit.
+const TOLD: usize = 20;
 
 /// What came of a verb on one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum OneRow {
     Unknown,
     /// It is not failed, so there is nothing to do.
     NotFailed,
+    /// Its subject was erased, so there is nothing to retry.
+    Erased,
 }
 
 impl Queue {
@@ -40,7 +44,7 @@ impl Queue {
         if self.retry_failed(&filter, actor, now).await? > 0 {
             return Ok(OneRow::Done);
         }
-        self.not_failed(row).await
+        self.untouched(row).await
     }
 
     /// Retries the failed rows that `filter` names, and says how many. Their counts start again,
@@ -57,33 +61,30 @@ impl Queue {
         // The rows that are failed now: one that fails again meanwhile is not retried twice.
         let top = self.newest_failed().await?;
         let (mut after, mut retried) = (0, 0);
-        while let Some(last) = self.retry_some(filter, after, top, now).await? {
+        while let Some(last) = self.retry_some(filter, (after, top), actor, now).await? {
             (after, retried) = (last.0, retried + last.1);
-        }
-        if retried > 0 {
-            let mut db = self.pool.acquire().await?;
-            let details = json!({ "rows": retried, "filter": filter.told() });
-            let target = filter.only().map(|row| row.to_string());
-            audit::record(&mut db, now, actor, "retry", target.as_deref(), details).await?;
         }
         Ok(retried)
     }
 
-    /// Retries the next rows after `after` up to `top`; answers the last one and how many.
+    /// Retries the next rows after `after` up to `top`; answers the last one and how many. What is
+    /// done is audited with it.
     async fn retry_some(
         &self,
         filter: &RowFilter,
-        after: i64,
-        top: i64,
+        part: (i64, i64),
+        actor: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<(i64, u64)>, QueueError> {
         let mut tx = self.pool.begin().await?;
-        let found: Vec<(i64, i64, i16)> = failed("id, record_id, priority", filter, after, top)
+        let filter = RowFilter { retryable: true, ..filter.clone() };
+        let found: Vec<(i64, i64, i16)> = failed("id, record_id, priority", &filter, part)
             .build_query_as()
             .fetch_all(&mut *tx)
             .await?;
         let Some(&(last, ..)) = found.last() else { return Ok(None) };
         let retried = reopen(&mut tx, &found, now).await?;
+        filter.audit(&mut tx, "retry", retried, actor, now).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
         Ok(Some((last, retried)))
@@ -103,7 +104,7 @@ impl Queue {
         if self.discard_failed(&filter, actor, now).await? > 0 {
             return Ok(OneRow::Done);
         }
-        self.not_failed(row).await
+        self.untouched(row).await
     }
 
     /// Gives the failed rows up for good that `filter` names, and says how many.
@@ -121,10 +122,10 @@ impl Queue {
         loop {
             let mut tx = self.pool.begin().await?;
             let found: Vec<(i64,)> =
-                failed("id", filter, after, top).build_query_as().fetch_all(&mut *tx).await?;
+                failed("id", filter, (after, top)).build_query_as().fetch_all(&mut *tx).await?;
             let Some(&(last,)) = found.last() else { break };
             let ids: Vec<i64> = found.into_iter().map(|(id,)| id).collect();
-            discarded += sqlx::query(
+            let done = sqlx::query(
                 "UPDATE sync_queue SET discarded_at = $2
                  WHERE id = ANY($1) AND status = 'failed' AND discarded_at IS NULL",
             )
@@ -133,14 +134,9 @@ impl Queue {
             .execute(&mut *tx)
             .await?
             .rows_affected();
+            filter.audit(&mut tx, "discard", done, actor, now).await?;
             tx.commit().await?;
-            after = last;
-        }
-        if discarded > 0 {
-            let mut db = self.pool.acquire().await?;
-            let details = json!({ "rows": discarded, "filter": filter.told() });
-            let target = filter.only().map(|row| row.to_string());
-            audit::record(&mut db, now, actor, "discard", target.as_deref(), details).await?;
+            (after, discarded) = (last, discarded + done);
         }
         Ok(discarded)
     }
@@ -183,13 +179,20 @@ impl Queue {
         Ok(true)
     }
 
-    async fn not_failed(&self, row: i64) -> Result<OneRow, QueueError> {
-        let known: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sync_queue WHERE id = $1)")
-                .bind(row)
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(if known { OneRow::NotFailed } else { OneRow::Unknown })
+    /// Why a verb did not touch a row.
+    async fn untouched(&self, row: i64) -> Result<OneRow, QueueError> {
+        let stands: Option<bool> = sqlx::query_scalar(
+            "SELECT erased AND kept = 'failed' AND discarded_at IS NULL
+             FROM sync_queue_view WHERE id = $1",
+        )
+        .bind(row)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(match stands {
+            None => OneRow::Unknown,
+            Some(true) => OneRow::Erased,
+            Some(false) => OneRow::NotFailed,
+        })
     }
 }
 
@@ -200,7 +203,25 @@ impl RowFilter {
                 "external_id": self.external_id.as_ref().map(|_| "one"),
                 "error_code": self.error_code, "error_property": self.error_property,
                 "priority": self.priority, "since": self.since, "until": self.until,
-                "ids": self.ids, "search": self.search.as_ref().map(|_| "words") })
+                "ids": self.ids.as_ref().map(|ids| &ids[..ids.len().min(TOLD)]),
+                "search": self.search.as_ref().map(|_| "words") })
+    }
+
+    /// Notes a verb on `rows` rows in its transaction.
+    async fn audit(
+        &self,
+        db: &mut PgConnection,
+        action: &str,
+        rows: u64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), QueueError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let details = json!({ "rows": rows, "filter": self.told() });
+        let target = self.only().map(|row| row.to_string());
+        audit::record(db, now, actor, action, target.as_deref(), details).await
     }
 
     /// The row, where it names one only.
@@ -213,10 +234,9 @@ impl RowFilter {
 }
 
 /// Selects the next failed rows after `after` up to `top` that a person's verb may touch.
-fn failed(columns: &str, filter: &RowFilter, after: i64, top: i64) -> QueryBuilder<Postgres> {
+fn failed(columns: &str, filter: &RowFilter, (after, top): (i64, i64)) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("SELECT ");
-    query.push(columns);
-    query.push(" FROM sync_queue_view WHERE NOT (erased AND operation <> 'erase')");
+    query.push(columns).push(" FROM sync_queue_view WHERE true");
     let failed = RowFilter { status: Some(Status::Failed), ..filter.clone() };
     narrow(&mut query, &failed, Depth::Whole);
     query.push(" AND id > ").push_bind(after);

@@ -256,24 +256,22 @@ impl Queue {
         .bind(MANY)
         .execute(&self.pool)
         .await?;
-        for (age, span) in FOLDS {
+        for ((age, span), fold) in FOLDS.into_iter().zip(1_i16..) {
             sqlx::query(
                 "WITH old AS (
-                     SELECT no, date_bin($2::interval, at, 'epoch') AS span, sync_type, outcome, bucket
-                     FROM pulse WHERE at < $1
-                     ORDER BY no LIMIT 50000 FOR UPDATE SKIP LOCKED),
-                 worth AS (
-                     SELECT span, sync_type, outcome, bucket FROM old
-                     GROUP BY 1, 2, 3, 4 HAVING count(*) > 1),
+                     SELECT no FROM pulse WHERE fold < $3 AND fold < 2 AND at < $1
+                     LIMIT 20000 FOR UPDATE SKIP LOCKED),
                  gone AS (
-                     DELETE FROM pulse p USING old
-                     WHERE p.no = old.no AND (old.span, old.sync_type, old.outcome, old.bucket) IN (TABLE worth)
-                     RETURNING old.span, p.sync_type, p.outcome, p.bucket, p.rows)
-                 INSERT INTO pulse (at, sync_type, outcome, bucket, rows)
-                 SELECT span, sync_type, outcome, bucket, sum(rows) FROM gone GROUP BY 1, 2, 3, 4",
+                     DELETE FROM pulse p USING old WHERE p.no = old.no
+                     RETURNING date_bin($2::interval, p.at, 'epoch') AS span, p.sync_type,
+                               p.outcome, p.bucket, p.rows)
+                 INSERT INTO pulse (at, sync_type, outcome, bucket, rows, fold)
+                 SELECT span, sync_type, outcome, bucket, sum(rows), $3 FROM gone
+                 GROUP BY 1, 2, 3, 4",
             )
             .bind(now - age)
             .bind(span)
+            .bind(fold)
             .execute(&self.pool)
             .await?;
         }

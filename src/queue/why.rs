@@ -73,7 +73,8 @@ fn reasons(detail: &RowDetail, gates: &[Gate], ahead: i64, now: DateTime<Utc>) -
         }
         _ => {}
     }
-    for slot in detail.associations.iter().filter(|_| record.deleted_at.is_none()) {
+    // Without a link it is the record itself that waits.
+    for slot in detail.associations.iter().filter(|_| record.hubspot_id.is_some()) {
         let kind = slot.target_type.as_deref().unwrap_or("record");
         let target = slot.target.as_deref().unwrap_or("nobody");
         let text = match slot.state.as_str() {

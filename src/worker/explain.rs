@@ -1,32 +1,46 @@
 //! Why each value would or would not be sent, as a person reads it. Pure.
 
-use crate::mapping::{Mapping, ObjectKind, Operation};
-use crate::queue::model::Stamp;
-use crate::queue::preview::{Foreseen, Outlook, Prospect};
+use std::collections::BTreeMap;
 
 use super::fold::MappedRow;
 use super::plan::{Need, Planned, plan};
+use crate::hubspot::schema::Definitions;
+use crate::mapping::{Mapping, ObjectKind, Operation};
+use crate::queue::model::{Row, Stamp};
+use crate::queue::preview::{Foreseen, Outlook, Prospect};
 
-/// What would become of `prospect` if it went out now; `None`: its kind is in no mapping file.
+/// What would become of `prospect` if it went out now, fitted to the account's `definitions` where
+/// they are known; `None`: its kind is in no mapping file.
 #[must_use]
-pub fn explain(mapping: &Mapping, prospect: Prospect) -> Option<Outlook> {
+pub fn explain(
+    mapping: &Mapping,
+    definitions: Option<&Definitions>,
+    prospect: Prospect,
+) -> Option<Outlook> {
     let object = mapping.object(&prospect.sync_type)?;
-    let planned = plan(mapping, object, None, prospect.record);
+    let Prospect { sync_type, mut record, slots, erased } = prospect;
+    let asks = |operation| record.rows.iter().any(|row| row.operation == operation);
+    let erases = erased || asks(Operation::Erase);
+    // A delete goes first, and takes with it what HubSpot holds.
+    let deletes = record.rows.iter().filter(|row| row.operation == Operation::Archive);
+    let deleted = deletes.map(Row::stamp).max().filter(|stamp| Some(*stamp) > record.tombstone);
+    let linked = record.hubspot_id.is_some();
+    if deleted.is_some() {
+        record.hubspot_id = None;
+        record.accepted.clear();
+    }
+    let planned = plan(mapping, object, definitions, record);
+    let look = Look { planned: &planned, slots: &slots, erases };
     let (mut properties, mut associations) = (Vec::new(), Vec::new());
     for row in &planned.rows {
         properties.extend(row.properties.iter().map(|(name, value)| {
-            let (verdict, reason) = property(&planned, row, name, value);
-            Foreseen {
-                name: name.clone(),
-                value: Some(value.clone()),
-                row: row.stamp.row,
-                verdict,
-                reason,
-            }
+            let (verdict, reason) = look.property(row, name, value);
+            let (name, value, row) = (name.clone(), Some(value.clone()), row.stamp.row);
+            Foreseen { name, value, row, verdict, reason }
         }));
         properties.extend(left_out(row));
         associations.extend(row.slots.iter().map(|(name, target)| {
-            let (verdict, reason) = slot(&planned, row, name, target.as_ref());
+            let (verdict, reason) = look.slot(row, name, target.as_ref());
             let value = target.as_ref().map(|target| named(object, name, target));
             Foreseen { name: name.clone(), value, row: row.stamp.row, verdict, reason }
         }));
@@ -38,14 +52,21 @@ pub fn explain(mapping: &Mapping, prospect: Prospect) -> Option<Outlook> {
         verdict: "refused",
         reason: Some(format!("{}: {}", reason.code, reason.message)),
     }));
-    Some(Outlook {
-        note: note(&planned),
-        sync_type: prospect.sync_type,
-        linked: planned.record.hubspot_id.is_some(),
-        external_id: planned.record.external_id,
-        properties,
-        associations,
-    })
+    let note = if erased && !asks_erase(&planned) {
+        Some("is refused: its subject was erased".into())
+    } else if erases {
+        Some("is erased for good in HubSpot and here".into())
+    } else if deleted.is_some() && linked {
+        Some("is archived first; what is newer creates it again".into())
+    } else {
+        note(&planned)
+    };
+    let external_id = planned.record.external_id;
+    Some(Outlook { sync_type, external_id, linked, note, properties, associations })
+}
+
+fn asks_erase(planned: &Planned) -> bool {
+    planned.rows.iter().any(|row| row.operation == Operation::Erase)
 }
 
 fn named(object: &ObjectKind, slot: &str, target: &str) -> String {
@@ -55,57 +76,86 @@ fn named(object: &ObjectKind, slot: &str, target: &str) -> String {
 
 /// What happens to the record as a whole, where that is not a write.
 fn note(planned: &Planned) -> Option<String> {
-    let asks = |operation| planned.rows.iter().any(|row| row.operation == operation);
-    if asks(Operation::Erase) {
-        return Some("is erased for good in HubSpot and here".into());
-    }
-    let linked = planned.record.hubspot_id.is_some();
     match &planned.need {
-        _ if asks(Operation::Archive) && linked => {
-            Some("is archived first; what is newer creates it again".into())
-        }
         Need::Missing(lacking) => {
             Some(format!("waits: HubSpot cannot create it without {}", lacking.join(" and ")))
         }
+        Need::Clear(property) => Some(format!("goes in two calls: `{property}` is cleared first")),
         Need::Nothing => Some("costs no call: HubSpot holds all of it".into()),
-        _ if planned.record.doubt != 0 => {
-            Some("goes whole: the reply of its last call was lost".into())
+        Need::Write(_) if planned.record.doubt != 0 => Some(
+            "goes whole: somebody asked for that, or the reply of its last call was lost".into(),
+        ),
+        Need::Write(_) => None,
+    }
+}
+
+type Verdict = (&'static str, Option<String>);
+
+struct Look<'a> {
+    planned: &'a Planned,
+    slots: &'a BTreeMap<String, (Option<String>, Stamp)>,
+    erases: bool,
+}
+
+impl Look<'_> {
+    /// Why a row as a whole counts for nothing.
+    fn void(&self, stamp: Stamp) -> Option<Verdict> {
+        if self.erases {
+            return Some(("void", Some("the subject is erased".into())));
         }
-        Need::Write(_) | Need::Clear(_) => None,
+        let dead = self.planned.folded.tombstone.filter(|dead| stamp <= *dead)?;
+        let reason = format!("its event is not newer than the delete of {}", dead.at.to_rfc3339());
+        Some(("void", Some(reason)))
     }
-}
 
-/// Why a row as a whole counts for nothing.
-fn void(planned: &Planned, stamp: Stamp) -> Option<String> {
-    let dead = planned.folded.tombstone.filter(|dead| stamp <= *dead)?;
-    Some(format!("its event is not newer than the delete of {}", dead.at.to_rfc3339()))
-}
+    fn property(&self, row: &MappedRow, name: &str, value: &str) -> Verdict {
+        if let Some(void) = self.void(row.stamp) {
+            return void;
+        }
+        let newest = self.planned.folded.properties.get(name).map(|register| register.stamp);
+        if let Some(newest) = newest.filter(|newest| *newest != row.stamp) {
+            return ("older", Some(format!("an event of {} is newer", newest.at.to_rfc3339())));
+        }
+        let warnings = self.planned.warnings.get(&row.stamp.row).into_iter().flatten();
+        let warning = warnings
+            .filter(|w| w.property.as_deref() == Some(name))
+            .map(|w| format!("{}: {}", w.code, w.message))
+            .next();
+        let sent = match &self.planned.need {
+            Need::Missing(_) => return ("waits", None),
+            Need::Write(changes) => changes.get(name).cloned(),
+            Need::Clear(cleared) if cleared == name => Some(value.to_owned()),
+            Need::Clear(_) => return ("waits", Some("for the call that clears first".into())),
+            Need::Nothing => None,
+        };
+        match sent {
+            None if warning.is_some() => ("dropped", warning),
+            None => ("unchanged", Some("HubSpot has accepted this value already".into())),
+            Some(sent) if sent != value => {
+                ("altered", warning.or_else(|| Some(format!("HubSpot's word is {sent}"))))
+            }
+            Some(sent) if sent.is_empty() => ("clear", None),
+            Some(_) => ("send", None),
+        }
+    }
 
-fn property(
-    planned: &Planned,
-    row: &MappedRow,
-    name: &str,
-    value: &str,
-) -> (&'static str, Option<String>) {
-    if let Some(reason) = void(planned, row.stamp) {
-        return ("void", Some(reason));
-    }
-    let newest = planned.folded.properties.get(name).map(|register| register.stamp);
-    if let Some(newest) = newest.filter(|newest| *newest != row.stamp) {
-        let reason = format!("row {} of {} is newer", newest.row, newest.at.to_rfc3339());
-        return ("older", Some(reason));
-    }
-    let sent = match &planned.need {
-        Need::Missing(_) => return ("waits", None),
-        Need::Write(changes) => changes.get(name).cloned(),
-        Need::Clear(cleared) if cleared == name => Some(value.to_owned()),
-        Need::Clear(_) | Need::Nothing => None,
-    };
-    match sent {
-        None => ("unchanged", Some("HubSpot has accepted this value already".into())),
-        Some(sent) if sent != value => ("altered", Some(format!("HubSpot's word is {sent}"))),
-        Some(sent) if sent.is_empty() => ("clear", None),
-        Some(_) => ("send", None),
+    fn slot(&self, row: &MappedRow, name: &str, target: Option<&String>) -> Verdict {
+        if let Some(void) = self.void(row.stamp) {
+            return void;
+        }
+        let stored = self.slots.get(name);
+        let newest = self.planned.folded.slots.get(name).map(|(_, stamp)| *stamp);
+        let newest = newest.max(stored.map(|(_, stamp)| *stamp));
+        if let Some(newest) = newest.filter(|newest| *newest != row.stamp) {
+            return ("older", Some(format!("an event of {} is newer", newest.at.to_rfc3339())));
+        }
+        match target {
+            _ if stored.is_some_and(|(held, _)| held.as_ref() == target) => {
+                ("unchanged", Some("the slot holds this target already".into()))
+            }
+            None => ("clear", Some("the association is dropped, if there is one".into())),
+            Some(_) => ("send", Some("made as soon as both ends are in HubSpot".into())),
+        }
     }
 }
 
@@ -122,23 +172,4 @@ fn left_out(row: &MappedRow) -> impl Iterator<Item = Foreseen> + '_ {
             reason: Some(format!("{}: {}", warning.code, warning.message)),
         })
     })
-}
-
-fn slot(
-    planned: &Planned,
-    row: &MappedRow,
-    name: &str,
-    target: Option<&String>,
-) -> (&'static str, Option<String>) {
-    if let Some(reason) = void(planned, row.stamp) {
-        return ("void", Some(reason));
-    }
-    let newest = planned.folded.slots.get(name).map(|(_, stamp)| *stamp);
-    if let Some(newest) = newest.filter(|newest| *newest != row.stamp) {
-        return ("older", Some(format!("row {} is newer", newest.row)));
-    }
-    match target {
-        None => ("clear", Some("the association is dropped, if there is one".into())),
-        Some(_) => ("send", Some("made as soon as both ends are in HubSpot".into())),
-    }
 }

@@ -33,7 +33,8 @@ struct Known {
 
 impl Schema {
     /// The definitions of a kind, if they could be read.
-    pub(super) fn of(&self, sync_type: &str) -> Option<Arc<Definitions>> {
+    #[must_use]
+    pub fn of(&self, sync_type: &str) -> Option<Arc<Definitions>> {
         self.read().get(sync_type)?.definitions.clone()
     }
 

@@ -97,7 +97,9 @@ impl Worker {
         // day's quota is kept for what is urgent.
         if asked.elapsed().as_millis() > 20 || (permit.scarce() && !due.urgent) {
             let now = self.now().await?;
-            match self.queue.due(&kinds, now).await? {
+            // So may somebody who switched sending off.
+            let next = if self.enabled() { self.queue.due(&kinds, now).await? } else { None };
+            match next {
                 Some(next) => due = next,
                 None => {
                     self.permits.give_back(permit).await;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::access::{KeyView, NewKey, RefusedKey, Role};
 use crate::http::AppState;
-use crate::http::auth::{Admin, Viewer};
+use crate::http::auth::Admin;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -61,7 +61,7 @@ pub(super) struct Keys {
 /// The stored keys. Those of the environment are not among them.
 #[utoipa::path(get, path = "/keys", tag = "keys",
     responses((status = 200, body = Keys), (status = 403, body = ProblemBody)))]
-pub(super) async fn list(_: Viewer, State(state): State<AppState>) -> Result<Json<Keys>, Problem> {
+pub(super) async fn list(_: Admin, State(state): State<AppState>) -> Result<Json<Keys>, Problem> {
     let now = state.queue.now().await?;
     let keys = state.access.keys().await?;
     Ok(Json(Keys { items: keys.into_iter().map(|key| Key::of(key, now)).collect() }))

@@ -6,9 +6,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use chrono::{DateTime, Utc};
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -128,6 +129,9 @@ pub(super) async fn list(
     Ok(Json(PageOf::of(lines, LogItem::from)))
 }
 
+/// A stream ends after so long: who may no longer look finds out when he asks again. Watchers go on
+/// behind their last line by themselves.
+const LIFE: Duration = Duration::from_secs(300);
 /// A silent stream says so every fifteen seconds, so that proxies keep it open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -141,18 +145,23 @@ pub(super) async fn stream(
     State(state): State<AppState>,
     headers: HeaderMap,
     Params(params): Params<LogParams>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let after = headers.get("last-event-id").and_then(|v| v.to_str().ok());
     let after = cursor(after)?.map(|cursor| LogCursor { newer: true, ..cursor });
     let lines = state.tail.follow(params.filter()?, after).await?.ok_or_else(|| {
         let detail = "too many watch this process already; try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
     })?;
+    let lines = lines.take_until(Box::pin(tokio::time::sleep(LIFE)));
     let events = lines.map(|found| {
         let kind = found.line.kind.clone();
         let event = Event::default().event(kind).id(found.cursor);
         let event = event.json_data(LogItem::from(found.line));
-        Ok(event.unwrap_or_else(|_| Event::default().comment("a line that cannot be written")))
+        Ok::<_, Infallible>(
+            event.unwrap_or_else(|_| Event::default().comment("a line that cannot be written")),
+        )
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    // A proxy that gathers what it passes on would make it anything but live.
+    Ok(([("x-accel-buffering", "no")], stream))
 }

@@ -1,7 +1,7 @@
 //! `/admin/sync`: what admins and the command line see and do.
 
 mod keys;
-mod lists;
+pub(super) mod lists;
 pub mod logs;
 mod plan;
 mod queue;

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,6 +11,9 @@ use crate::http::auth::Operator;
 use crate::http::ingest::{self, EventBody};
 use crate::http::preview::{PlannedRecord, of_events};
 use crate::http::problem::{Problem, ProblemBody};
+
+/// As many events as anybody reads a plan of.
+const MOST: usize = 1_000;
 
 /// What events would send.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,6 +31,7 @@ pub(super) struct Plan {
             "data": {"email": "marie@company.fr", "first_name": "Marie"}})))))
     )),
     responses((status = 200, body = Plan), (status = 403, body = ProblemBody),
+              (status = 413, body = ProblemBody),
               (status = 422, body = ProblemBody)))]
 pub(super) async fn plan(
     _: Operator,
@@ -34,5 +39,9 @@ pub(super) async fn plan(
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
     let events = ingest::read(&state, request).await?;
+    if events.len() > MOST {
+        let detail = format!("a plan looks at no more than {MOST} events; send a part of them");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
+    }
     Ok(Json(Plan { records: of_events(&state, events).await? }))
 }

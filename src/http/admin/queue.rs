@@ -52,6 +52,16 @@ pub(super) struct ListParams {
     cursor: Option<String>,
 }
 
+/// What is searched for, if it is not longer than anything there is to find.
+pub(super) fn short(text: Option<String>) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if text.chars().count() > 600 => {
+            Err(Problem::query("q: must have at most 600 characters"))
+        }
+        text => Ok(text),
+    }
+}
+
 /// The priority that `text` names.
 pub(super) fn priority(text: Option<&str>) -> Result<Option<Priority>, Problem> {
     let parsed = text.map(str::parse::<Priority>).transpose();
@@ -79,7 +89,8 @@ pub(super) async fn list(
         since: params.since,
         until: params.until,
         ids: None,
-        search: params.q,
+        retryable: false,
+        search: short(params.q)?,
     };
     let rows = state.queue.rows(&filter, &page).await?;
     Ok(Json(PageOf::of(rows, |row| Row::of(row, state.quota().max_retries))))
@@ -131,6 +142,9 @@ pub(super) async fn show(
     let now = state.queue.now().await?;
     let why = state.queue.why(&detail, now).await?;
     let values = actor.role.may(Role::Operator);
+    if values {
+        tracing::info!(actor = actor.name, row = detail.row.id, "a payload was read by the API");
+    }
     Ok(Json(RowDetail {
         row: Row::of(detail.row, state.quota().max_retries),
         payload_hidden: !values && detail.payload.is_some(),

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::queue::short;
 use super::types::{Association, PageOf, PageParams, Record, Row};
 use crate::access::Role;
 use crate::http::AppState;
@@ -34,11 +35,11 @@ pub(super) struct RecordParams {
     cursor: Option<String>,
 }
 
-/// A page of records, newest first.
+/// A page of records, newest first. Values are shown record by record only.
 #[utoipa::path(get, path = "/records", tag = "records", params(RecordParams),
     responses((status = 200, body = PageOf<Record>), (status = 400, body = ProblemBody)))]
 pub(super) async fn list(
-    Viewer(actor): Viewer,
+    _: Viewer,
     State(state): State<AppState>,
     Params(params): Params<RecordParams>,
 ) -> Result<Json<PageOf<Record>>, Problem> {
@@ -47,11 +48,10 @@ pub(super) async fn list(
     let filter = RecordFilter {
         sync_type: params.sync_type,
         state: wanted.map_err(|e| Problem::query(format!("state: {e}")))?,
-        search: params.q,
+        search: short(params.q)?,
     };
-    let values = actor.role.may(Role::Operator);
     let records = state.queue.records(&filter, &page).await?;
-    Ok(Json(PageOf::of(records, |record| Record::of(record, values))))
+    Ok(Json(PageOf::of(records, |record| Record::of(record, false))))
 }
 
 /// A record with all that belongs to it.
@@ -84,13 +84,17 @@ pub(super) async fn show(
 ) -> Result<Json<RecordDetail>, Problem> {
     let record = state.queue.record_by_key(&sync_type, &external_id).await?;
     let record = record.ok_or_else(unknown)?;
+    let values = actor.role.may(Role::Operator);
+    if values {
+        tracing::info!(actor = actor.name, record = record.id, "values were read by the API");
+    }
     let associations = state.queue.associations(record.id).await?;
     let (sync_type, external_id) = (Some(sync_type), Some(external_id));
     let filter = RowFilter { sync_type, external_id, ..RowFilter::default() };
     let rows = state.queue.rows(&filter, &Page::newest(ROWS)).await?;
     let max_retries = state.quota().max_retries;
     Ok(Json(RecordDetail {
-        record: Record::of(record, actor.role.may(Role::Operator)),
+        record: Record::of(record, values),
         associations: associations.into_iter().map(Association::from).collect(),
         rows: rows.items.into_iter().map(|row| Row::of(row, max_retries)).collect(),
     }))

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::queue::{number, unknown};
+use super::queue::{number, short, unknown};
 use super::types::Row;
 use crate::http::AppState;
 use crate::http::auth::Operator;
@@ -66,6 +66,11 @@ impl Selection {
             let detail = "status: only `failed` rows can be chosen; the others go by themselves";
             return Err(Problem::body(detail));
         }
+        if self.ids.as_ref().is_some_and(|ids| ids.len() > MOST_IDS) {
+            return Err(Problem::body(format!(
+                "ids: at most {MOST_IDS} rows are named one by one"
+            )));
+        }
         let number = |id: &RowNumber| match id {
             RowNumber::Number(id) => Some(*id),
             RowNumber::Text(id) => id.parse().ok(),
@@ -91,7 +96,8 @@ impl Selection {
             since: self.since,
             until: self.until,
             ids,
-            search: self.q,
+            retryable: false,
+            search: short(self.q)?,
         })
     }
 }
@@ -135,8 +141,13 @@ pub(super) struct Discarded {
 /// A dry run counts up to here.
 const MOST_COUNTED: i64 = 1_000_000;
 const SAMPLE: i64 = 10;
+/// So many rows may be named one by one.
+const MOST_IDS: usize = 10_000;
+/// A reason is a sentence or two.
+const LONGEST_REASON: usize = 500;
 
 async fn preview(state: &AppState, filter: &RowFilter, retry: bool) -> Result<Preview, Problem> {
+    let filter = &RowFilter { retryable: retry, ..filter.clone() };
     let matching = state.queue.count_rows(filter, MOST_COUNTED).await?;
     let sample = state.queue.rows(filter, &Page::newest(SAMPLE)).await?;
     let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
@@ -229,6 +240,11 @@ fn done(outcome: OneRow) -> Result<(), Problem> {
     match outcome {
         OneRow::Done => Ok(()),
         OneRow::Unknown => Err(unknown()),
+        OneRow::Erased => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "subject_erased",
+            "its subject was erased, so there is nothing to send; discard the row",
+        )),
         OneRow::NotFailed => Err(Problem::new(
             StatusCode::CONFLICT,
             "not_failed",
@@ -255,12 +271,17 @@ pub(super) struct GateAnswer {
 
 /// Stop sending; events are still accepted and wait.
 #[utoipa::path(post, path = "/pause", tag = "gate", request_body = PauseBody,
-    responses((status = 200, body = GateAnswer), (status = 403, body = ProblemBody)))]
+    responses((status = 200, body = GateAnswer), (status = 400, body = ProblemBody),
+              (status = 403, body = ProblemBody)))]
 pub(super) async fn pause(
     Operator(actor): Operator,
     State(state): State<AppState>,
     JsonBody(body): JsonBody<PauseBody>,
 ) -> Result<Json<GateAnswer>, Problem> {
+    if body.reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+        let detail = format!("reason: must have at most {LONGEST_REASON} characters");
+        return Err(Problem::body(detail));
+    }
     let now = state.queue.now().await?;
     state.queue.pause(&actor.name, body.reason.as_deref(), now).await?;
     state.forget().await;

@@ -11,6 +11,7 @@ use super::forms::{Paging, Place, some};
 use super::page::{Page, Section, Visitor, page};
 use super::when::When;
 use crate::http::AppState;
+use crate::http::admin::lists::told as seen_by;
 use crate::queue::audit::{AuditFilter, AuditLine};
 
 const LINES: i64 = 50;
@@ -57,7 +58,10 @@ pub(super) async fn show(
         actor: line.actor,
         action: line.action,
         target: line.target.unwrap_or_default(),
-        details: line.details.as_ref().map(told).unwrap_or_default(),
+        details: line
+            .details
+            .map(|d| told(&seen_by(d, visitor.session.actor.role)))
+            .unwrap_or_default(),
     };
     Ok(page(&AuditPage {
         page: Page::new(&visitor, Section::Audit, "Audit"),

@@ -158,6 +158,7 @@ async fn preview(
     picked: Picked,
     filter: &RowFilter,
 ) -> Result<Response, Failure> {
+    let filter = &RowFilter { retryable: matches!(verb, Verb::Retry), ..filter.clone() };
     let count = state.queue.count_rows(filter, MOST + 1).await?;
     let sample = state.queue.rows(filter, &Part::newest(SAMPLES)).await?;
     let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();

@@ -149,6 +149,7 @@ impl QueueForm {
             since: instant(&self.since).map_err(|fault| format!("since: {fault}"))?,
             until: instant(&self.until).map_err(|fault| format!("until: {fault}"))?,
             ids: None,
+            retryable: false,
             search: some(&self.q),
         })
     }

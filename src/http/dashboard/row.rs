@@ -114,6 +114,9 @@ fn after(outcome: OneRow, id: i64, done: &str) -> Result<Response, Failure> {
             Ok(Redirect::to(&link::link(&link::row(id), [("done", done)])).into_response())
         }
         OneRow::Unknown => Err(unknown()),
+        OneRow::Erased => Err(Failure::conflict(
+            "Its subject was erased, so there is nothing to send. Discard the row.",
+        )),
         OneRow::NotFailed => Err(Failure::conflict(
             "The row is not failed any more: only failed rows can be retried or discarded.",
         )),

@@ -15,7 +15,7 @@ const DOORS: [(&str, &str, &str); 18] = [
     ("GET", "/admin/sync/errors", "viewer"),
     ("GET", "/admin/sync/logs", "viewer"),
     ("GET", "/admin/sync/audit", "viewer"),
-    ("GET", "/admin/sync/keys", "viewer"),
+    ("GET", "/admin/sync/keys", "admin"),
     ("GET", "/admin/sync/settings", "viewer"),
     ("POST", "/admin/sync/retry", "operator"),
     ("POST", "/admin/sync/queue/1/retry", "operator"),
@@ -126,7 +126,9 @@ async fn who_may_only_look_sees_no_payload_and_no_value() {
     world.accept(&user("1", "u-1", "2026-01-01T10:00:00Z", data)).await;
     world.drain().await;
     let (_, viewer) = make_key(&world, "viewer", None).await;
-    for path in ["/admin/sync/queue/1", "/admin/sync/records", "/admin/sync/records/contact/u-1"] {
+    let (_, listed) = ask(&world, ADMIN_KEY, "GET", "/admin/sync/records", None).await;
+    assert!(!listed.to_string().contains("secret@example.com"), "no list shows values");
+    for path in ["/admin/sync/queue/1", "/admin/sync/records/contact/u-1"] {
         let (status, seen) = ask(&world, &viewer, "GET", path, None).await;
         assert_eq!(status, 200);
         assert!(!seen.to_string().contains("secret@example.com"), "{path} {seen}");

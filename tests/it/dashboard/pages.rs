@@ -63,7 +63,7 @@ async fn every_page_of_a_filled_queue_is_whole_and_under_a_strict_policy() {
         assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"));
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("cache-control", "no-store"),
             ("x-frame-options", "DENY"),
             ("cross-origin-opener-policy", "same-origin"),

@@ -177,7 +177,7 @@ impl World {
             queue: queue.clone(),
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, INGEST_KEY, ADMIN_KEY),
-            explain: hubferry::app::explain(&mapping),
+            explain: hubferry::app::explain(&mapping, &hubferry::worker::Schema::default()),
             snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), CancellationToken::new()),
