@@ -39,8 +39,7 @@ CREATE INDEX event_id ON event (id);
 CREATE INDEX event_type ON event (type, no);
 CREATE INDEX sync_queue_email ON sync_queue (email_hash, id) WHERE email_hash IS NOT NULL;
 CREATE INDEX sync_queue_waiting ON sync_queue (id) WHERE status IN ('pending', 'retry');
-CREATE INDEX sync_queue_error ON sync_queue (error_code, id)
-    WHERE status = 'failed' AND discarded_at IS NULL;
+CREATE INDEX sync_queue_error ON sync_queue (error_code, id) WHERE error_code IS NOT NULL;
 CREATE INDEX sync_queue_error_words ON sync_queue USING gin (to_tsvector('simple', error_message))
     WHERE status = 'failed';
 CREATE INDEX crm_association_unmade ON crm_association (target_id)
@@ -127,6 +126,27 @@ CREATE TRIGGER sync_queue_updates AFTER UPDATE ON sync_queue
 CREATE TRIGGER sync_queue_deletes AFTER DELETE ON sync_queue
     REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally_deletes();
 
+-- The first row that was accepted at this time or later. Rows are accepted in the order of their
+-- numbers, but for transactions that overlap, so halving finds it without an index on the time.
+CREATE FUNCTION first_row_since(wanted timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    low bigint := 0;
+    high bigint;
+    middle record;
+BEGIN
+    SELECT COALESCE(max(id), 0) + 1 INTO high FROM sync_queue;
+    WHILE low < high LOOP
+        SELECT id, created_at INTO middle FROM sync_queue
+        WHERE id >= low + (high - low) / 2 ORDER BY id LIMIT 1;
+        IF NOT FOUND OR middle.created_at >= wanted THEN
+            high := low + (high - low) / 2;
+        ELSE
+            low := middle.id + 1;
+        END IF;
+    END LOOP;
+    RETURN low;
+END $$;
+
 -- What was there before is counted once.
 INSERT INTO tally (sync_type, status, rows, last_at)
 SELECT r.sync_type, CASE WHEN q.discarded_at IS NULL THEN q.status ELSE 'discarded' END, count(*),
@@ -141,8 +161,8 @@ SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e
        CASE WHEN q.status IN ('pending', 'retry') AND r.lease_token IS NOT NULL
                  AND q.created_at <= r.leased_at THEN 'processing'
             ELSE q.status END AS status,
-       -- The stored status, which indexes know.
-       q.status AS kept, q.written, q.email_hash,
+       -- The stored status, which indexes know, and whether its record is leased for it.
+       q.status AS kept, r.lease_token IS NOT NULL AND q.created_at <= r.leased_at AS taken, q.written, q.email_hash,
        q.priority, q.retry_count, q.created_at,
        CASE WHEN q.status IN ('pending', 'retry')
             THEN COALESCE(r.due_at, r.leased_at, q.created_at) END AS scheduled_at,

@@ -124,6 +124,7 @@ impl App {
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
             explain: explain(&mapping),
+            snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), shutdown.clone()),
             ingest: Arc::new(config.ingest_settings()),

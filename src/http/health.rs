@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::problem::{Problem, ProblemBody};
+use super::snapshot::Snapshot;
 
 /// Alive: the process answers.
 #[utoipa::path(get, path = "/livez", tag = "health", security(()),
@@ -51,8 +52,8 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Proble
     responses((status = 200, body = String, content_type = "text/plain"),
               (status = 503, body = ProblemBody)))]
 pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
-    let now = state.queue.now().await?;
-    let totals = state.queue.totals(now).await?;
+    let snapshot = Snapshot::of(&state.queue).await?;
+    let (now, totals) = (snapshot.now, &snapshot.totals);
     for count in &totals.counts {
         let labels = [("sync_type", count.sync_type.clone()), ("status", count.status.clone())];
         metrics::gauge!("hubferry_rows", &labels).set(count.rows as f64);
@@ -61,7 +62,6 @@ pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
     metrics::gauge!("hubferry_oldest_waiting_seconds").set(age as f64);
     metrics::gauge!("hubferry_window_used").set(totals.window_used as f64);
     metrics::gauge!("hubferry_window_limit").set(f64::from(state.quota().per_window));
-    let gates = state.queue.gates(now).await?;
-    metrics::gauge!("hubferry_gates_closed").set(gates.len() as f64);
+    metrics::gauge!("hubferry_gates_closed").set(snapshot.gates.len() as f64);
     Ok(state.metrics.render())
 }

@@ -11,6 +11,7 @@ pub mod kept;
 pub mod parse;
 pub mod preview;
 pub mod problem;
+pub mod snapshot;
 pub mod tail;
 
 use std::sync::Arc;
@@ -31,12 +32,13 @@ use tower_http::trace::TraceLayer;
 
 use crate::access::Access;
 use crate::mapping::Mapping;
+use crate::queue::Queue;
 use crate::queue::errors::ErrorGroup;
-use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
 use kept::Kept;
 use preview::Explain;
 use problem::Problem;
+use snapshot::Snapshot;
 use tail::Tail;
 
 /// What the door checks.
@@ -76,6 +78,8 @@ pub struct AppState {
     pub access: Access,
     /// Says what would be sent.
     pub explain: Explain,
+    /// How everything stands.
+    pub snapshot: Arc<Kept<Snapshot>>,
     /// The groups of failed rows.
     pub errors: Arc<Kept<Vec<ErrorGroup>>>,
     /// The live tail of the log.
@@ -89,14 +93,6 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// The groups of failed rows, largest first, at most five hundred.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn error_groups(&self) -> Result<Arc<Vec<ErrorGroup>>, QueueError> {
-        self.errors.get(self.queue.error_groups(MOST_GROUPS)).await
-    }
-
     /// The quota as it is now.
     #[must_use]
     pub fn quota(&self) -> QuotaView {
@@ -109,9 +105,6 @@ impl AppState {
         }
     }
 }
-
-/// As many groups of errors as anybody reads.
-const MOST_GROUPS: i64 = 500;
 
 /// No request takes longer.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);

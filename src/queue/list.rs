@@ -1,6 +1,6 @@
 //! Lists of rows, newest first: filters, search, counts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{Postgres, QueryBuilder};
 
@@ -103,6 +103,9 @@ pub(super) const COLUMNS: &str =
     call_id, discarded_at, waiting_reason, warnings, error_code, error_property, error_message,
     error_hint, error_correlation_id, error_http_status, record_id, event_no";
 
+/// No two requests that overlap were begun so far apart; a request lasts no longer than a minute.
+const OVERLAP: TimeDelta = TimeDelta::minutes(5);
+
 /// The number by which rows are found that carry an e-mail address: the first eight bytes of the
 /// SHA-256 of the address, trimmed and in lower case.
 #[must_use]
@@ -140,11 +143,9 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, dep
     if let Some(status) = filter.status {
         // The stored status beside the shown one: the partial indexes know that.
         query.push(match status {
-            Status::Pending => " AND kept = 'pending' AND status = 'pending'",
-            Status::Retry => " AND kept = 'retry' AND status = 'retry'",
-            Status::Processing => {
-                " AND leased AND kept IN ('pending', 'retry') AND status = 'processing'"
-            }
+            Status::Pending => " AND kept = 'pending' AND taken IS NOT TRUE",
+            Status::Retry => " AND kept = 'retry' AND taken IS NOT TRUE",
+            Status::Processing => " AND leased AND taken AND kept IN ('pending', 'retry')",
             Status::Synced => " AND kept = 'synced'",
             Status::Failed => " AND kept = 'failed' AND discarded_at IS NULL",
         });
@@ -172,11 +173,14 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, dep
     if let Some(priority) = filter.priority {
         query.push(" AND priority = ").push_bind(priority_number(priority));
     }
+    // The numbers narrow it down to the pages that matter, the times decide.
     if let Some(since) = filter.since {
         query.push(" AND created_at >= ").push_bind(since);
+        query.push(" AND id >= (SELECT first_row_since(").push_bind(since - OVERLAP).push("))");
     }
     if let Some(until) = filter.until {
         query.push(" AND created_at < ").push_bind(until);
+        query.push(" AND id < (SELECT first_row_since(").push_bind(until + OVERLAP).push("))");
     }
     if let Some(ids) = &filter.ids {
         query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
@@ -193,10 +197,12 @@ pub(super) enum Depth {
     Whole,
     /// Over the newest matches: for looking.
     Newest,
+    /// Over as many matches, whichever: for counting.
+    Any,
 }
 
 /// Whoever looks for a word of the commonest errors is shown the newest of them.
-const NEWEST_MATCHES: i64 = 2_000;
+const NEWEST_MATCHES: i64 = 1_001;
 
 /// Each branch has an index of its own.
 fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
@@ -217,7 +223,10 @@ fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
         query.push(" UNION ALL (SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
         query.push_bind(words).push(")");
         if depth == Depth::Newest {
-            query.push(" ORDER BY id DESC LIMIT ").push_bind(NEWEST_MATCHES);
+            query.push(" ORDER BY id DESC");
+        }
+        if depth != Depth::Whole {
+            query.push(" LIMIT ").push_bind(NEWEST_MATCHES);
         }
         query.push(")");
     }
@@ -242,8 +251,8 @@ impl Queue {
         Ok(Listing::of(found, page, |row: &RowView| row.id))
     }
 
-    /// How many rows `filter` names, counted up to `at_most`. Without a search the count is exact
-    /// below that; where only status and object kind are named nothing is counted at all.
+    /// How many rows `filter` names, counted up to `at_most`. Where only status and object kind are
+    /// named nothing is counted at all.
     ///
     /// # Errors
     /// When the database fails.
@@ -253,18 +262,17 @@ impl Queue {
             sync_type: filter.sync_type.clone(),
             ..RowFilter::default()
         };
-        if *filter == plain && filter.status.is_some() {
-            let counts = self.counts().await?.into_iter();
-            let named = counts.filter(|count| {
-                filter.status.is_none_or(|status| count.status == status.as_str())
-                    && filter.sync_type.as_ref().is_none_or(|kind| count.sync_type == *kind)
-            });
-            return Ok(named.map(|count| count.rows).sum::<i64>().min(at_most));
+        if *filter == plain {
+            return Ok(self.sum(filter.status, filter.sync_type.as_deref()).await?.min(at_most));
         }
         let mut query = QueryBuilder::<Postgres>::new(
             "SELECT count(*) FROM (SELECT 1 FROM sync_queue_view WHERE true",
         );
-        narrow(&mut query, filter, Depth::Newest);
+        narrow(
+            &mut query,
+            filter,
+            if at_most > NEWEST_MATCHES { Depth::Whole } else { Depth::Any },
+        );
         query.push(" LIMIT ").push_bind(at_most).push(") AS found");
         Ok(query.build_query_scalar().fetch_one(&self.pool).await?)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::model::Status;
 use super::{PORTAL, Queue, QueueError};
 
 /// How many rows of one kind have one status.
@@ -91,12 +92,22 @@ const FOLDS: [(TimeDelta, &str); 2] =
     [(TimeDelta::minutes(15), "1 minute"), (TimeDelta::hours(3), "15 minutes")];
 
 impl Queue {
-    /// How many rows of each kind have each status; discarded rows are left out.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn counts(&self) -> Result<Vec<Count>, QueueError> {
-        Ok(self.sums().await?.0)
+    /// How many rows have a status and an object kind, where they are given; without a status
+    /// discarded rows count too.
+    pub(super) async fn sum(
+        &self,
+        status: Option<Status>,
+        sync_type: Option<&str>,
+    ) -> Result<i64, QueueError> {
+        let Some(status) = status else {
+            let sum = "SELECT COALESCE(sum(rows), 0)::bigint FROM tally
+                       WHERE $1::text IS NULL OR sync_type = $1";
+            return Ok(sqlx::query_scalar(sum).bind(sync_type).fetch_one(&self.pool).await?);
+        };
+        let counts = self.sums().await?.0.into_iter().filter(|count| {
+            count.status == status.as_str() && sync_type.is_none_or(|kind| count.sync_type == kind)
+        });
+        Ok(counts.map(|count| count.rows).sum())
     }
 
     /// The counts, and the last sync of each kind.

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod documented;
 mod source;
 use source::{Keep, crate_paths, line_of, parts, words};
 

@@ -12,6 +12,7 @@ use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::snapshot::MOST_GROUPS;
 use crate::queue::audit::AuditFilter;
 
 /// Failed rows of one kind that share an error code and a property.
@@ -65,9 +66,9 @@ pub(super) async fn errors(
     Params(params): Params<ErrorParams>,
 ) -> Result<Json<ErrorGroups>, Problem> {
     let limit = PageParams { limit: params.limit, cursor: None }.limit()?;
-    let groups = state.error_groups().await?;
+    let groups = state.queue.error_groups(MOST_GROUPS).await?;
     let wanted = |kind: &str| params.sync_type.as_deref().is_none_or(|wanted| wanted == kind);
-    let groups = groups.iter().filter(|group| wanted(&group.sync_type)).cloned();
+    let groups = groups.into_iter().filter(|group| wanted(&group.sync_type));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let items = groups.take(limit).map(|g| ErrorGroup {
         code: g.code,

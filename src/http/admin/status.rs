@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::snapshot::Snapshot;
 use crate::queue::model::Status;
 
 /// How many rows have each of the five statuses.
@@ -140,11 +141,7 @@ pub struct LeaseOf {
 /// # Errors
 /// When the database fails.
 pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
-    let now = state.queue.now().await?;
-    let totals = state.queue.totals(now).await?;
-    let gates = state.queue.gates(now).await?;
-    let account = state.queue.account().await?;
-    let leases = state.queue.leases().await?;
+    let Snapshot { now, totals, gates, account, leases } = Snapshot::of(&state.queue).await?;
 
     let zeros = || Status::ALL.iter().map(|s| (s.as_str(), 0)).collect::<Counts>();
     let mut counts = zeros();
@@ -198,7 +195,11 @@ pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
             time_zone: account.time_zone,
         },
         account: AccountView { hubspot_portal_id: account.hubspot_portal_id },
-        last_sync: totals.last_sync.into_iter().map(|l| (l.sync_type, l.last_synced_at)).collect(),
+        last_sync: totals
+            .last_sync
+            .iter()
+            .map(|l| (l.sync_type.clone(), l.last_synced_at))
+            .collect(),
         throughput: ThroughputView { synced_last_minute: totals.synced_last_minute },
         leases: leases
             .into_iter()

@@ -163,7 +163,7 @@ pub(super) async fn retry(
     }
     let now = state.queue.now().await?;
     let retried = state.queue.retry_failed(&filter, &actor.name, now).await?;
-    state.errors.forget().await;
+    state.forget().await;
     Ok(Json(Retried { retried, dry_run, preview: Preview::default() }))
 }
 
@@ -189,7 +189,7 @@ pub(super) async fn discard(
     }
     let now = state.queue.now().await?;
     let discarded = state.queue.discard_failed(&filter, &actor.name, now).await?;
-    state.errors.forget().await;
+    state.forget().await;
     Ok(Json(Discarded { discarded, dry_run, preview: Preview::default() }))
 }
 
@@ -205,7 +205,7 @@ pub(super) async fn retry_one(
 ) -> Result<Json<Retried>, Problem> {
     let now = state.queue.now().await?;
     done(state.queue.retry_one(number(&id)?, &actor.name, now).await?)?;
-    state.errors.forget().await;
+    state.forget().await;
     Ok(Json(Retried { retried: 1, dry_run: false, preview: Preview::default() }))
 }
 
@@ -221,7 +221,7 @@ pub(super) async fn discard_one(
 ) -> Result<Json<Discarded>, Problem> {
     let now = state.queue.now().await?;
     done(state.queue.discard(number(&id)?, &actor.name, now).await?)?;
-    state.errors.forget().await;
+    state.forget().await;
     Ok(Json(Discarded { discarded: 1, dry_run: false, preview: Preview::default() }))
 }
 
@@ -263,6 +263,7 @@ pub(super) async fn pause(
 ) -> Result<Json<GateAnswer>, Problem> {
     let now = state.queue.now().await?;
     state.queue.pause(&actor.name, body.reason.as_deref(), now).await?;
+    state.forget().await;
     Ok(Json(GateAnswer { gate: "paused" }))
 }
 
@@ -275,5 +276,6 @@ pub(super) async fn resume(
 ) -> Result<Json<GateAnswer>, Problem> {
     let now = state.queue.now().await?;
     state.queue.resume(&actor.name, now).await?;
+    state.forget().await;
     Ok(Json(GateAnswer { gate: "open" }))
 }

@@ -139,7 +139,7 @@ async fn act(
         Verb::Retry => ("retried", state.queue.retry_failed(&filter, name, now).await?),
         Verb::Discard => ("discarded", state.queue.discard_failed(&filter, name, now).await?),
     };
-    state.errors.forget().await;
+    state.forget().await;
     // The rows are not failed any more: the way on shows them whatever has become of them.
     let number = rows.to_string();
     let others = form

@@ -63,6 +63,7 @@ pub(super) async fn pause(
     let reason: String = form.reason.trim().chars().take(LONGEST_REASON).collect();
     let reason = Some(reason).filter(|reason| !reason.is_empty());
     state.queue.pause(visitor.name(), reason.as_deref(), visitor.now).await?;
+    state.forget().await;
     Ok(Redirect::to("/admin").into_response())
 }
 
@@ -73,5 +74,6 @@ pub(super) async fn resume(
 ) -> Result<Response, Failure> {
     visitor.must(Role::Operator)?;
     state.queue.resume(visitor.name(), visitor.now).await?;
+    state.forget().await;
     Ok(Redirect::to("/admin").into_response())
 }

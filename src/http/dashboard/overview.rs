@@ -14,6 +14,7 @@ use super::link::link;
 use super::page::{Page, Section, Visitor, page};
 use super::when::{When, span, thousands};
 use crate::http::AppState;
+use crate::http::snapshot::Snapshot;
 use crate::queue::account::Account;
 use crate::queue::model::Status;
 use crate::queue::totals::{PulsePoint, Totals};
@@ -97,14 +98,12 @@ pub(super) async fn show(
     let now = visitor.now;
     let range = RANGES.iter().find(|range| range.0 == asked.range).unwrap_or(&RANGES[0]);
     let (word, range_label, length, step) = *range;
-    let totals = state.queue.totals(now).await?;
-    let gates = state.queue.gates(now).await?;
-    let account = state.queue.account().await?;
+    let snapshot = state.snapshot().await?;
+    let Snapshot { totals, gates, account, leases, .. } = &*snapshot;
     let since = start(now, length, step);
     let series = series(&state.queue.pulse(since, step).await?, since, step, now);
     let errors = state.error_groups().await?;
-    let leases = state.queue.leases().await?;
-    let held = leases.into_iter().map(|lease| Held {
+    let held = leases.iter().cloned().map(|lease| Held {
         holder: lease.holder,
         sync_type: lease.sync_type,
         records: thousands(lease.records),
@@ -115,17 +114,17 @@ pub(super) async fn show(
         ranges: RANGES.iter().map(|range| (range.0, range.0, range.0 == word)).collect(),
         range_label,
         paused: gates.iter().any(|gate| gate.kind == "paused"),
-        gates: gates.into_iter().map(|gate| GateLine::of(gate, &visitor)).collect(),
-        tiles: tiles(&totals),
+        gates: gates.iter().cloned().map(|gate| GateLine::of(gate, &visitor)).collect(),
+        tiles: tiles(totals),
         oldest: totals.oldest_waiting.map(|since| span(now - since)),
         last_minute: thousands(totals.synced_last_minute),
         parked: thousands(totals.parked_associations),
         throughput: series.throughput(),
         latency: series.latency(),
         told: series.told(),
-        gauges: gauges(&state, &totals, &account),
+        gauges: gauges(&state, totals, account),
         statuses: Status::ALL.map(Status::as_str),
-        kinds: kinds(&state, &totals, &visitor),
+        kinds: kinds(&state, totals, &visitor),
         errors: errors
             .iter()
             .take(ERRORS)

@@ -19,7 +19,7 @@ use crate::queue::page::Listing;
 /// Lines of one page.
 const LINES: i64 = 50;
 /// Counting ends here, since it costs time; beyond it the page says "more than".
-const MOST: i64 = 10_000;
+const MOST: i64 = 1_000;
 
 #[derive(Template)]
 #[template(path = "queue.html")]

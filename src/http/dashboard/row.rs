@@ -91,7 +91,7 @@ pub(super) async fn retry(
     visitor.must(Role::Operator)?;
     let id = number(&id)?;
     let outcome = state.queue.retry_one(id, visitor.name(), visitor.now).await?;
-    state.errors.forget().await;
+    state.forget().await;
     after(outcome, id, "retried")
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn discard(
     visitor.must(Role::Operator)?;
     let id = number(&id)?;
     let outcome = state.queue.discard(id, visitor.name(), visitor.now).await?;
-    state.errors.forget().await;
+    state.forget().await;
     after(outcome, id, "discarded")
 }
 

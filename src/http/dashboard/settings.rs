@@ -64,7 +64,6 @@ pub(super) async fn show(
     Query(done): Query<Done>,
 ) -> Result<Response, Failure> {
     // Another process may have stored something a moment ago.
-    state.settings.reload().await?;
     let text = "Saved. The settings are in force.";
     let notice = (done.done == "saved").then(|| Notice { tone: "good", text: text.into() });
     Ok(whole(StatusCode::OK, &state, &visitor, &Given::default(), notice))

@@ -40,6 +40,27 @@ async fn pages_lead_both_ways_and_new_rows_shift_nothing() {
 }
 
 #[tokio::test]
+async fn a_time_finds_its_rows() {
+    let world = World::new().await;
+    let mut times = Vec::new();
+    for n in 0..6 {
+        let answer =
+            world.accept(&user(&format!("{n}"), "u-1", "2026-01-01T10:00:00Z", json!({}))).await;
+        let row = world.row(&row_id(&answer, 0)).await;
+        times.push(row["created_at"].as_str().unwrap().to_owned());
+        // Further apart than requests can overlap.
+        world.advance(TimeDelta::hours(1));
+    }
+    let between = |since: &str, until: &str| format!("/queue?since={since}&until={until}");
+    assert_eq!(ids(&world.get(&between(&times[1], &times[4])).await), ["4", "3", "2"]);
+    assert_eq!(ids(&world.get(&format!("/queue?since={}", times[5])).await), ["6"]);
+    assert_eq!(ids(&world.get(&format!("/queue?until={}", times[0])).await), Vec::<&str>::new());
+    assert_eq!(ids(&world.get("/queue?until=2100-01-01T00:00:00Z").await).len(), 6);
+    let empty = World::new().await;
+    assert_eq!(ids(&empty.get("/queue?since=2020-01-01T00:00:00Z").await), Vec::<&str>::new());
+}
+
+#[tokio::test]
 async fn a_search_finds_rows_by_id_event_address_hash_code_and_words() {
     let world = World::new().await;
     let marie =

@@ -178,6 +178,7 @@ impl World {
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, INGEST_KEY, ADMIN_KEY),
             explain: hubferry::app::explain(&mapping),
+            snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), CancellationToken::new()),
             ingest: Arc::new(IngestSettings {
