@@ -126,11 +126,12 @@ async fn show(
         return Ok(Exit::of(complete));
     }
     println!();
-    println!("  server     {url}    events: POST /v1/events, admin: /admin/sync/status");
+    println!("  dashboard  {url}/admin    sign in with the admin key");
+    println!("  events     {url}/v1/events    the API: {url}/docs");
     println!("  HubSpot    {hubspot_url}    look inside: /_sandbox");
     println!("  ingest key {ingest_key}");
     println!("  admin key  {admin_key}");
-    println!("\n  Try: curl -s -H 'Authorization: Bearer {admin_key}' {url}/admin/sync/queue\n");
+    println!("\n  Try: HUBFERRY_INGEST_KEY={ingest_key} hubferry send FILE --url {url}\n");
     println!("Ctrl-C ends it and removes everything.");
     app.run_until(stop_signal()).await?;
     Ok(Exit::of(complete))
