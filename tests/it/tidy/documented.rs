@@ -291,7 +291,7 @@ fn gate_kinds(files: &[Text]) -> BTreeSet<&str> {
     let migrations = files.iter().filter(|file| file.path.starts_with("migrations/"));
     let list = migrations
         .filter_map(|file| file.text.split_once("CONSTRAINT gate_kind CHECK (kind IN"))
-        .last()
+        .next_back()
         .map(|(_, rest)| rest.split("))").next().unwrap_or_default());
     list.unwrap_or_default().split('\'').skip(1).step_by(2).collect()
 }
