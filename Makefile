@@ -15,7 +15,7 @@ BENCH_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench-pages screenshots check deny postgres chromium image
+.PHONY: help demo test soak bench-pages bench-backfill screenshots check deny postgres chromium image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ screenshots: postgres chromium ## Draw the pictures of docs/images anew
 
 bench-pages: postgres ## How fast the admin's pages are with a million rows, alone and for 300 people at once
 	@$(CARGO) run --locked --release --example bench_pages -- $(BENCH_ARGS)
+
+bench-backfill: postgres ## How long live events take while a hundred thousand old ones are sent
+	@$(CARGO) build --locked --release --bin hubferry
+	@$(CARGO) run --locked --release --example bench_backfill -- $(BENCH_ARGS)
 
 check: ## Format, lints, docs, licences: all that needs no test
 	$(CARGO) fmt --all --check
