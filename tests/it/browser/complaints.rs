@@ -36,7 +36,7 @@ async fn a_barrier_is_found_where_there_is_one() {
     let world = World::new().await;
     visit(&world, Screen::Desktop, async |tab| {
         tab.open_path("/admin/sign-in").await;
-        assert_eq!(tab.barriers().await, [String::new(); 0]);
+        assert_eq!(tab.barriers().await, Vec::<String>::new());
         tab.eval("document.querySelector('label').remove(); true").await.expect("a page");
         let found = tab.barriers().await.join("\n");
         assert!(found.contains("label (critical)") && found.contains("#key"), "{found}");

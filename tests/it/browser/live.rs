@@ -53,7 +53,7 @@ async fn the_tail_shows_each_new_line_and_holds_still_while_it_is_paused() {
 }
 
 #[tokio::test]
-async fn the_overview_counts_on_unless_it_is_paused() {
+async fn the_overview_goes_on_by_itself_after_a_pause() {
     let world = World::new().await;
     visit(&world, Screen::Desktop, async |tab| {
         sign_in(tab).await;
