@@ -4,6 +4,7 @@
 //! command line, and a live event every 200 ms whose way is followed until it is synced. A
 //! benchmark, not a test: it prints and judges nothing.
 #![expect(clippy::print_stdout, reason = "a benchmark talks to people")]
+#![expect(clippy::disallowed_methods, reason = "its tasks are its own")]
 
 use std::io::Write as _;
 use std::path::Path;

@@ -31,7 +31,10 @@ CREATE TABLE session (
 CREATE INDEX session_expires ON session (expires_at);
 
 -- Signs cookies; drawn once. (A UUID of version 4 holds 122 random bits.)
-CREATE TABLE session_secret (only boolean PRIMARY KEY DEFAULT true CHECK (only), secret text NOT NULL);
+CREATE TABLE session_secret (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    secret text NOT NULL
+);
 INSERT INTO session_secret (secret) VALUES (gen_random_uuid()::text || gen_random_uuid()::text);
 
 -- The trace that the sender gave (W3C Trace Context).

@@ -137,8 +137,8 @@ impl Queue {
         .bind(ROWS_PER_RECORD)
         .fetch_all(&self.pool)
         .await?;
-        let slots: Vec<(i64, String, Option<String>, DateTime<Utc>, i64)> = sqlx::query_as(
-            "SELECT a.record_id, a.slot, t.external_id, a.set_at, a.set_by
+        let slots: Vec<SlotRow> = sqlx::query_as(
+            "SELECT a.record_id, a.slot, t.external_id AS target, a.set_at, a.set_by
              FROM crm_association a LEFT JOIN crm_record t ON t.id = a.target_id
              WHERE a.record_id = ANY($1)",
         )
@@ -152,9 +152,10 @@ impl Queue {
                 prospects[place].record.rows.push(row.into_row()?);
             }
         }
-        for (record, slot, target, at, row) in slots {
-            if let Some(&place) = places.get(&record) {
-                prospects[place].slots.insert(slot, (target, Stamp { at, row }));
+        for row in slots {
+            if let Some(&place) = places.get(&row.record_id) {
+                let stamp = Stamp { at: row.set_at, row: row.set_by };
+                prospects[place].slots.insert(row.slot, (row.target, stamp));
             }
         }
         Ok(prospects)
@@ -183,6 +184,15 @@ fn select() -> QueryBuilder<Postgres> {
                 r.tombstone_row, r.doubt, r.resolve, r.failures,
                 r.erased_at IS NOT NULL AS erased FROM crm_record r WHERE ",
     )
+}
+
+#[derive(sqlx::FromRow)]
+struct SlotRow {
+    record_id: i64,
+    slot: String,
+    target: Option<String>,
+    set_at: DateTime<Utc>,
+    set_by: i64,
 }
 
 #[derive(sqlx::FromRow)]

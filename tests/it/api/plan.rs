@@ -53,6 +53,23 @@ async fn a_plan_tells_new_unchanged_older_void_and_dropped_values_and_changes_no
     ]);
     assert_eq!(verdict(&plan(deleted).await, "firstname"), ["void"]);
 
+    // A slot that a newer event has set stands, and an erased subject is not told of as if it went.
+    let first = user(
+        "6",
+        "u-2",
+        "2026-01-03T10:00:00Z",
+        json!({ "email": "b@example.com", "business_id": "b-2" }),
+    );
+    world.accept(&first).await;
+    world.drain().await;
+    let late = user("7", "u-2", "2026-01-01T10:00:00Z", json!({ "business_id": "b-1" }));
+    assert_eq!(plan(late).await["records"][0]["associations"][0]["verdict"], "older");
+    let again = json!([
+        event("8", "user.erased", "u-2", "2026-01-01T10:00:00Z", json!({})),
+        user("9", "u-2", "2026-01-04T10:00:00Z", json!({ "first_name": "Late" }))
+    ]);
+    assert_eq!(verdict(&plan(again).await, "firstname"), ["void"]);
+
     let (status, refused) = ask(
         &world,
         ADMIN_KEY,
