@@ -14,7 +14,7 @@ use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -129,6 +129,7 @@ impl App {
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
             explain: explain(&mapping, &schema),
+            turns: Arc::new(Semaphore::new(config.database.max_connections as usize / 2)),
             snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), shutdown.clone()),

@@ -63,6 +63,7 @@ pub async fn viewers_only(
     let actor = actor(&state, &parts).await?;
     check(&actor, Role::Viewer)?;
     parts.extensions.insert(actor);
+    let _turn = state.turn().await?;
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 

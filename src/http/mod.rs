@@ -25,6 +25,7 @@ use axum::response::Response;
 use axum::routing::get;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
@@ -78,6 +79,8 @@ pub struct AppState {
     pub access: Access,
     /// Says what would be sent.
     pub explain: Explain,
+    /// Turns of people and their programs: see [`AppState::turn`].
+    pub turns: Arc<Semaphore>,
     /// How everything stands.
     pub snapshot: Arc<Kept<Snapshot>>,
     /// The groups of failed rows.
@@ -93,6 +96,20 @@ pub struct AppState {
 }
 
 impl AppState {
+    /// A turn at the database for a request under `/admin`: looks, however slow, leave half of the
+    /// connections to events and workers.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        match tokio::time::timeout(LONGEST_WAIT, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too much is being looked at; come again in a moment",
+            )),
+        }
+    }
+
     /// The quota as it is now.
     #[must_use]
     pub fn quota(&self) -> QuotaView {
@@ -106,6 +123,8 @@ impl AppState {
     }
 }
 
+/// Nobody waits longer for his turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// No request takes longer.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 

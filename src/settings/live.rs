@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
 use super::{Base, Entry, Runtime, Wrong};
+use crate::queue::gate::GateKind;
 use crate::queue::{Queue, QueueError};
 
 /// The settings of one process; cheap to clone.
@@ -88,8 +89,14 @@ impl Live {
             return Err(Refused::Invalid(wrong));
         }
         let now = self.queue.now().await?;
+        let before = self.now().values.limit_per_day;
         self.queue.store_settings(changes, self.base.flat(), actor, now).await?;
         self.reload().await?;
+        if self.now().values.limit_per_day > before {
+            // What was spent of the smaller one is not spent of this; if it is, they close again.
+            self.queue.open_gate(GateKind::Daily).await?;
+            self.queue.open_gate(GateKind::Reserve).await?;
+        }
         Ok(())
     }
 }

@@ -206,6 +206,15 @@ async fn the_limit_of_a_day_changes_at_once() {
     let status = world.get("/status").await;
     assert_eq!((&status["daily"]["limit"], &status["counts"]["synced"]), (&json!(1), &json!(1)));
     assert!(status["gate"]["reasons"].to_string().contains("daily"), "{status}");
+
+    // More of it opens the gate.
+    put(&world, json!({ "hubspot.limit_per_day": 1_000 })).await;
+    world.drain().await;
+    let status = world.get("/status").await;
+    assert_eq!(
+        (&status["gate"]["state"], &status["counts"]["synced"]),
+        (&json!("open"), &json!(2))
+    );
 }
 
 #[tokio::test]

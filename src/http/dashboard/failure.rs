@@ -46,6 +46,12 @@ impl Failure {
         Self::new(StatusCode::CONFLICT, "Not possible now", detail)
     }
 
+    /// Too many look at once.
+    pub(super) fn busy() -> Self {
+        let detail = "Too much is being looked at. Come again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
+    }
+
     /// The path has no such method.
     pub(super) fn no_method() -> Self {
         let detail = "This page cannot be asked for in this way.";

@@ -97,6 +97,10 @@ pub(super) async fn signed_in(
         };
     }
     request.extensions_mut().insert(visitor.clone());
+    let _turn = match state.turn().await {
+        Ok(turn) => turn,
+        Err(_) => return Failure::busy().page(&look, Some(&visitor)),
+    };
     let mut response = match visitor.must(Role::Viewer) {
         Ok(()) => next.run(request).await,
         Err(failure) => failure.into_response(),

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub const INGEST_KEY: &str = "ingest-key-of-the-tests";
@@ -178,6 +179,7 @@ impl World {
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, INGEST_KEY, ADMIN_KEY),
             explain: hubferry::app::explain(&mapping, &hubferry::worker::Schema::default()),
+            turns: Arc::new(Semaphore::new(3)),
             snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), CancellationToken::new()),
