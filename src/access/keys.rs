@@ -79,7 +79,7 @@ impl From<sqlx::Error> for RefusedKey {
 }
 
 /// What a key begins with, so that people and secret scanners recognise one.
-const MARK: &str = "hf_";
+pub(super) const MARK: &str = "hf_";
 /// So much of a key is shown.
 const SHOWN: usize = 10;
 /// A use is noted once in such a time.
