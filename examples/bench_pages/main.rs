@@ -23,7 +23,7 @@ use measure::{Page, Pages, Times, median};
 /// `{middle}`, `{since}` and `{until}` are filled in.
 const PAGES: [(&str, u64); 47] = [
     ("/admin", 200),
-    ("/admin?span=7d", 200),
+    ("/admin?range=7d", 200),
     ("/admin/queue", 200),
     ("/admin/queue?status=failed", 200),
     ("/admin/queue?status=pending&sync_type=deal", 200),
