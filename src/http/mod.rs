@@ -167,11 +167,14 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
             let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
             // The route's pattern, not the path: an external id in it may be an address.
             let route = request.extensions().get::<axum::extract::MatchedPath>();
+            let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
+            let trace = trace.and_then(crate::event::traceparent);
             tracing::info_span!(
                 "request",
                 http.method = %request.method(),
                 http.route = route.map(axum::extract::MatchedPath::as_str),
-                request.id = id
+                request.id = id,
+                trace.parent = trace
             )
         }))
         .layer(from_fn(in_time))

@@ -106,6 +106,21 @@ impl Queue {
         Ok(shared.into_iter().collect())
     }
 
+    /// The traces that the senders of `rows` gave, by row.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn traces(&self, rows: &[i64]) -> Result<HashMap<i64, String>, QueueError> {
+        let found: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT q.id, e.traceparent FROM sync_queue q JOIN event e ON e.no = q.event_no
+             WHERE q.id = ANY($1) AND e.traceparent IS NOT NULL",
+        )
+        .bind(rows)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(found.into_iter().collect())
+    }
+
     /// The rows of one event, oldest first; `None` when the event is not known.
     ///
     /// # Errors

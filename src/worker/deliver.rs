@@ -15,8 +15,8 @@ use super::{SETTLE_MARGIN, Worker};
 use crate::hubspot::Failure;
 use crate::hubspot::batch::Input;
 use crate::mapping::ObjectKind;
-use crate::queue::model::{Lease, READ_AHEAD, Stage};
-use crate::queue::settle::Settlement;
+use crate::queue::model::{Lease, READ_AHEAD, Reason, Stage};
+use crate::queue::settle::{RowVerdict, Settlement};
 
 /// A record that is to be written.
 pub(super) struct Writing {
@@ -118,7 +118,38 @@ impl Worker {
                 "records were leased by somebody else meanwhile; they are sent whole again"
             );
         }
+        self.tell_failures(settlements, call).await;
         Ok(())
+    }
+
+    /// A line for each row that did not come through, with the trace that its sender gave.
+    async fn tell_failures(&self, settlements: &[Settlement], call: Option<i64>) {
+        let rows = settlements.iter().flat_map(|settlement| &settlement.rows);
+        let failures: Vec<(i64, &Reason, bool)> = rows
+            .filter_map(|(row, verdict)| match verdict {
+                RowVerdict::Failed(reason) => Some((*row, reason, true)),
+                RowVerdict::Retry(reason) => Some((*row, reason, false)),
+                RowVerdict::Written(_) => None,
+            })
+            .collect();
+        if failures.is_empty() {
+            return;
+        }
+        let ids: Vec<i64> = failures.iter().map(|(row, ..)| *row).collect();
+        // Without the database the lines come without their traces.
+        let traces = self.queue.traces(&ids).await.unwrap_or_default();
+        for (row, reason, last) in failures {
+            tracing::info!(
+                row,
+                call,
+                class = reason.class,
+                code = reason.code,
+                correlation.id = reason.correlation_id,
+                trace.parent = traces.get(&row),
+                "{}",
+                if last { "a row failed" } else { "a row is retried" }
+            );
+        }
     }
 }
 
