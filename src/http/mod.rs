@@ -79,7 +79,7 @@ pub struct AppState {
     pub access: Access,
     /// Says what would be sent.
     pub explain: Explain,
-    /// Turns of people and their programs: see [`AppState::turn`].
+    /// Turns at the database for requests under `/admin`: half as many as it has connections.
     pub turns: Arc<Semaphore>,
     /// How everything stands.
     pub snapshot: Arc<Kept<Snapshot>>,
