@@ -70,6 +70,19 @@ async fn a_wrong_key_is_told_so_and_guessing_is_slowed_down() {
 }
 
 #[tokio::test]
+async fn a_key_has_fifty_sessions_and_a_further_one_ends_the_oldest() {
+    let world = World::new().await;
+    let (first, second) = (Browser::admin(&world).await, Browser::admin(&world).await);
+    for _ in 0..48 {
+        Browser::admin(&world).await;
+    }
+    assert_eq!(first.get("/admin/keys").await.status, 200);
+    Browser::admin(&world).await;
+    assert_eq!(first.get("/admin/keys").await.status, 303);
+    assert_eq!(second.get("/admin/keys").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_session_ends_by_time_by_signing_out_and_is_not_forged() {
     let world = World::new().await;
     let browser = Browser::admin(&world).await;
