@@ -9,13 +9,15 @@ DEMO_ARGS ?=
 # Seeds of the soak, e.g. SEEDS=1,2,3; without, SOAK_COUNT fresh ones
 SEEDS ?=
 SOAK_COUNT ?= 5
+# How many fresh seeds of the simulation
+COUNT ?= 1000
 # Arguments for the benchmark of the pages, e.g. BENCH_ARGS='--rows 100000 --records 20000'
 BENCH_ARGS ?=
 # Arguments for `cargo test`, e.g. TEST_ARGS='--test it tidy'
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench-pages bench-backfill screenshots check deny postgres chromium image
+.PHONY: help demo test soak simulate sabotage bench bench-pages bench-backfill screenshots check deny postgres chromium image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +33,16 @@ test: postgres chromium ## Run every test, on a private Postgres or the one in D
 soak: postgres ## Thousands of records with everything going wrong: SEEDS=1,2,3, or SOAK_COUNT fresh seeds
 	@HUBFERRY_SOAK_SEEDS="$(SEEDS)" HUBFERRY_SOAK_COUNT="$(SOAK_COUNT)" \
 	    $(CARGO) test --locked --test it soak:: -- --nocapture
+
+simulate: postgres ## The engine under random schedules: SEEDS=7,8, or COUNT fresh ones
+	@HUBFERRY_SIMULATION_SEEDS="$(SEEDS)" HUBFERRY_SIMULATION_COUNT="$(COUNT)" \
+	    $(CARGO) test --locked --test it simulation:: -- --nocapture
+
+sabotage: postgres ## Break each promise on purpose, and show that the simulation finds it (a minute each)
+	@$(CARGO) run --locked --example sabotage
+
+bench: postgres ## How fast everything is, as `hubferry bench` says it; BENCH_ARGS='ingest engine --runs 3'
+	@$(CARGO) run --locked --release --bin hubferry -- bench $(BENCH_ARGS)
 
 screenshots: postgres chromium ## Draw the pictures of docs/images anew
 	@HUBFERRY_REQUIRE_BROWSER=1 HUBFERRY_SCREENSHOTS=1 $(CARGO) test --locked --test it screenshots::

@@ -30,7 +30,8 @@ CREATE TABLE event (
     -- SHA-256 of the canonical JSON as it was sent.
     hash        bytea       NOT NULL,
     received_at timestamptz NOT NULL,
-    CONSTRAINT event_key UNIQUE (portal, source, id)
+    -- The id first: it is looked for without its source too.
+    CONSTRAINT event_key UNIQUE (id, source, portal)
 );
 
 -- One HubSpot record that we own properties of. Heavily updated: room for HOT updates.
@@ -99,8 +100,10 @@ CREATE SEQUENCE lease_token;
 -- is leased (see the view below), so a lease costs one update a record and a crash none a row.
 CREATE TABLE sync_queue (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    event_no       bigint      NOT NULL REFERENCES event (no),
-    record_id      bigint      NOT NULL REFERENCES crm_record (id),
+    -- No foreign keys: rows are inserted by one statement, in the transaction that has inserted their
+    -- events and locked their records, and asking again for each row costs a third of it.
+    event_no       bigint      NOT NULL,
+    record_id      bigint      NOT NULL,
     operation      text        NOT NULL,
     status         text        NOT NULL DEFAULT 'pending',
     -- Its properties stand in HubSpot; associations of its record are still owed.
@@ -125,7 +128,11 @@ CREATE TABLE sync_queue (
     CONSTRAINT sync_queue_priority CHECK (priority BETWEEN 0 AND 2)
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
-CREATE INDEX sync_queue_open ON sync_queue (record_id, id) WHERE status IN ('pending', 'retry');
+-- A record's next rows, in the order in which they are taken: deletes first, then the oldest.
+CREATE INDEX sync_queue_open ON sync_queue (record_id, (operation = 'upsert'), id)
+    WHERE status IN ('pending', 'retry') AND NOT written;
+CREATE INDEX sync_queue_written ON sync_queue (record_id)
+    WHERE status IN ('pending', 'retry') AND written;
 CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
 CREATE INDEX sync_queue_event ON sync_queue (event_no);
@@ -189,7 +196,7 @@ JOIN event e ON e.no = q.event_no;
 -- One line a counted try that did not succeed (a success is the row's own processed_at and call_id).
 CREATE TABLE attempt (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    row_id         bigint      NOT NULL REFERENCES sync_queue (id),
+    row_id         bigint      NOT NULL,
     call_id        bigint,
     attempted_at   timestamptz NOT NULL,
     class          text        NOT NULL,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
@@ -22,10 +23,11 @@ use crate::access::Access;
 use crate::config::{Config, ConfigError};
 use crate::http::preview::Explain;
 use crate::http::tail::Tail;
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, Shared};
 use crate::hubspot::Client;
 use crate::mapping::{Mapping, Vars};
 use crate::queue::Queue;
+use crate::queue::intake::Intake;
 use crate::settings::Live;
 use crate::telemetry;
 use crate::worker::{self, Permits, Schema, Worker, pool};
@@ -78,6 +80,9 @@ pub fn explain(mapping: &Arc<Mapping>, schema: &Schema) -> Explain {
     })
 }
 
+/// A connection that has rested for longer is asked whether it still stands.
+const TRUSTED: Duration = Duration::from_secs(1);
+
 /// Connects to Postgres and brings the schema up to date.
 ///
 /// # Errors
@@ -86,6 +91,11 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
     let pool = PgPoolOptions::new()
         .max_connections(config.database.max_connections)
         .acquire_timeout(Duration::from_secs(config.database.acquire_timeout_seconds))
+        // A round trip before each use would cost more than the connections that break.
+        .test_before_acquire(false)
+        .before_acquire(|db, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRUSTED || db.ping().await.is_ok()) })
+        })
         .connect_with(options.application_name("hubferry"))
         .await
         .context("Postgres cannot be reached: check DATABASE_URL and that the server runs")?;
@@ -124,8 +134,12 @@ impl App {
         let schema = Schema::default();
         let live = Live::new(queue.clone(), config.base(&mapping, role != Role::Api)?);
         live.reload().await?;
-        let state = AppState {
+        let wake = Arc::new(Notify::new());
+        let patience = Duration::from_secs(config.database.acquire_timeout_seconds);
+        let (intake, lanes) = Intake::new(&queue, &wake, patience);
+        let state = AppState::from(Shared {
             queue: queue.clone(),
+            intake,
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
             explain: explain(&mapping, &schema),
@@ -136,7 +150,7 @@ impl App {
             ingest: Arc::new(config.ingest_settings()),
             settings: live.clone(),
             metrics: telemetry::start_metrics()?,
-        };
+        });
         let app = Self {
             address: listener.local_addr()?,
             queue: queue.clone(),
@@ -145,7 +159,9 @@ impl App {
             failed: CancellationToken::new(),
             grace: Duration::from_secs(config.server.grace_seconds),
         };
-        let wake = Arc::new(Notify::new());
+        for lane in lanes {
+            app.spawn(lane);
+        }
         app.start_listening(&queue, &live, &wake);
         if role != Role::Api {
             if !live.now().values.enabled {
@@ -203,6 +219,9 @@ impl App {
         let settings = pool::Settings {
             workers: config.worker.count,
             keep_calls: TimeDelta::days(config.worker.keep_calls_days),
+            keep_done: Some(config.worker.keep_done_days)
+                .filter(|&days| days > 0)
+                .map(TimeDelta::days),
         };
         let worker = |number: usize| {
             let worker = Worker::new(

@@ -125,21 +125,24 @@ impl Config {
             ("worker.count", self.worker.count as u64),
             ("ingest.max_events", self.ingest.max_events as u64),
             ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),
-            ("database.max_connections", self.database.max_connections.saturating_sub(1).into()),
+            // The listener's, those that store, and one for all else.
+            ("database.max_connections", self.database.max_connections.saturating_sub(3).into()),
         ];
         for (key, value) in positive {
             if value == 0 {
-                let least = if key == "database.max_connections" { 2 } else { 1 };
+                let least = if key == "database.max_connections" { 4 } else { 1 };
                 return Err(invalid(key, format!("must be at least {least}")));
             }
         }
-        let spans: [(&'static str, i64, i64); 2] = [
-            ("worker.keep_calls_days", self.worker.keep_calls_days, 3_650),
-            ("ingest.max_ahead_seconds", self.ingest.max_ahead_seconds, 86_400),
+        let spans: [(&'static str, i64, std::ops::RangeInclusive<i64>); 3] = [
+            ("worker.keep_calls_days", self.worker.keep_calls_days, 1..=3_650),
+            ("worker.keep_done_days", self.worker.keep_done_days, 0..=36_500),
+            ("ingest.max_ahead_seconds", self.ingest.max_ahead_seconds, 1..=86_400),
         ];
-        for (key, value, most) in spans {
-            if !(1..=most).contains(&value) {
-                return Err(invalid(key, format!("must be between 1 and {most}")));
+        for (key, value, span) in spans {
+            if !span.contains(&value) {
+                let (least, most) = span.into_inner();
+                return Err(invalid(key, format!("must be between {least} and {most}")));
             }
         }
         if !["auto", "text", "json"].contains(&self.log.format.as_str()) {

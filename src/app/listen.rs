@@ -11,8 +11,9 @@ use crate::settings::Live;
 
 /// How often stored settings are read where no notification says so.
 const POLL: Duration = Duration::from_secs(5);
-/// How long to rest after the database failed.
-const REST: Duration = Duration::from_secs(1);
+/// How long to rest after the database failed: first and at most. After a crash of the database the
+/// pool may hand out several lost connections, one after the other.
+const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// Who is told of what is heard.
 #[derive(Debug, Default)]
@@ -24,9 +25,11 @@ pub(super) struct Ears {
 impl Ears {
     /// Passes on what is heard, with one connection, until shutdown.
     pub(super) async fn listen(&self, queue: &Queue, due: &Notify, shutdown: &CancellationToken) {
+        let mut rest = REST.0;
         while !shutdown.is_cancelled() {
             let heard = async {
                 let mut listener = Listener::connect(queue.pool()).await?;
+                rest = REST.0;
                 // What was said while nobody listened is looked up once.
                 self.tell(Heard::Lost, due);
                 loop {
@@ -40,7 +43,8 @@ impl Ears {
             if let Err(error) = lost {
                 tracing::warn!(error = %error, "notifications are lost for now; workers poll");
             }
-            pause(REST, shutdown).await;
+            pause(rest, shutdown).await;
+            rest = (rest * 2).min(REST.1);
         }
     }
 

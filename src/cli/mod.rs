@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to people")]
 
 mod admin;
+mod bench;
 mod check;
 mod clock;
 pub mod cluster;
@@ -97,6 +98,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Print what makes a shell complete these commands
     Completions(completions::CompletionsArgs),
+    /// Measure how fast it is on this machine, beside pgbench
+    Bench(bench::BenchArgs),
     /// Ask the server of this machine whether it is ready, for container health checks
     Health,
 }
@@ -144,6 +147,10 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Result<Exit> {
             telemetry::start_logs("auto", filter, "error");
             return demo::run(&args, environment).await;
         }
+        Command::Bench(args) => {
+            telemetry::start_logs("auto", filter, "error");
+            return bench::run(&args, environment).await;
+        }
         Command::Sandbox(args) => {
             telemetry::start_logs("auto", filter, "info");
             return sandbox::run(args).await;
@@ -176,7 +183,9 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Result<Exit> {
         Command::Logs(args) => logs::run(&args, &config).await,
         Command::Keys(args) => keys::run(&args, &config).await,
         Command::Health => health::run(&config).await,
-        Command::Demo(_) | Command::Sandbox(_) | Command::Completions(_) => Ok(Exit::Done),
+        Command::Demo(_) | Command::Sandbox(_) | Command::Bench(_) | Command::Completions(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

@@ -90,6 +90,8 @@ Worker {
     enabled: bool,
     /// How long call-log lines are kept.
     keep_calls_days: i64,
+    /// How long rows that are done are kept, with their events; 0: for good.
+    keep_done_days: i64,
 });
 section!(/// The door.
 Ingest {

@@ -87,6 +87,9 @@ pub struct AcceptedRow {
     status: String,
 }
 
+/// A body of so many bytes is read where it came in: another thread would cost more.
+const SMALL: usize = 16 * 1024;
+
 /// Send one event or many: stored whole or not at all.
 ///
 /// One object, an array, or a line each. At most 10,000 events and 8 MiB; an event at most 256 KiB.
@@ -123,8 +126,7 @@ pub async fn post_events(
     request: Request,
 ) -> Result<Response, Problem> {
     let admitted = read(&state, request).await?;
-    let now = state.queue.now().await?;
-    let receipts = state.queue.enqueue(&admitted, now).await.map_err(|error| match error {
+    let receipts = state.intake.store(admitted).await.map_err(|error| match error {
         EnqueueError::Conflict(places) => conflict(&places),
         EnqueueError::Erased(places) => erased(&places),
         EnqueueError::Queue(error) => error.into(),
@@ -161,17 +163,20 @@ pub(super) async fn read(state: &AppState, request: Request) -> Result<Vec<Admit
             Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body ended early")
         }
     })?;
-    let now = state.queue.now().await?;
+    let length = bytes.len();
+    let now = state.queue.about_now().await?;
     let trace =
         parts.headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(traceparent);
     let working = state.clone();
-    // Mapping ten thousand events takes a while: not on a thread that others wait for.
-    tokio::task::spawn_blocking(move || {
+    let admitted = move || {
         let events = parse::events(content_type.as_deref(), &bytes, working.ingest.max_events)?;
         admit_all(&working, &events, now, trace.as_deref())
-    })
-    .await
-    .map_err(|_| Problem::internal())?
+    };
+    if length <= SMALL {
+        return admitted();
+    }
+    // Mapping ten thousand events takes a while: not on a thread that others wait for.
+    tokio::task::spawn_blocking(admitted).await.map_err(|_| Problem::internal())?
 }
 
 /// Checks and maps `events`; all faults of all of them.

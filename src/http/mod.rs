@@ -35,6 +35,7 @@ use crate::access::Access;
 use crate::mapping::Mapping;
 use crate::queue::Queue;
 use crate::queue::errors::ErrorGroup;
+use crate::queue::intake::Intake;
 use crate::settings::Live;
 use kept::Kept;
 use preview::Explain;
@@ -68,11 +69,31 @@ pub struct QuotaView {
     pub max_retries: i32,
 }
 
-/// What handlers share.
+/// What handlers share. Cheap to clone: every layer of every request does.
 #[derive(Debug, Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Shared>);
+
+impl std::ops::Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl From<Shared> for AppState {
+    fn from(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+/// The parts of [`AppState`].
+#[derive(Debug)]
+pub struct Shared {
     /// The queue.
     pub queue: Queue,
+    /// Where events are handed in.
+    pub intake: Intake,
     /// The mapping.
     pub mapping: Arc<Mapping>,
     /// Keys and sessions.

@@ -1,22 +1,22 @@
-//! Accepting events: the events, their records and their rows, in one transaction.
+//! Accepting events: the events, their records and their rows, in one transaction and one round
+//! trip. The statements are those of the function `enqueue` in the schema.
 
+mod known;
 mod records;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::list::email_hash;
 use super::model::{head_start, priority_number};
-use super::notify::notify;
-use super::refresh::{lock, refresh};
-use super::{PORTAL, Queue, QueueError};
+use super::{PORTAL, QueueError};
 use crate::event::Event;
-use crate::mapping::{Change, Operation};
+use crate::mapping::Change;
 
+use known::known_events;
 pub(super) use records::ensure_records;
-use records::{erased_subjects, survivors};
 
 /// An event that passed the door, and what it means for records.
 #[derive(Debug, Clone)]
@@ -65,294 +65,152 @@ pub enum EnqueueError {
     Queue(#[from] QueueError),
 }
 
-impl From<sqlx::Error> for EnqueueError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Queue(error.into())
-    }
-}
-
+/// Id and source of an event.
 type Key<'a> = (&'a str, &'a str);
 
-impl Queue {
-    /// Stores `events` whole or not at all and says what became of each, in their order. An event
-    /// whose id is known with the same body is a duplicate and changes nothing.
-    ///
-    /// # Errors
-    /// [`EnqueueError::Conflict`] when an id is known with another body.
-    pub async fn enqueue(
-        &self,
-        events: &[Admitted],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Receipt>, EnqueueError> {
-        // Sorted by key, so that two requests with the same events never wait for each other.
-        let mut first: BTreeMap<Key<'_>, usize> = BTreeMap::new();
-        let mut conflicts = Vec::new();
-        for (index, Admitted { event, .. }) in events.iter().enumerate() {
-            let seen = *first.entry((&event.source, &event.id)).or_insert(index);
-            if events[seen].event.hash != event.hash {
-                conflicts.push(index);
-            }
-        }
-        if !conflicts.is_empty() {
-            return Err(EnqueueError::Conflict(conflicts));
-        }
-        let unique: Vec<usize> = first.values().copied().collect();
-
-        let mut tx = self.pool.begin().await?;
-        let numbers = insert_events(&mut tx, events, &unique, now).await?;
-        let known: Vec<usize> = unique
-            .iter()
-            .copied()
-            .filter(|&i| {
-                !numbers.contains_key(&(events[i].event.source.clone(), events[i].event.id.clone()))
-            })
-            .collect();
-        let mut receipts = known_events(&mut tx, events, &known).await?;
-        let fresh: Vec<(i64, &Admitted)> = unique
-            .iter()
-            .filter_map(|&i| {
-                let event = &events[i].event;
-                Some((*numbers.get(&(event.source.clone(), event.id.clone()))?, &events[i]))
-            })
-            .collect();
-        if !fresh.is_empty() {
-            let erased = erased_subjects(&mut tx, &fresh).await?;
-            if !erased.is_empty() {
-                let about =
-                    |event: &Event| erased.contains(&(event.source.as_str(), event.id.as_str()));
-                let places = events.iter().enumerate().filter(|(_, a)| about(&a.event));
-                return Err(EnqueueError::Erased(places.map(|(index, _)| index).collect()));
-            }
-            receipts.extend(insert_rows(&mut tx, &fresh, now).await?);
-            notify(&mut tx).await?;
-        }
-        tx.commit().await?;
-
-        Ok(events
-            .iter()
-            .enumerate()
-            .map(|(index, Admitted { event, .. })| {
-                let known = receipts.get(&(event.source.clone(), event.id.clone()));
-                Receipt {
-                    event_id: event.id.clone(),
-                    duplicate: known.is_none_or(|r| r.duplicate)
-                        || first[&(event.source.as_str(), event.id.as_str())] != index,
-                    rows: known.map(|r| r.rows.clone()).unwrap_or_default(),
-                }
-            })
-            .collect())
-    }
+fn key(admitted: &Admitted) -> Key<'_> {
+    (&admitted.event.id, &admitted.event.source)
 }
 
-type EventKey = (String, String);
-
-/// Inserts the events that are new and returns their numbers.
-async fn insert_events(
+/// Stores `events` whole or not at all and says what became of each, in their order. An event
+/// whose id is known with the same body is a duplicate and changes nothing. Tells nobody that
+/// something is due; see `queue::intake`.
+pub(super) async fn enqueue(
     db: &mut PgConnection,
-    events: &[Admitted],
-    unique: &[usize],
+    events: &[&Admitted],
     now: DateTime<Utc>,
-) -> Result<HashMap<EventKey, i64>, QueueError> {
-    let mut columns: (Vec<&str>, Vec<&str>, Vec<&str>, Vec<&str>) = Default::default();
-    let (mut times, mut data, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-    let mut traces = Vec::new();
-    for event in unique.iter().map(|&i| &events[i].event) {
-        columns.0.push(&event.source);
-        columns.1.push(&event.id);
-        columns.2.push(event.event_type.as_str());
-        columns.3.push(&event.subject);
-        times.push(event.time);
-        data.push(serde_json::to_string(&event.data).unwrap_or_else(|_| "{}".into()));
-        hashes.push(event.hash.as_slice());
-        traces.push(event.traceparent.as_deref());
-    }
-    let rows: Vec<(String, String, i64)> = sqlx::query_as(
-        "INSERT INTO event (portal, source, id, type, subject, occurred_at, data, hash, received_at,
-                            traceparent)
-         SELECT $1, source, id, type, subject, occurred_at, data::jsonb, hash, $9, traceparent
-         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-                     $8::bytea[], $10::text[])
-              AS e (source, id, type, subject, occurred_at, data, hash, traceparent)
-         ON CONFLICT ON CONSTRAINT event_key DO NOTHING
-         RETURNING source, id, no",
-    )
-    .bind(PORTAL)
-    .bind(columns.0)
-    .bind(columns.1)
-    .bind(columns.2)
-    .bind(columns.3)
-    .bind(times)
-    .bind(data)
-    .bind(hashes)
-    .bind(now)
-    .bind(traces)
-    .fetch_all(db)
-    .await?;
-    Ok(rows.into_iter().map(|(source, id, no)| ((source, id), no)).collect())
-}
-
-/// Answers for the events at `known`, which are stored already.
-async fn known_events(
-    db: &mut PgConnection,
-    events: &[Admitted],
-    known: &[usize],
-) -> Result<HashMap<EventKey, Receipt>, EnqueueError> {
-    if known.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let sources: Vec<&str> = known.iter().map(|&i| events[i].event.source.as_str()).collect();
-    let ids: Vec<&str> = known.iter().map(|&i| events[i].event.id.as_str()).collect();
-    let stored: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
-        "SELECT e.source, e.id, e.hash FROM event e
-         JOIN UNNEST($2::text[], $3::text[]) AS k (source, id) USING (source, id)
-         WHERE e.portal = $1",
-    )
-    .bind(PORTAL)
-    .bind(&sources)
-    .bind(&ids)
-    .fetch_all(&mut *db)
-    .await?;
-    let hashes: HashMap<EventKey, Vec<u8>> =
-        stored.into_iter().map(|(source, id, hash)| ((source, id), hash)).collect();
-    let mut receipts = HashMap::new();
-    let mut conflicts = Vec::new();
-    for (index, Admitted { event, .. }) in events.iter().enumerate() {
-        let key = (event.source.clone(), event.id.clone());
-        let Some(hash) = hashes.get(&key) else { continue };
-        if hash.as_slice() != event.hash.as_slice() {
+) -> Result<Vec<Receipt>, EnqueueError> {
+    let mut first: HashMap<Key<'_>, usize> = HashMap::with_capacity(events.len());
+    let (mut unique, mut conflicts) = (Vec::with_capacity(events.len()), Vec::new());
+    for (index, &admitted) in events.iter().enumerate() {
+        let seen = *first.entry(key(admitted)).or_insert(index);
+        if seen == index {
+            unique.push(admitted);
+        } else if events[seen].event.hash != admitted.event.hash {
             conflicts.push(index);
         }
-        let receipt = Receipt { event_id: event.id.clone(), duplicate: true, rows: Vec::new() };
-        receipts.entry(key).or_insert(receipt);
     }
     if !conflicts.is_empty() {
         return Err(EnqueueError::Conflict(conflicts));
     }
-    let rows: Vec<(String, String, i64, String, String, String)> = sqlx::query_as(
-        "SELECT v.event_source, v.event_id, v.id, v.sync_type, v.external_id, v.status
-         FROM sync_queue_view v
-         JOIN UNNEST($2::text[], $3::text[]) AS k (source, id)
-              ON v.event_source = k.source AND v.event_id = k.id
-         WHERE v.portal = $1 ORDER BY v.id",
-    )
-    .bind(PORTAL)
-    .bind(&sources)
-    .bind(&ids)
-    .fetch_all(db)
-    .await?;
-    for (source, event_id, id, sync_type, external_id, status) in rows {
-        if let Some(receipt) = receipts.get_mut(&(source, event_id)) {
-            receipt.rows.push(RowReceipt { id, sync_type, external_id, status });
+    let stored = insert(db, &unique, now).await.map_err(|error| {
+        let everywhere = |places: Vec<usize>| {
+            // A body of ten thousand events may be at fault as a whole.
+            let at_fault: HashSet<Key<'_>> = places.iter().map(|&p| key(unique[p])).collect();
+            let indices = events.iter().enumerate().filter(|(_, a)| at_fault.contains(&key(a)));
+            indices.map(|(index, _)| index).collect()
+        };
+        match places_at_fault(&error) {
+            Some(("HF409", places)) => EnqueueError::Conflict(everywhere(places)),
+            Some(("HF410", places)) => EnqueueError::Erased(everywhere(places)),
+            _ => EnqueueError::Queue(error.into()),
         }
+    })?;
+    let known: Vec<&Admitted> = stored.known.iter().map(|&place| unique[place]).collect();
+    let mut receipts = known_events(db, &known).await?;
+    let mut rows = stored.rows.into_iter();
+    for admitted in unique {
+        let mut receipt = Receipt {
+            event_id: admitted.event.id.clone(),
+            duplicate: false,
+            rows: Vec::with_capacity(admitted.changes.len()),
+        };
+        for (change, id) in admitted.changes.iter().zip(rows.by_ref()) {
+            let Some(id) = id else { continue };
+            receipt.rows.push(RowReceipt {
+                id,
+                sync_type: change.sync_type.clone(),
+                external_id: change.external_id.clone(),
+                status: "pending".into(),
+            });
+        }
+        receipts.entry(key(admitted)).or_insert(receipt);
     }
-    Ok(receipts)
+    let answer = events.iter().enumerate().filter_map(|(index, admitted)| {
+        let event = key(admitted);
+        // The common case gives its receipt away.
+        if first[&event] == index && events.len() == first.len() {
+            return receipts.remove(&event);
+        }
+        let receipt = receipts.get(&event)?;
+        Some(Receipt { duplicate: receipt.duplicate || first[&event] != index, ..receipt.clone() })
+    });
+    Ok(answer.collect())
 }
 
-/// Inserts the rows of new events, with their records locked, and makes the records due.
-async fn insert_rows(
+/// The one statement that stores `events`, no two of which have the same key.
+async fn insert(
     db: &mut PgConnection,
-    fresh: &[(i64, &Admitted)],
+    events: &[&Admitted],
     now: DateTime<Utc>,
-) -> Result<HashMap<EventKey, Receipt>, QueueError> {
-    let records = ensure_records(
-        db,
-        fresh
-            .iter()
-            .flat_map(|(_, a)| &a.changes)
-            .map(|c| (c.sync_type.as_str(), c.external_id.as_str())),
-        now,
-    )
-    .await?;
-    let own: Vec<i64> = records.values().copied().collect();
-    let survivors = survivors(db, &own).await?;
-    let mut ids: Vec<i64> = own.iter().chain(survivors.values()).copied().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    lock(db, &ids).await?;
-    if records::survivors(db, &own).await? != survivors {
-        // People merged records at this very moment: the sender comes again.
-        return Err(QueueError::Unavailable(sqlx::Error::PoolTimedOut));
-    }
-
-    let (mut event_nos, mut record_ids) = (Vec::new(), Vec::new());
-    let (mut operations, mut priorities, mut ranks) = (Vec::new(), Vec::new(), Vec::new());
-    let mut emails = Vec::new();
-    let mut receipts: HashMap<i64, Receipt> = HashMap::new();
-    let mut kinds: HashMap<(i64, i64), (String, String)> = HashMap::new();
-    for (no, Admitted { event, changes }) in fresh {
-        let receipt = Receipt { event_id: event.id.clone(), duplicate: false, rows: Vec::new() };
-        receipts.insert(*no, receipt);
+) -> Result<Stored, sqlx::Error> {
+    let n = events.len();
+    let (mut sources, mut ids) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let (mut types, mut subjects) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let (mut times, mut payloads) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let (mut hashes, mut traces) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let (mut places, mut kinds, mut externals) = (vec![], vec![], vec![]);
+    let (mut operations, mut priorities, mut ranks) = (vec![], vec![], vec![]);
+    let mut emails = vec![];
+    for (place, Admitted { event, changes }) in (1_i32..).zip(events) {
+        sources.push(event.source.as_str());
+        ids.push(event.id.as_str());
+        types.push(event.event_type.as_str());
+        subjects.push(event.subject.as_str());
+        times.push(event.time);
+        payloads.push(serde_json::to_string(&event.data).unwrap_or_else(|_| "{}".into()));
+        hashes.push(event.hash.as_slice());
+        traces.push(event.traceparent.as_deref());
         for change in changes {
-            let key = (change.sync_type.clone(), change.external_id.clone());
-            // An alias' values go to its survivor; its delete concerns itself alone.
-            let own = records[&key];
-            let target = match change.operation {
-                Operation::Upsert => *survivors.get(&own).unwrap_or(&own),
-                Operation::Archive | Operation::Erase => own,
-            };
             let priority = event.priority.unwrap_or(change.priority);
-            event_nos.push(*no);
-            record_ids.push(target);
+            places.push(place);
+            kinds.push(change.sync_type.as_str());
+            externals.push(change.external_id.as_str());
             operations.push(change.operation.as_str());
             priorities.push(priority_number(priority));
             ranks.push(now - head_start(priority));
             emails.push(change.email.as_deref().map(email_hash));
-            kinds.insert((*no, target), key);
         }
     }
-    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "INSERT INTO sync_queue (event_no, record_id, operation, priority, rank, created_at, email_hash)
-         SELECT event_no, record_id, operation, priority, rank, $6, email_hash
-         FROM UNNEST($1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::timestamptz[],
-                     $7::bigint[])
-              WITH ORDINALITY AS q (event_no, record_id, operation, priority, rank, email_hash, place)
-         ORDER BY place
-         RETURNING id, event_no, record_id",
-    )
-    .bind(event_nos)
-    .bind(record_ids)
-    .bind(operations)
-    .bind(priorities)
-    .bind(ranks)
-    .bind(now)
-    .bind(emails)
-    .fetch_all(&mut *db)
-    .await?;
-    for (id, no, record) in rows {
-        if let (Some(receipt), Some((sync_type, external_id))) =
-            (receipts.get_mut(&no), kinds.remove(&(no, record)))
-        {
-            let status = "pending".into();
-            receipt.rows.push(RowReceipt { id, sync_type, external_id, status });
-        }
-    }
-    let erased: Vec<i64> = fresh
-        .iter()
-        .flat_map(|(_, a)| &a.changes)
-        .filter(|c| c.operation == Operation::Erase)
-        .map(|c| records[&(c.sync_type.clone(), c.external_id.clone())])
-        .collect();
-    // An erasure counts from its arrival: what comes later is refused at the door.
-    sqlx::query("UPDATE crm_record SET erased_at = $2 WHERE id = ANY($1) AND erased_at IS NULL")
-        .bind(&erased)
+    let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as(
+            "SELECT row_ids, known
+             FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        )
+        .bind(PORTAL)
         .bind(now)
-        .execute(&mut *db)
+        .bind(sources)
+        .bind(ids)
+        .bind(types)
+        .bind(subjects)
+        .bind(times)
+        .bind(payloads)
+        .bind(hashes)
+        .bind(traces)
+        .bind(places)
+        .bind(kinds)
+        .bind(externals)
+        .bind(operations)
+        .bind(priorities)
+        .bind(ranks)
+        .bind(emails)
+        .fetch_one(db)
         .await?;
-    // A record that waits for what this row may bring need not wait any longer.
-    sqlx::query(
-        "UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL
-         WHERE id = ANY($1) AND waiting_until IS NOT NULL",
-    )
-    .bind(&ids)
-    .execute(&mut *db)
-    .await?;
-    refresh(db, &ids, now).await?;
+    let known = known.into_iter().filter_map(|place| usize::try_from(place - 1).ok());
+    Ok(Stored { rows: rows.unwrap_or_default(), known: known.collect() })
+}
 
-    let sources = fresh.iter().map(|(no, a)| (*no, a.event.source.clone()));
-    Ok(sources
-        .filter_map(|(no, source)| {
-            let receipt = receipts.remove(&no)?;
-            Some(((source, receipt.event_id.clone()), receipt))
-        })
-        .collect())
+/// What the statement answered.
+struct Stored {
+    /// The rows' numbers, in the order of the changes; none for events that were known.
+    rows: Vec<Option<i64>>,
+    /// The places of the events that were known.
+    known: Vec<usize>,
+}
+
+/// The code of `error` and the places that it names, from 0.
+fn places_at_fault(error: &sqlx::Error) -> Option<(&str, Vec<usize>)> {
+    let sqlx::Error::Database(error) = error else { return None };
+    let error = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
+    let places = error.detail()?.split(',').filter_map(|p| p.parse::<usize>().ok()?.checked_sub(1));
+    Some((error.code(), places.collect()))
 }

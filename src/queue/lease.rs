@@ -8,7 +8,8 @@ use super::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
 use super::{PORTAL, Queue, QueueError};
 
 /// At most so many rows of one record are folded at once; what is beyond goes with the next call.
-const ROWS_PER_RECORD: i64 = 1_000;
+/// (`schedule` looks at as many.)
+pub const ROWS_PER_RECORD: i64 = 1_000;
 
 /// What goes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl Queue {
         let until = now + holder.ttl;
         // One transaction: with the records locked, no row can slip in between that belongs to
         // another stage, such as a delete.
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let rows: Vec<LeasedRow> = sqlx::query_as(
             "WITH token AS MATERIALIZED (SELECT nextval('lease_token') AS value), picked AS MATERIALIZED (
                  SELECT id, rank FROM crm_record
@@ -118,7 +119,8 @@ impl Queue {
                  ORDER BY rank, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
              UPDATE crm_record r
              SET lease_token = token.value, lease_until = $5, lease_holder = $6, leased_at = $7,
-                 due_at = NULL, waiting_until = NULL, waiting_reason = NULL
+                 -- As a record is that owes nothing: the settle then has nothing to change.
+                 due_at = NULL, stage = NULL, rank = NULL, waiting_until = NULL, waiting_reason = NULL
              FROM picked, token WHERE r.id = picked.id
              RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
                        r.doubt, r.resolve, r.failures, r.lease_token, picked.rank",

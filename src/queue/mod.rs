@@ -11,6 +11,7 @@ pub mod enqueue;
 pub mod errors;
 pub mod gate;
 pub mod inspect;
+pub mod intake;
 pub mod lease;
 pub mod ledger;
 pub mod list;
@@ -22,6 +23,7 @@ pub mod preview;
 pub mod reap;
 pub mod records;
 mod refresh;
+pub mod retention;
 pub mod retry;
 pub mod schema;
 pub mod settings;
@@ -30,11 +32,12 @@ pub mod slots;
 pub mod totals;
 pub mod why;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 
 /// What can go wrong in the queue.
 #[derive(Debug, thiserror::Error)]
@@ -59,12 +62,12 @@ pub enum QueueError {
 impl From<sqlx::Error> for QueueError {
     fn from(error: sqlx::Error) -> Self {
         // Class 08: connection, 53: out of resources, 57: shut down or cancelled,
-        // 40: serialisation or deadlock (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+        // 40: serialisation or deadlock, 55P03: a lock that was not to be had in time (https://www.postgresql.org/docs/current/errcodes-appendix.html).
         let passing = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
             sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(db) => db.code().is_some_and(|c| {
-                ["08", "53", "57", "40", "25006"].iter().any(|p| c.starts_with(p))
+                ["08", "53", "57", "40", "25006", "55P03"].iter().any(|p| c.starts_with(p))
             }),
             _ => false,
         };
@@ -88,13 +91,23 @@ pub struct Queue {
     pool: PgPool,
     /// Microseconds by which [`Queue::now`] runs ahead of the database; see [`Queue::advance`].
     ahead: Arc<AtomicI64>,
+    read: Arc<RwLock<Option<Reading>>>,
 }
+
+/// When the database's clock was read last, by this process' own, and what it said.
+type Reading = (Instant, DateTime<Utc>);
+
+const BY_INDEX: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
+    SET LOCAL enable_mergejoin = off; SET LOCAL plan_cache_mode = force_generic_plan";
+
+/// The database's clock is read anew after so long.
+const CLOCK: Duration = Duration::from_secs(1);
 
 impl Queue {
     /// A queue on `pool`, whose schema must be up to date (see [`Queue::migrate`]).
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, ahead: Arc::default() }
+        Self { pool, ahead: Arc::default(), read: Arc::default() }
     }
 
     /// Brings the schema up to date; safe to run from several processes at once.
@@ -112,7 +125,21 @@ impl Queue {
     pub async fn now(&self) -> Result<DateTime<Utc>, QueueError> {
         let now: DateTime<Utc> =
             sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await?;
+        *self.read.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), now));
         Ok(now + self.ahead())
+    }
+
+    /// The database's time as far as it was read within the last second: for the door, which must not
+    /// ask for every event. It is late by the way of the answer, never ahead.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn about_now(&self) -> Result<DateTime<Utc>, QueueError> {
+        let read = *self.read.read().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Some((at, now)) if at.elapsed() < CLOCK => Ok(now + at.elapsed() + self.ahead()),
+            _ => self.now().await,
+        }
     }
 
     /// Moves the queue's clock ahead of the database's, for tests that must not sleep.
@@ -122,6 +149,12 @@ impl Queue {
 
     fn ahead(&self) -> TimeDelta {
         TimeDelta::microseconds(self.ahead.load(Ordering::SeqCst))
+    }
+
+    /// A transaction of the hot path, whose statements go by their indexes: their plans are made
+    /// once, perhaps when a table was empty, and must hold when it has millions of rows.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, QueueError> {
+        Ok(self.pool.begin_with(BY_INDEX).await?)
     }
 
     /// The connection pool, for the readiness check and for closing at the end.

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 use sqlx::postgres::{PgListener, PgPool};
 
-use super::QueueError;
+use super::{Queue, QueueError};
 
 const DUE: &str = "hubferry_due";
 const SETTINGS: &str = "hubferry_settings";
@@ -21,6 +21,19 @@ pub(super) async fn notify_settings(db: &mut PgConnection) -> Result<(), QueueEr
 async fn tell(db: &mut PgConnection, channel: &str) -> Result<(), QueueError> {
     sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(db).await?;
     Ok(())
+}
+
+impl Queue {
+    /// Tells every process that something may be due, in no transaction of anybody's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn notify_due(&self) -> Result<(), QueueError> {
+        // Nothing is written that would have to reach the disk.
+        let tell = "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY hubferry_due; COMMIT";
+        sqlx::raw_sql(tell).execute(&self.pool).await?;
+        Ok(())
+    }
 }
 
 /// What was heard.

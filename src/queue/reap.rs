@@ -13,7 +13,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn reap(&self, now: DateTime<Utc>) -> Result<usize, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let expired: Vec<i64> = sqlx::query_scalar(
             "SELECT id FROM crm_record WHERE lease_until <= $1
              ORDER BY id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED",

@@ -13,12 +13,11 @@ use chrono::{DateTime, Utc};
 
 use super::enqueue::ensure_records;
 use super::model::{Accepted, Lease, Reason, Stamp};
-use super::notify::notify;
 use super::refresh::{lock, refresh};
 use super::{Queue, QueueError};
 use crate::mapping::Warning;
 
-use alias::{holders, merge, release_aliases};
+use alias::{aliases, holders, merge, release_aliases};
 use gone::{erase, reopen_newer, void_slots};
 pub(super) use writes::refuse_rows;
 use writes::{write_records, write_rows, write_slots};
@@ -166,14 +165,15 @@ impl Queue {
         call: Option<i64>,
         now: DateTime<Utc>,
     ) -> Result<Settled, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let targets = settlements.iter().flat_map(|s| &s.slots).filter_map(|s| s.target.as_ref());
         let targets =
             ensure_records(&mut tx, targets.map(|(t, id)| (t.as_str(), id.as_str())), now).await?;
         let ids: Vec<i64> = settlements.iter().map(|s| s.record).collect();
         let holders = holders(&mut tx, settlements).await?;
+        let aliases = aliases(&mut tx, settlements, &holders).await?;
         // Targets too: their link must not change between our look at it and our commit.
-        let locks = ids.iter().chain(targets.values()).chain(holders.values());
+        let locks = ids.iter().chain(targets.values()).chain(holders.values()).chain(&aliases);
         let locks: BTreeSet<i64> = locks.copied().collect();
         lock(&mut tx, &locks.into_iter().collect::<Vec<_>>()).await?;
         let held: HashSet<i64> =
@@ -217,10 +217,12 @@ impl Queue {
             .collect();
         // A number of its own: the reaper has marked the same lease before, and who has read that
         // mark must not clear this one.
-        sqlx::query("UPDATE crm_record SET doubt = nextval('lease_token') WHERE id = ANY($1)")
-            .bind(&lost)
-            .execute(&mut *tx)
-            .await?;
+        if !lost.is_empty() {
+            sqlx::query("UPDATE crm_record SET doubt = nextval('lease_token') WHERE id = ANY($1)")
+                .bind(&lost)
+                .execute(&mut *tx)
+                .await?;
+        }
         refresh(&mut tx, &ids, now).await?;
         let again: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM crm_record WHERE id = ANY($1) AND due_at IS NOT NULL)",
@@ -228,9 +230,6 @@ impl Queue {
         .bind(&ids)
         .fetch_one(&mut *tx)
         .await?;
-        if again {
-            notify(&mut tx).await?;
-        }
         tx.commit().await?;
         if ours.iter().any(|s| s.link.is_some()) {
             self.wake_linked(now).await?;
@@ -244,7 +243,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn wake_linked(&self, now: DateTime<Utc>) -> Result<usize, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The lock waits for a settle that has seen the old link and not committed its slot yet.
         let marked: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT id, link_mark FROM crm_record WHERE link_mark IS NOT NULL
@@ -258,7 +257,9 @@ impl Queue {
         let (ids, marks): (Vec<i64>, Vec<i64>) = marked.into_iter().unzip();
         let owners: Vec<i64> = sqlx::query_scalar(
             "SELECT DISTINCT record_id FROM crm_association
-             WHERE target_id = ANY($1) OR record_id = ANY($1) ORDER BY record_id",
+             WHERE target_id = ANY($1) OR record_id = ANY($1)
+                OR target_id IN (SELECT id FROM crm_record WHERE alias_of = ANY($1))
+             ORDER BY record_id",
         )
         .bind(&ids)
         .fetch_all(&mut *tx)
@@ -266,7 +267,7 @@ impl Queue {
         tx.commit().await?;
         // A transaction of its own: owners and targets locked together could come in any order.
         for owners in owners.chunks(1_000) {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = self.begin().await?;
             lock(&mut tx, owners).await?;
             // With another link it is another pair: HubSpot may have it.
             sqlx::query(
@@ -278,7 +279,6 @@ impl Queue {
             .execute(&mut *tx)
             .await?;
             refresh(&mut tx, owners, now).await?;
-            notify(&mut tx).await?;
             tx.commit().await?;
         }
         sqlx::query(

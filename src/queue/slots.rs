@@ -132,7 +132,7 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<Settled, QueueError> {
         let SlotSettlement { records, verdicts, max_retries, call } = *settlement;
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let mut ids = records.to_vec();
         ids.sort_unstable();
         lock(&mut tx, &ids).await?;

@@ -167,6 +167,16 @@ impl Sandbox {
         *state = State::new(settings);
     }
 
+    /// Empties the account like [`Self::reset`], but keeps its definitions.
+    pub fn clear_records(&self) {
+        let mut state = self.lock();
+        let mut empty = State::new(state.settings.clone());
+        for (kind, store) in &mut empty.stores {
+            std::mem::swap(&mut store.schema, &mut state.store_mut(*kind).schema);
+        }
+        *state = empty;
+    }
+
     fn try_create(
         &self,
         object_type: &str,

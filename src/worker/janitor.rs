@@ -1,4 +1,4 @@
-//! Housekeeping: expired leases, ended gates, waiting links, old call-log lines.
+//! Housekeeping: expired leases, ended gates, waiting links, and what is too old to be kept.
 
 use chrono::TimeDelta;
 
@@ -28,4 +28,18 @@ pub async fn tick(queue: &Queue) -> Result<bool, QueueError> {
 pub async fn prune(queue: &Queue, keep: TimeDelta) -> Result<u64, QueueError> {
     let now = queue.now().await?;
     queue.prune_calls(now - keep).await
+}
+
+/// One step of forgetting rows that were done more than `keep` ago, behind the row where the last
+/// step ended. Answers where the next one begins.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(queue: &Queue, keep: TimeDelta, behind: i64) -> Result<i64, QueueError> {
+    let now = queue.now().await?;
+    let forgotten = queue.forget(now - keep, behind).await?;
+    if forgotten.rows > 0 {
+        metrics::counter!("hubferry_rows_forgotten_total").increment(forgotten.rows);
+    }
+    Ok(forgotten.behind)
 }

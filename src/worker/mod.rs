@@ -153,6 +153,6 @@ impl Worker {
     }
 
     async fn now(&self) -> Result<chrono::DateTime<chrono::Utc>, QueueError> {
-        self.queue.now().await
+        self.queue.about_now().await
     }
 }

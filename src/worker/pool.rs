@@ -26,6 +26,8 @@ pub struct Settings {
     pub workers: usize,
     /// How long call-log lines are kept.
     pub keep_calls: TimeDelta,
+    /// How long rows that are done are kept; `None`: for good.
+    pub keep_done: Option<TimeDelta>,
 }
 
 /// What ends a worker's rest.
@@ -66,12 +68,12 @@ pub fn tasks(
         }));
     }
     let (queue, wake) = (queue.clone(), Arc::clone(wake));
-    let (stop, keep) = (shutdown.clone(), settings.keep_calls);
+    let (stop, keep) = (shutdown.clone(), settings.clone());
     let (checker, reader) = (worker(settings.workers), worker(settings.workers));
     let (asked, end) = (known.clone(), shutdown.clone());
     tasks.push(Box::pin(async move { keep_schema(&reader, &asked, &ready, &end).await }));
     tasks.push(Box::pin(
-        async move { keep_house(&queue, &checker, &wake, &known, keep, &stop).await },
+        async move { keep_house(&queue, &checker, &wake, &known, &keep, &stop).await },
     ));
     tasks
 }
@@ -141,10 +143,11 @@ async fn keep_house(
     checker: &Worker,
     wake: &Notify,
     known: &CancellationToken,
-    keep: TimeDelta,
+    settings: &Settings,
     shutdown: &CancellationToken,
 ) {
     let (mut round, mut next_check): (u64, u64) = (0, 0);
+    let mut forgotten = 0;
     while !shutdown.is_cancelled() {
         if checker.enabled() && round >= next_check {
             match checker.check_account().await {
@@ -161,9 +164,18 @@ async fn keep_house(
             Err(error) => tracing::warn!(error = %error, "housekeeping failed"),
         }
         if round.is_multiple_of(600)
-            && let Err(error) = janitor::prune(queue, keep).await
+            && let Err(error) = janitor::prune(queue, settings.keep_calls).await
         {
             tracing::warn!(error = %error, "the call log could not be pruned");
+        }
+        // Every second while there is something to forget, and else once in ten minutes.
+        if let Some(keep) = settings.keep_done
+            && (forgotten > 0 || round.is_multiple_of(600))
+        {
+            match janitor::forget(queue, keep, forgotten).await {
+                Ok(behind) => forgotten = behind,
+                Err(error) => tracing::warn!(error = %error, "old rows could not be forgotten"),
+            }
         }
         round += 1;
         pause(ROUND, shutdown).await;

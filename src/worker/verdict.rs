@@ -10,6 +10,7 @@ use super::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing, Warning};
+use crate::queue::lease::ROWS_PER_RECORD;
 use crate::queue::model::{NOTHING_THERE, Reason, Row};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement, SlotWrite, Wait};
 
@@ -47,7 +48,11 @@ pub(super) fn missing(
     let (over, waiting): (Vec<_>, Vec<_>) =
         planned.record.rows.iter().partition(|row| row.created_at + wait <= terms.now);
     if let Some(next) = waiting.iter().map(|row| row.created_at + wait).min() {
-        let loaded = i64::try_from(planned.record.rows.len()).unwrap_or(i64::MAX);
+        // Where not all were loaded, what is missing may be among the rest: see the known limits.
+        let loaded = match i64::try_from(planned.record.rows.len()) {
+            Ok(loaded) if loaded < ROWS_PER_RECORD => loaded,
+            _ => i64::MAX,
+        };
         settlement.wait = Some(Wait { until: next, reason: reason.clone(), loaded });
     }
     if planned.record.rows.is_empty() {

@@ -51,6 +51,7 @@ pub struct Cluster {
     server: Server,
     home: Home,
     guard: Child,
+    durable: bool,
     running: bool,
 }
 
@@ -70,7 +71,7 @@ impl Cluster {
         let home = Home::create(&parent, account)?;
         let server = Server { binaries, account, data: home.data() };
         match start(&server, &home, options.durable) {
-            Ok(guard) => Ok(Self { server, home, guard, running: true }),
+            Ok(guard) => Ok(Self { server, home, guard, durable: options.durable, running: true }),
             Err(error) => {
                 home.remove();
                 Err(error)
@@ -117,6 +118,21 @@ impl Cluster {
     /// Where the server does not stop; its directory is then left for the next sweep.
     pub fn stop(mut self) -> Result<(), ClusterError> {
         self.end()
+    }
+
+    /// Stops the server at once, as a crash would, and starts it again, which recovers it.
+    ///
+    /// # Errors
+    ///
+    /// Where the server does not come back.
+    pub fn crash(&mut self) -> Result<(), ClusterError> {
+        // The guard watches the old server's process.
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
+        self.server.stop()?;
+        self.server.start(self.durable)?;
+        self.guard = self.server.guard(self.home.dir())?;
+        Ok(())
     }
 
     fn end(&mut self) -> Result<(), ClusterError> {

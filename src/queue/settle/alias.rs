@@ -57,6 +57,22 @@ pub(super) async fn holders(
     Ok(holders)
 }
 
+/// The aliases of records that are deleted or merged on, which change with them: they are locked
+/// in the order of their numbers like all others.
+pub(super) async fn aliases(
+    db: &mut PgConnection,
+    settlements: &[Settlement],
+    holders: &HashMap<i64, i64>,
+) -> Result<Vec<i64>, QueueError> {
+    let changing = settlements.iter().filter(|s| s.gone || s.relinks).map(|s| s.record);
+    let changing: Vec<i64> = changing.chain(holders.values().copied()).collect();
+    if changing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let aliases = sqlx::query_scalar("SELECT id FROM crm_record WHERE alias_of = ANY($1)");
+    Ok(aliases.bind(&changing).fetch_all(db).await?)
+}
+
 /// Makes `pairs` of record and survivor one: everything that is the record's goes over. The caller
 /// has locked and settled both.
 pub(super) async fn merge(

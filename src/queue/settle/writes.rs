@@ -58,7 +58,13 @@ pub(super) async fn write_records(
          SET lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL,
              hubspot_id = CASE WHEN s.relink THEN s.link ELSE r.hubspot_id END,
              resolve = CASE WHEN s.resolves THEN s.resolve WHEN s.relink THEN NULL ELSE r.resolve END,
-             link_mark = CASE WHEN s.relink THEN $1 ELSE r.link_mark END,
+             -- Only where somebody waits for the link. Who makes a slot to this record locks it, as we
+             -- have: he is seen here, or sees the link himself.
+             link_mark = CASE WHEN s.relink AND (
+                                   EXISTS (SELECT 1 FROM crm_association a
+                                           WHERE a.target_id = r.id OR a.record_id = r.id)
+                                   OR EXISTS (SELECT 1 FROM crm_record x WHERE x.alias_of = r.id))
+                              THEN $1 ELSE r.link_mark END,
              accepted = COALESCE(s.accepted, r.accepted),
              tombstone_at = COALESCE(s.tomb_at, r.tombstone_at),
              tombstone_row = COALESCE(s.tomb_row, r.tombstone_row),
@@ -77,8 +83,10 @@ pub(super) async fn write_records(
                     wait_until, wait_reason, resolves, resolve, loaded)
          CROSS JOIN LATERAL (
              -- What has arrived since the lease may be what the record waits for.
-             SELECT s.wait_until IS NOT NULL AND count(*) <= s.loaded AS waits FROM sync_queue q
-             WHERE q.record_id = s.id AND q.status IN ('pending', 'retry') AND NOT q.written) AS w
+             SELECT CASE WHEN s.wait_until IS NOT NULL THEN s.loaded >= (
+                 SELECT count(*) FROM sync_queue q
+                 WHERE q.record_id = s.id AND q.status IN ('pending', 'retry') AND NOT q.written)
+             END AS waits) AS w
          WHERE r.id = s.id",
     )
     .bind(token)

@@ -3,37 +3,46 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hubferry::mapping::{Mapping, ObjectKind};
-use hubferry::sandbox::ObjectView;
+use hubferry::queue::Queue;
+use hubferry::sandbox::{ObjectView, Sandbox};
 use serde_json::Value;
 
 use super::model::{Expected, Key, Told, change, creatable, last_words, time};
-use crate::support::World;
 
 /// An end of an association: HubSpot's plural and the key.
 type End = (String, String);
 
-/// Compares everything and fails with all that is wrong.
-pub async fn audit(world: &World, mapping: &Mapping, accepted: &BTreeMap<String, Value>) {
+/// Compares everything and fails with all that is wrong. Answers how much there was.
+pub async fn audit(
+    queue: &Queue,
+    sandbox: &Sandbox,
+    mapping: &Mapping,
+    accepted: &BTreeMap<String, Value>,
+    limit: usize,
+) -> String {
     let mut audit = Audit {
-        world,
+        queue,
+        sandbox,
+        limit,
         mapping,
-        told: told(world, mapping, accepted).await,
+        told: told(queue, mapping, accepted).await,
         held: BTreeMap::new(),
         faults: Vec::new(),
     };
-    audit.rows();
+    let failed = audit.rows();
     let expected = audit.expected();
     audit.records(&expected);
-    audit.associations(&expected);
+    let pairs = audit.associations(&expected);
     audit.at_rest(&expected).await;
     let n = audit.faults.len();
     audit.faults.truncate(25);
     assert!(n == 0, "{n} faults, the first of them:\n{}", audit.faults.join("\n"));
+    format!("{} records, {pairs} associations, failed rows: {failed:?}", expected.len())
 }
 
 /// Every row with its event, by record. Fails when a row is missing or one too many.
 async fn told(
-    world: &World,
+    queue: &Queue,
     mapping: &Mapping,
     accepted: &BTreeMap<String, Value>,
 ) -> BTreeMap<Key, Vec<Told>> {
@@ -42,7 +51,7 @@ async fn told(
         "SELECT id, event_id, status, error_code, error_property, error_message
          FROM sync_queue_view ORDER BY id",
     )
-    .fetch_all(world.queue.pool())
+    .fetch_all(queue.pool())
     .await
     .unwrap();
     assert_eq!(rows.len(), accepted.len(), "one row an accepted event");
@@ -62,7 +71,10 @@ async fn told(
 }
 
 struct Audit<'a> {
-    world: &'a World,
+    queue: &'a Queue,
+    sandbox: &'a Sandbox,
+    /// Calls in ten seconds.
+    limit: usize,
     mapping: &'a Mapping,
     told: BTreeMap<Key, Vec<Told>>,
     /// HubSpot's records of ours.
@@ -76,8 +88,8 @@ impl Audit<'_> {
     }
 
     /// A row fails only for what the script planted, and says so.
-    fn rows(&mut self) {
-        let contacts = self.world.sandbox.objects("contacts");
+    fn rows(&mut self) -> BTreeMap<String, usize> {
+        let contacts = self.sandbox.objects("contacts");
         let mut holders: HashMap<String, BTreeSet<String>> = HashMap::new();
         for contact in &contacts {
             let key = contact.properties.get("hubferry_id").cloned().unwrap_or_default();
@@ -88,12 +100,12 @@ impl Audit<'_> {
                 }
             }
         }
-        let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut codes: BTreeMap<String, usize> = BTreeMap::new();
         for ((sync_type, id), rows) in &self.told {
             let object = self.mapping.object(sync_type).expect("a kind");
             for row in rows.iter().filter(|row| row.failed) {
                 let code = row.code.as_deref().unwrap_or_default();
-                *codes.entry(code).or_default() += 1;
+                *codes.entry(code.to_owned()).or_default() += 1;
                 let of = |name: &str| row.change.properties.get(name).cloned().unwrap_or_default();
                 let honest = match (code, row.property.as_deref()) {
                     ("MISSING_ON_CREATE", _) => {
@@ -117,7 +129,7 @@ impl Audit<'_> {
                 }
             }
         }
-        println!("  failed rows: {codes:?}");
+        codes
     }
 
     /// What must stand in HubSpot.
@@ -140,7 +152,7 @@ impl Audit<'_> {
     /// One record each, and every property of ours equal.
     fn records(&mut self, expected: &BTreeMap<Key, Expected>) {
         for object in self.mapping.objects() {
-            for record in self.world.sandbox.objects(&object.plural) {
+            for record in self.sandbox.objects(&object.plural) {
                 let Some(id) = record.properties.get(&object.key).cloned() else { continue };
                 let key = (object.sync_type.clone(), id);
                 if !expected.contains_key(&key) {
@@ -168,7 +180,7 @@ impl Audit<'_> {
     }
 
     /// The pairs of records of ours that are joined are those of the slots whose two ends stand.
-    fn associations(&mut self, expected: &BTreeMap<Key, Expected>) {
+    fn associations(&mut self, expected: &BTreeMap<Key, Expected>) -> usize {
         let mut wanted: BTreeSet<(End, End, u32)> = BTreeSet::new();
         for ((sync_type, id), record) in expected {
             let object = self.object(sync_type);
@@ -190,7 +202,7 @@ impl Audit<'_> {
             self.mapping.objects().iter().flat_map(|o| &o.slots).map(|s| s.type_id).collect();
         let mut made = BTreeSet::new();
         let mut joined = BTreeSet::new();
-        for pair in self.world.sandbox.associations() {
+        for pair in self.sandbox.associations() {
             let near = ours.get(&(pair.from_type.clone(), pair.from_id));
             let far = ours.get(&(pair.to_type.clone(), pair.to_id));
             let (Some(near), Some(far)) = (near, far) else {
@@ -215,19 +227,18 @@ impl Audit<'_> {
                 self.faults.push(format!("{near:?}-{far:?} is joined and should not be"));
             }
         }
-        println!("  {} records, {} associations", expected.len(), wanted.len());
+        wanted.len()
     }
 
     /// Nothing is leased, owed or doubtful; links are HubSpot's ids.
     async fn at_rest(&mut self, expected: &BTreeMap<Key, Expected>) {
-        let world = self.world;
         type Row = (String, String, Option<String>, bool, bool, bool);
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT sync_type, external_id, hubspot_id, doubt <> 0, lease_token IS NOT NULL,
                     due_at IS NOT NULL OR link_mark IS NOT NULL
              FROM crm_record",
         )
-        .fetch_all(world.queue.pool())
+        .fetch_all(self.queue.pool())
         .await
         .unwrap();
         for (sync_type, id, link, uncertain, leased, due) in rows {
@@ -250,7 +261,7 @@ impl Audit<'_> {
                 ));
             }
         }
-        let peak = world.sandbox.peak_window();
-        assert!(peak <= super::LIMIT as usize, "{peak} calls within ten seconds");
+        let peak = self.sandbox.peak_window();
+        assert!(peak <= self.limit, "{peak} calls within ten seconds");
     }
 }

@@ -15,9 +15,9 @@
 //! them back), erasures, revoked tokens and lost scopes, the day's quota, and a window that is full:
 //! the queue's clock is moved by hand here and HubSpot's is not, so `windows` proves the quota.
 
-mod audit;
+pub mod audit;
 mod chaos;
-mod model;
+pub mod model;
 mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,7 +155,10 @@ impl Soak {
             }
             failed = now_failed;
         }
-        audit::audit(&self.world, &self.mapping, &self.accepted).await;
+        let World { queue, sandbox, .. } = &self.world;
+        let limit = LIMIT as usize;
+        let told = audit::audit(queue, sandbox, &self.mapping, &self.accepted, limit).await;
+        println!("  {told}");
     }
 
     async fn round(&mut self, round: Round, batch: &[Value]) {

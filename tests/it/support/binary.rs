@@ -1,6 +1,7 @@
 //! The real binary as a child process.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
@@ -29,6 +30,7 @@ pub fn database_url(options: &PgConnectOptions) -> String {
 pub struct Server {
     pub child: Child,
     pub url: String,
+    log: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -52,9 +54,15 @@ impl Server {
         let mut child = command.spawn().expect("the binary starts");
         let log = child.stderr.take().expect("a log");
         let (said, ready) = tokio::sync::oneshot::channel();
-        tokio::spawn(read_log(log, said));
+        let kept = Arc::default();
+        tokio::spawn(read_log(log, Arc::clone(&kept), said));
         let url = tokio::time::timeout(Duration::from_secs(30), ready).await;
-        Self { url: url.expect("ready in time").expect("ready"), child }
+        Self { url: url.expect("ready in time").expect("ready"), child, log: kept }
+    }
+
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("a log").clone()
     }
 
     pub async fn kill(mut self) {
@@ -71,10 +79,15 @@ impl Server {
 }
 
 /// Reads the JSON log to its end, and tells the address once the server is ready.
-async fn read_log(log: tokio::process::ChildStderr, said: tokio::sync::oneshot::Sender<String>) {
+async fn read_log(
+    log: tokio::process::ChildStderr,
+    kept: Arc<Mutex<String>>,
+    said: tokio::sync::oneshot::Sender<String>,
+) {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let (mut lines, mut said) = (BufReader::new(log).lines(), Some(said));
     while let Ok(Some(line)) = lines.next_line().await {
+        kept.lock().expect("a log").extend([line.as_str(), "\n"]);
         let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         if entry["message"] == "ready" {
             if let (Some(said), Some(address)) = (said.take(), entry["server.address"].as_str()) {

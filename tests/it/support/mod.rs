@@ -13,10 +13,11 @@ use hubferry::access::Access;
 use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
 use hubferry::http::tail::Tail;
-use hubferry::http::{AppState, IngestSettings, router};
+use hubferry::http::{IngestSettings, Shared, router};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
 use hubferry::queue::Queue;
+use hubferry::queue::intake::Intake;
 use hubferry::sandbox::{Sandbox, Settings};
 use hubferry::settings::{Base, Bounds, Live, Values};
 use hubferry::worker::{Fixed, Limits, Permits, Step, Worker, janitor};
@@ -174,8 +175,13 @@ impl World {
             fixed,
             "test/0".into(),
         );
-        let state = AppState {
+        let (intake, lanes) = Intake::new(&queue, &Arc::default(), Duration::from_secs(5));
+        for lane in lanes {
+            tokio::spawn(lane);
+        }
+        let state = Shared {
             queue: queue.clone(),
+            intake,
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, INGEST_KEY, ADMIN_KEY),
             explain: hubferry::app::explain(&mapping, &hubferry::worker::Schema::default()),
@@ -194,7 +200,8 @@ impl World {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let service = router(state).into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let service =
+            router(state.into()).into_make_service_with_connect_info::<std::net::SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { queue, database, sandbox, hubspot_url, worker, live, url, http }

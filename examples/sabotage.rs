@@ -1,0 +1,101 @@
+//! Breaks each promise of `tests/sabotage.toml` on purpose, in a copy of the sources, and shows that
+//! the simulation finds it. One that is not found makes the exit code 1.
+#![expect(clippy::print_stdout, reason = "it talks to people")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde::Deserialize;
+
+#[derive(Debug, Parser)]
+struct Args {
+    /// Only promises that contain this
+    filter: Option<String>,
+    /// Schedules of the simulation for each
+    #[arg(long, default_value_t = 300)]
+    count: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct List {
+    r#break: Vec<Break>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Break {
+    promise: String,
+    file: PathBuf,
+    line: String,
+    by: String,
+}
+
+fn main() -> Result<ExitCode> {
+    let args = Args::parse();
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list: List = toml::from_str(&std::fs::read_to_string(home.join("tests/sabotage.toml"))?)?;
+    let copy = home.join("target/sabotage");
+    copy_sources(home, &copy)?;
+    let seeds: Vec<String> = (0..args.count).map(|seed| seed.to_string()).collect();
+    println!("| broken on purpose | found by | after |\n|---|---|---|");
+    let mut unfound = 0;
+    let chosen = |b: &&Break| args.filter.as_ref().is_none_or(|f| b.promise.contains(f.as_str()));
+    for sabotage in list.r#break.iter().filter(chosen) {
+        let file = copy.join(&sabotage.file);
+        let whole = std::fs::read_to_string(home.join(&sabotage.file))?;
+        if whole.matches(&sabotage.line).count() != 1 {
+            bail!("{}: the line of `{}` is not there once", file.display(), sabotage.promise);
+        }
+        std::fs::write(&file, whole.replace(&sabotage.line, &sabotage.by))?;
+        let started = Instant::now();
+        let found = simulate(home, &copy, &seeds.join(","))?;
+        std::fs::write(&file, whole)?;
+        let took = started.elapsed().as_secs();
+        unfound += usize::from(found.is_none());
+        let found = found.unwrap_or_else(|| format!("**nothing in {} schedules**", args.count));
+        println!("| {} | {found} | {took} s |", sabotage.promise);
+    }
+    Ok(if unfound == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The first seed that fails, if one does.
+fn simulate(home: &Path, copy: &Path, seeds: &str) -> Result<Option<String>> {
+    let output = Command::new("cargo")
+        .args(["test", "--locked", "--test", "it", "simulation::", "--", "--nocapture"])
+        .current_dir(copy)
+        // Dependencies are built once for both.
+        .env("CARGO_TARGET_DIR", home.join("target"))
+        .env("HUBFERRY_SIMULATION_SEEDS", seeds)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        return Ok(None);
+    }
+    let failing =
+        said.lines().find_map(|line| line.split(" fails (").next()?.strip_prefix("seed "));
+    let seed = failing.with_context(|| format!("the simulation did not run:\n{said}"))?;
+    Ok(Some(format!("seed {seed}")))
+}
+
+/// All that is under version control, and what is new.
+fn copy_sources(home: &Path, copy: &Path) -> Result<()> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(home)
+        .output()
+        .context("git lists the sources")?;
+    for file in String::from_utf8(listed.stdout)?.lines() {
+        let (from, to) = (home.join(file), copy.join(file));
+        let Ok(new) = std::fs::read(&from) else { continue };
+        std::fs::create_dir_all(to.parent().context("a folder")?)?;
+        // Left alone where it is the same, so that it is not built again.
+        if std::fs::read(&to).is_ok_and(|old| old == new) {
+            continue;
+        }
+        std::fs::write(&to, new)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+-- What happens for every event, in one round trip each. The plans of these functions go by indexes
+-- and are made once, perhaps while a table is still empty: they must hold when it has millions of rows.
+
+-- Sets due time, stage and rank of those of `records` that nobody holds. The caller has locked them.
+-- The one place that decides it: see ARCHITECTURE.md.
+CREATE FUNCTION schedule(records bigint[], now_ timestamptz) RETURNS void LANGUAGE sql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+    WITH next AS MATERIALIZED (
+        SELECT r.id,
+               CASE WHEN o.erases THEN 'erase'
+                    WHEN o.archives THEN 'archive'
+                    WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL THEN 'update'
+                    WHEN (o.unwritten OR d.doubtful) AND r.resolve <> '!' THEN 'resolve'
+                    WHEN o.unwritten OR d.doubtful THEN 'create'
+                    WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL) THEN 'archive'
+                    WHEN EXISTS (SELECT 1 FROM association_owed a WHERE a.record_id = r.id)
+                         THEN 'associate' END AS stage,
+               COALESCE(o.first_rank, (
+                   SELECT min(q.rank) FROM sync_queue q
+                   WHERE q.record_id = r.id AND q.status IN ('pending', 'retry') AND q.written),
+                   now_) AS rank,
+               GREATEST(r.backoff_until, r.waiting_until) AS later
+        FROM crm_record r
+        CROSS JOIN LATERAL (
+            SELECT r.doubt <> 0 AND (r.hubspot_id IS NOT NULL OR r.accepted <> '{}') AS doubtful,
+                   -- A call that came late may have brought it back.
+                   r.doubt <> 0 AND r.hubspot_id IS NULL AND r.accepted = '{}'
+                       AND r.tombstone_at IS NOT NULL AND r.alias_of IS NULL AS haunted) d
+        CROSS JOIN LATERAL (
+            -- Those that the next call takes: a record with a hundred thousand rows is not looked
+            -- through for each of them.
+            SELECT min(rank) AS first_rank, count(*) > 0 AS unwritten,
+                   bool_or(operation = 'archive') AS archives,
+                   bool_or(operation = 'erase') AS erases
+            FROM (SELECT q.rank, q.operation FROM sync_queue q
+                  WHERE q.record_id = r.id AND q.status IN ('pending', 'retry') AND NOT q.written
+                  ORDER BY (q.operation = 'upsert'), q.id LIMIT 1000) AS n) o
+        WHERE r.id = ANY(records) AND r.lease_token IS NULL
+    ), wanted AS (
+        SELECT id, stage, CASE WHEN stage IS NOT NULL THEN rank END AS rank,
+               CASE WHEN stage IS NOT NULL THEN GREATEST(later, now_) END AS due_at,
+               stage IS NOT NULL AND COALESCE(later > now_, false) AS deferred
+        FROM next
+    )
+    UPDATE crm_record r
+    SET stage = w.stage, rank = w.rank, due_at = w.due_at, deferred = w.deferred
+    FROM wanted w
+    WHERE w.id = r.id
+      -- What is due already stays as it is: one version less of each record.
+      AND ((r.stage, r.rank, r.deferred) IS DISTINCT FROM (w.stage, w.rank, w.deferred)
+           OR (w.deferred AND r.due_at <> w.due_at)
+           OR (r.due_at IS NULL) <> (w.due_at IS NULL));
+$$;
+
+-- Stores events whole or not at all: the events, the records that they are about, and a row for each
+-- change. Arrays of one length describe events (no two with the same id and source) and, by `places`
+-- (from 1), their changes. Answers with the rows' numbers, in the order of the changes, NULL for those
+-- of events that were known, and with the places of these.
+--
+-- Fails with the places of the events at fault as DETAIL: HF409 an id is known with another body;
+-- HF410 its subject was erased; 40001 people merged records at this very moment.
+CREATE FUNCTION enqueue(
+    in_portal text, now_ timestamptz,
+    sources text[], ids text[], types text[], subjects text[], times timestamptz[], payloads text[],
+    hashes bytea[], traces text[],
+    places int[], kinds text[], externals text[], operations text[], priorities smallint[],
+    ranks timestamptz[], emails bigint[],
+    OUT row_ids bigint[], OUT known int[]
+) LANGUAGE plpgsql
+-- Somebody who holds a record for long must not hold up all that comes in.
+SET lock_timeout = '5s'
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    nos bigint[];
+    fresh bigint;
+    own bigint[];
+    aliases bigint[];
+    -- `own` less what is made here.
+    found_ids bigint[];
+    missing bigint;
+    made bigint;
+    held record;
+    faulty text;
+BEGIN
+    known := '{}';
+    SELECT array_agg(nextval('event_no_seq')) INTO nos FROM generate_series(1, cardinality(ids));
+    SELECT array_agg(nextval('sync_queue_id_seq')) INTO row_ids
+    FROM generate_series(1, cardinality(places));
+
+    -- In the order of the keys, so that two requests with the same events wait in one order.
+    INSERT INTO event (no, portal, source, id, type, subject, occurred_at, data, hash, received_at,
+                       traceparent)
+    OVERRIDING SYSTEM VALUE
+    SELECT e.no, in_portal, e.source, e.id, e.type, e.subject, e.occurred_at, e.data::jsonb, e.hash,
+           now_, e.traceparent
+    FROM UNNEST(nos, sources, ids, types, subjects, times, payloads, hashes, traces)
+         AS e (no, source, id, type, subject, occurred_at, data, hash, traceparent)
+    ORDER BY e.id, e.source
+    ON CONFLICT ON CONSTRAINT event_key DO NOTHING;
+    GET DIAGNOSTICS fresh = ROW_COUNT;
+    IF fresh < cardinality(ids) THEN
+        SELECT COALESCE(array_agg(k.place), '{}'), string_agg(k.place::text, ',') FILTER (WHERE e.hash <> k.hash)
+        INTO known, faulty
+        FROM UNNEST(ids, sources, hashes, nos) WITH ORDINALITY AS k (id, source, hash, no, place)
+        CROSS JOIN LATERAL (
+            SELECT no, hash FROM event WHERE id = k.id AND source = k.source AND portal = in_portal
+            LIMIT 1) AS e
+        WHERE e.no <> k.no;
+        IF faulty IS NOT NULL THEN
+            RAISE EXCEPTION 'an id is known with another body' USING ERRCODE = 'HF409', DETAIL = faulty;
+        END IF;
+        IF fresh + cardinality(known) < cardinality(ids) THEN
+            -- Retention took one between the two looks: it is new, then.
+            RAISE EXCEPTION 'an event was forgotten meanwhile' USING ERRCODE = '40001';
+        END IF;
+        SELECT array_agg(CASE WHEN c.place = ANY(known) THEN NULL ELSE c.id END ORDER BY c.n)
+        INTO row_ids
+        FROM UNNEST(places, row_ids) WITH ORDINALITY AS c (place, id, n);
+    END IF;
+    IF fresh = 0 THEN
+        RETURN;
+    END IF;
+
+    -- What is missing is made before anything is locked, here as in a settle, and in the order of its
+    -- keys: who makes a record never waits for it with others in his hands. A new record is due for
+    -- its creation; what else may be owed is for `schedule` to see.
+    SELECT array_agg(r.id ORDER BY c.n), array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL),
+           count(*) FILTER (WHERE r.id IS NULL AND c.row_id IS NOT NULL)
+    INTO own, aliases, missing
+    FROM UNNEST(kinds, externals, row_ids) WITH ORDINALITY AS c (kind, external_id, row_id, n)
+    LEFT JOIN LATERAL (
+        SELECT id, alias_of FROM crm_record
+        WHERE portal = in_portal AND sync_type = c.kind AND external_id = c.external_id
+        LIMIT 1) AS r ON c.row_id IS NOT NULL;
+    found_ids := own;
+    IF missing > 0 THEN
+        SELECT array_agg(COALESCE(c.id, nextval('crm_record_id_seq')) ORDER BY c.n) INTO own
+        FROM UNNEST(own) WITH ORDINALITY AS c (id, n);
+        INSERT INTO crm_record (id, portal, sync_type, external_id, created_at, stage, rank, due_at)
+        OVERRIDING SYSTEM VALUE
+        SELECT min(c.id), in_portal, c.kind, c.external_id, now_, 'create', min(c.rank), now_
+        FROM UNNEST(own, found_ids, row_ids, kinds, externals, ranks)
+             AS c (id, known_id, row_id, kind, external_id, rank)
+        WHERE c.known_id IS NULL AND c.row_id IS NOT NULL
+        -- The order of bytes, as a settle has it, whatever the collation of the database.
+        GROUP BY c.kind, c.external_id
+        ORDER BY c.kind COLLATE "C", c.external_id COLLATE "C"
+        ON CONFLICT ON CONSTRAINT crm_record_key DO NOTHING;
+        GET DIAGNOSTICS made = ROW_COUNT;
+        IF made < missing THEN
+            -- Some are the same, or somebody else has made them: they are looked up.
+            SELECT array_agg(r.id ORDER BY c.n),
+                   array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL)
+            INTO own, aliases
+            FROM UNNEST(kinds, externals, row_ids) WITH ORDINALITY AS c (kind, external_id, row_id, n)
+            LEFT JOIN LATERAL (
+                SELECT id, alias_of FROM crm_record
+                WHERE portal = in_portal AND sync_type = c.kind AND external_id = c.external_id
+                LIMIT 1) AS r ON c.row_id IS NOT NULL;
+            found_ids := own;
+        END IF;
+    END IF;
+    -- Nobody sees what we have made: only the others are locked, in the order of their numbers.
+    SELECT array_agg(r.id) AS ids,
+           array_agg(r.id) FILTER (WHERE r.erased_at IS NOT NULL) AS erased,
+           array_agg(r.id) FILTER (WHERE r.waiting_until IS NOT NULL) AS waiting,
+           bool_or(r.alias_of IS NOT NULL AND r.alias_of <> ALL(COALESCE(aliases, '{}')))
+               AS moved
+    INTO held
+    FROM (SELECT id, alias_of, erased_at, waiting_until FROM crm_record
+          WHERE id = ANY(found_ids || aliases) ORDER BY id FOR NO KEY UPDATE) AS r;
+    IF held.moved THEN
+        RAISE EXCEPTION 'records were merged meanwhile' USING ERRCODE = '40001';
+    END IF;
+    IF held.erased IS NOT NULL THEN
+        SELECT string_agg(DISTINCT c.place::text, ',') INTO faulty
+        FROM UNNEST(places, own, operations) AS c (place, record, operation)
+        WHERE c.operation = 'upsert' AND c.record = ANY(held.erased);
+        IF faulty IS NOT NULL THEN
+            RAISE EXCEPTION 'a subject was erased' USING ERRCODE = 'HF410', DETAIL = faulty;
+        END IF;
+    END IF;
+    -- An alias' values go to its survivor; its delete concerns itself alone.
+    IF aliases IS NOT NULL THEN
+        SELECT array_agg(CASE WHEN c.operation = 'upsert' THEN COALESCE(r.alias_of, r.id) ELSE r.id END
+                         ORDER BY c.n)
+        INTO own
+        FROM UNNEST(own, operations) WITH ORDINALITY AS c (record, operation, n)
+        LEFT JOIN crm_record r ON r.id = c.record;
+    END IF;
+
+    INSERT INTO sync_queue (id, event_no, record_id, operation, priority, rank, created_at, email_hash)
+    OVERRIDING SYSTEM VALUE
+    SELECT c.id, nos[c.place], c.record, c.operation, c.priority, c.rank, now_, c.email
+    FROM UNNEST(row_ids, places, own, operations, priorities, ranks, emails)
+         AS c (id, place, record, operation, priority, rank, email)
+    WHERE c.id IS NOT NULL;
+
+    IF 'erase' = ANY(operations) THEN
+        -- An erasure counts from its arrival: what comes later is refused at the door.
+        UPDATE crm_record SET erased_at = now_
+        WHERE erased_at IS NULL AND id IN (
+            SELECT c.record FROM UNNEST(own, operations) AS c (record, operation)
+            WHERE c.operation = 'erase');
+    END IF;
+    IF held.waiting IS NOT NULL THEN
+        -- A record that waits for what this row may bring need not wait any longer.
+        UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL WHERE id = ANY(held.waiting);
+    END IF;
+    IF 'archive' = ANY(operations) OR 'erase' = ANY(operations) THEN
+        PERFORM schedule(own || held.ids, now_);
+    ELSIF held.ids IS NOT NULL THEN
+        PERFORM schedule(held.ids, now_);
+    END IF;
+END $$;

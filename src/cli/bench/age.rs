@@ -1,0 +1,140 @@
+//! Whether it stays as fast: with a million finished rows, beside a snapshot that somebody holds
+//! open, after ten minutes, and with a million open rows of which one record has a tenth.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use chrono::TimeDelta;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::Bench;
+use super::child::{INGEST_KEY, Server};
+use super::echo::Echo;
+use super::engine::{UNLIMITED, drained, until_done};
+use super::figure::{Aim, Figure, percentile};
+use super::ingest::{event, fill};
+use super::load::post_events;
+use crate::queue::lease::Holder;
+use crate::queue::settle::Settlement;
+
+/// Rows that are done, and rows that are open.
+const MILLION: usize = 1_000_000;
+
+/// The engine on empty tables, on a million finished rows, and beside an open snapshot.
+pub(super) async fn engine(bench: &Bench) -> Result<Vec<Figure>> {
+    let slower = |name, aim| Figure::new(name, "% slower", Some(Aim::AtMost(aim)));
+    let mut full = slower("engine with 1 M finished rows", 10.0);
+    let mut held = slower("engine beside an open snapshot", 20.0);
+    let (database, queue) = bench.database().await?;
+    let echo = Echo::start().await?;
+    bench.says("empty tables");
+    let fresh = drained(bench, &database, &queue, &echo, 0).await?;
+    bench.says("beside an open snapshot");
+    let mut reader = database.connect().await?;
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class")
+        .execute(&mut reader)
+        .await?;
+    let beside = drained(bench, &database, &queue, &echo, 1).await?;
+    sqlx::raw_sql("COMMIT").execute(&mut reader).await?;
+    reader.close().await?;
+    held.runs.push(100.0 * (1.0 - beside / fresh));
+    let rounds = MILLION.div_ceil(bench.events);
+    for round in 2..2 + rounds {
+        bench.says(format!("a million finished rows, part {} of {rounds}", round - 1));
+        drained(bench, &database, &queue, &echo, round).await?;
+    }
+    let after = drained(bench, &database, &queue, &echo, 2 + rounds).await?;
+    full.runs.push(100.0 * (1.0 - after / fresh));
+    Ok(vec![full, held])
+}
+
+/// Ten minutes of steady load: how much slower the last minute is than the second, and whether the
+/// memory grows.
+pub(super) async fn steady(bench: &Bench) -> Result<Vec<Figure>> {
+    const MINUTES: usize = 10;
+    let mut slower = Figure::new("ten minutes of steady load", "% slower", Some(Aim::AtMost(5.0)));
+    let mut grown = Figure::new("memory over the ten minutes", "MB more", None);
+    let (database, queue) = bench.database().await?;
+    let echo = Echo::start().await?;
+    let server = Server::start(&database, &echo.url, "all", &UNLIMITED).await?;
+    let (mut rates, mut memory) = (Vec::new(), Vec::new());
+    for minute in 0..MINUTES {
+        bench.says(format!("steady load, minute {} of {MINUTES}", minute + 1));
+        let body = move |connection: usize, number: usize| {
+            let number = (minute * 8 + connection) * 10_000_000 + number;
+            event(number, number % 50_000)
+        };
+        let minute = Duration::from_secs(60);
+        let done = post_events(server.address, INGEST_KEY, 8, minute, usize::MAX, body).await?;
+        rates.push(done.requests as f64 / done.elapsed.as_secs_f64());
+        memory.push(server.memory().context("the memory of a process is read from /proc")?);
+    }
+    until_done(&queue, Instant::now()).await?;
+    // The first minute fills caches and makes plans.
+    slower.runs.push(100.0 * (1.0 - rates[MINUTES - 1] / rates[1]));
+    grown.runs.push(memory[MINUTES - 1] - memory[1]);
+    server.kill().await?;
+    Ok(vec![slower, grown])
+}
+
+/// A million open rows over 200,000 records, one of which has a tenth of them.
+pub(super) async fn backlog(bench: &Bench) -> Result<Vec<Figure>> {
+    let mut lease =
+        Figure::new("1 M open rows, lease of 100 records, p99", "ms", Some(Aim::AtMost(10.0)));
+    let mut last = Figure::new(
+        "1 M open rows, the last quarter of the drain against the first",
+        "ratio of rates",
+        Some(Aim::AtLeast(0.9)),
+    );
+    let (database, queue) = bench.database().await?;
+    let echo = Echo::start().await?;
+    let door = Server::start(&database, &echo.url, "api", &UNLIMITED).await?;
+    bench.says("a million open rows: filling");
+    // 900,000 rows over 200,000 records, and 100,000 of one.
+    fill(&door, 900_000, 9).await?;
+    let one = |connection: usize, number: usize| {
+        let first = 100_000_000 + (connection * 100 + number) * 1_000;
+        let events: Vec<String> = (first..first + 1_000).map(|n| event(n, 0)).collect();
+        format!("[{}]", events.join(","))
+    };
+    post_events(door.address, INGEST_KEY, 1, Duration::from_secs(600), 100, one).await?;
+    let more = |connection: usize, number: usize| {
+        let first = 200_000_000 + (connection * 100 + number) * 1_000;
+        let events: Vec<String> = (first..first + 1_000).map(|n| event(n, n)).collect();
+        format!("[{}]", events.join(","))
+    };
+    post_events(door.address, INGEST_KEY, 1, Duration::from_secs(600), 100, more).await?;
+    door.kill().await?;
+    bench.says("a million open rows: leasing");
+    let holder = Holder { name: "bench".into(), ttl: TimeDelta::seconds(600) };
+    let (mut times, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..500 {
+        let now = queue.now().await?;
+        let due = queue.due(&["contact"], now).await?.context("nothing is due")?;
+        let asked = Instant::now();
+        let batch = queue.lease(&due, 100, &holder, now).await?.context("nothing was leased")?;
+        times.push(asked.elapsed().as_secs_f64() * 1_000.0);
+        held.push(batch);
+    }
+    lease.runs.push(percentile(&times, 0.99));
+    for batch in held {
+        let back: Vec<_> =
+            batch.records.iter().map(|r| Settlement::release(r.id, r.doubt)).collect();
+        queue.settle(&batch.lease, &back, None, queue.now().await?).await?;
+    }
+    bench.says("a million open rows: draining");
+    let rows = queue.outstanding().await? as f64;
+    let worker = Server::start(&database, &echo.url, "worker", &UNLIMITED).await?;
+    let mut marks = vec![Instant::now()];
+    for quarter in 1..=4 {
+        let left = rows * (1.0 - f64::from(quarter) / 4.0);
+        while queue.outstanding().await? as f64 > left {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        marks.push(Instant::now());
+    }
+    let took = |quarter: usize| marks[quarter].duration_since(marks[quarter - 1]).as_secs_f64();
+    last.runs.push(took(1) / took(4));
+    worker.kill().await?;
+    Ok(vec![lease, last])
+}

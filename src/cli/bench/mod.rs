@@ -1,0 +1,211 @@
+//! `hubferry bench`: how fast it is on this machine.
+//!
+//! A private Postgres with its default, durable settings, the real server as a child process, and
+//! a HubSpot on this machine. Each measure runs several times; shown are the median and the range.
+
+mod age;
+mod child;
+mod echo;
+mod engine;
+mod figure;
+mod ingest;
+mod load;
+mod quota;
+mod way;
+mod weight;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::cluster::{Cluster, Options};
+use super::exit::Exit;
+use crate::config::Environment;
+use crate::queue::Queue;
+use figure::Figure;
+
+const EXAMPLES: &str = "Examples:
+  hubferry bench                     what takes a few minutes
+  hubferry bench ingest engine       two of the measures
+  hubferry bench ingest --runs 3 --seconds 5 --json";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct BenchArgs {
+    /// What to measure; without, the first six but for the quota
+    #[arg(value_enum)]
+    measures: Vec<Measure>,
+    /// Runs of each measure
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    runs: u16,
+    /// Seconds of each timed run
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    seconds: u16,
+    /// Events of a run that is measured by its work
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    events: u32,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measure {
+    /// One event a request over 64 connections, beside pgbench's single-row commits
+    Ingest,
+    /// A thousand events a request
+    Bulk,
+    /// Lease, fold and settle, with a HubSpot that agrees at once: one row a record, and ten
+    Engine,
+    /// From the POST of an event to its call, with nothing else to do
+    Latency,
+    /// HubSpot calls for a thousand records: new, changed, unchanged, with ten events each
+    Calls,
+    /// How much of HubSpot's window a backlog uses; 5,000 companies (about a minute a run)
+    Quota,
+    /// Memory idle and under load, start to ready, the size of the program
+    Weight,
+    /// From the POST of an event to HubSpot at half the quota, alone and while one of two replicas is
+    /// killed (about a minute a run)
+    Freshness,
+    /// With a million finished rows, and beside an open snapshot (one run)
+    Age,
+    /// With a million open rows, a tenth of them of one record (one run)
+    Backlog,
+    /// Ten minutes of steady load (one run)
+    Steady,
+}
+
+impl Measure {
+    /// What takes a few minutes together.
+    const QUICK: [Self; 6] =
+        [Self::Ingest, Self::Bulk, Self::Engine, Self::Latency, Self::Calls, Self::Weight];
+}
+
+/// What every measure works with.
+struct Bench {
+    cluster: Cluster,
+    environment: Environment,
+    runs: usize,
+    time: Duration,
+    events: usize,
+    bar: ProgressBar,
+}
+
+impl Bench {
+    /// An empty database with the schema, and a handle on its queue.
+    async fn database(&self) -> Result<(PgConnectOptions, Queue)> {
+        let name = format!("bench_{}", uuid::Uuid::new_v4().simple());
+        let options = self.cluster.create_database(&name).await?;
+        let pool = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
+        let queue = Queue::new(pool);
+        queue.migrate().await?;
+        Ok((options, queue))
+    }
+
+    fn says(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
+        self.bar.set_message(what);
+    }
+}
+
+/// Runs a task of a measure's own; the process ends with the measure.
+#[expect(clippy::disallowed_methods, reason = "a benchmark's tasks end with its process")]
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}
+
+pub(super) async fn run(args: &BenchArgs, environment: &Environment) -> Result<Exit> {
+    let options = Options {
+        durable: true,
+        bin_dir: environment.pg_bin_dir(),
+        path: environment.path(),
+        ..Options::default()
+    };
+    let cluster = tokio::task::spawn_blocking(move || Cluster::temporary(options)).await??;
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(ProgressStyle::with_template("{spinner} {elapsed} {msg}")?);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let bench = Bench {
+        cluster,
+        environment: environment.clone(),
+        runs: args.runs.into(),
+        time: Duration::from_secs(args.seconds.into()),
+        events: args.events as usize,
+        bar,
+    };
+    let outcome = tokio::select! {
+        outcome = measure(args, &bench) => outcome,
+        () = super::stop_signal() => Err(anyhow::anyhow!("stopped")),
+    };
+    bench.bar.finish_and_clear();
+    tokio::task::spawn_blocking(move || bench.cluster.stop()).await??;
+    outcome?;
+    Ok(Exit::Done)
+}
+
+async fn measure(args: &BenchArgs, bench: &Bench) -> Result<()> {
+    let machine = machine(bench).await?;
+    if !args.json {
+        println!("{machine}\n");
+        println!("| measure | median of {} runs | range | aim |\n|---|---|---|---|", args.runs);
+    }
+    let chosen = if args.measures.is_empty() { &Measure::QUICK[..] } else { &args.measures };
+    let mut figures: Vec<Figure> = Vec::new();
+    for &measure in chosen {
+        let more = match measure {
+            Measure::Ingest => ingest::single(bench).await,
+            Measure::Bulk => ingest::bulk(bench).await,
+            Measure::Engine => engine::drain(bench).await,
+            Measure::Latency => way::idle(bench).await,
+            Measure::Calls => quota::calls(bench).await,
+            Measure::Quota => quota::window(bench).await,
+            Measure::Weight => weight::weigh(bench).await,
+            Measure::Freshness => way::fresh(bench).await,
+            Measure::Age => age::engine(bench).await,
+            Measure::Backlog => age::backlog(bench).await,
+            Measure::Steady => age::steady(bench).await,
+        };
+        let more = more.with_context(|| format!("the measure {measure:?}"))?;
+        if !args.json {
+            bench.bar.suspend(|| more.iter().for_each(|figure| println!("{}", figure.row())));
+            std::io::stdout().flush()?;
+        }
+        figures.extend(more);
+    }
+    if args.json {
+        let figures: Vec<_> = figures
+            .iter()
+            .map(|f| json!({"name": f.name, "unit": f.unit, "median": f.median(), "aim": f.aim, "runs": f.runs}))
+            .collect();
+        println!("{:#}", json!({"machine": machine, "figures": figures}));
+    }
+    Ok(())
+}
+
+/// The machine and the settings, in a line.
+async fn machine(bench: &Bench) -> Result<String> {
+    use sqlx::{ConnectOptions as _, Connection as _};
+    let mut db = bench.cluster.connect_options().connect().await?;
+    let (version, commit, sync): (String, String, String) = sqlx::query_as(
+        "SELECT current_setting('server_version'), current_setting('synchronous_commit'),
+                current_setting('fsync')",
+    )
+    .fetch_one(&mut db)
+    .await?;
+    db.close().await?;
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
+    Ok(format!(
+        "{} cores ({}), PostgreSQL {version} (synchronous_commit {commit}, fsync {sync}, otherwise its \
+         defaults), hubferry {} ({} build), everything on this machine",
+        std::thread::available_parallelism().map_or(1, usize::from),
+        model.trim_start_matches([' ', '\t', ':']),
+        env!("CARGO_PKG_VERSION"),
+        if cfg!(debug_assertions) { "debug" } else { "release" },
+    ))
+}

@@ -1,0 +1,75 @@
+//! Forgetting what has long been done, in small steps.
+
+use chrono::{DateTime, Utc};
+
+use super::{Queue, QueueError};
+
+/// Rows of one step: short enough that nobody waits for it.
+const STEP: i64 = 1_000;
+
+/// How far a round of forgetting has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Rows deleted by the step.
+    pub rows: u64,
+    /// The next step looks behind this row; 0 begins anew.
+    pub behind: i64,
+}
+
+impl Queue {
+    /// Deletes rows that ended `synced` or were discarded before `before` and whose record owes
+    /// nothing, with their tries, and the events that no other row is of. One step of at most 1,000 rows
+    /// behind the row `behind`. Failed rows stay until a person retries or discards them; records,
+    /// with what HubSpot has accepted of them, stay for good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget(
+        &self,
+        before: DateTime<Utc>,
+        behind: i64,
+    ) -> Result<Forgotten, QueueError> {
+        let (rows, last): (i64, Option<i64>) = sqlx::query_as(
+            "WITH turn AS MATERIALIZED (
+                 -- Two at a time could each leave the event of a row that the other deletes.
+                 SELECT pg_try_advisory_xact_lock(hashtextextended('hubferry forget', 0)) AS ours
+             ), old AS MATERIALIZED (
+                 SELECT q.id, q.event_no,
+                        (q.status = 'synced' OR q.discarded_at IS NOT NULL)
+                        AND GREATEST(q.processed_at, q.discarded_at) < $1
+                        -- What its record still owes may need it: a delete opens rows again.
+                        AND NOT EXISTS (SELECT 1 FROM sync_queue o
+                                        WHERE o.record_id = q.record_id
+                                          AND o.status IN ('pending', 'retry'))
+                        -- A slot that is not made yet tells this row how it went.
+                        AND NOT EXISTS (SELECT 1 FROM crm_association a
+                                        WHERE a.record_id = q.record_id AND a.set_by = q.id
+                                          AND a.target_id IS NOT NULL AND a.made_to IS NULL) AS done
+                 FROM sync_queue q
+                 WHERE (SELECT ours FROM turn)
+                   AND q.id > $2 AND q.id < (SELECT first_row_since($1))
+                 ORDER BY q.id LIMIT $3
+             ), tries AS (
+                 DELETE FROM attempt a USING old
+                 WHERE a.row_id = old.id AND old.done
+             ), gone AS (
+                 DELETE FROM sync_queue q USING old
+                 WHERE q.id = old.id AND old.done
+                   AND (q.status = 'synced' OR q.discarded_at IS NOT NULL)
+                 RETURNING q.id, q.event_no
+             ), events AS (
+                 DELETE FROM event e USING gone
+                 WHERE e.no = gone.event_no AND NOT EXISTS (
+                     SELECT 1 FROM sync_queue q
+                     WHERE q.event_no = gone.event_no AND q.id NOT IN (SELECT id FROM gone))
+             )
+             SELECT (SELECT count(*) FROM gone), (SELECT max(id) FROM old)",
+        )
+        .bind(before)
+        .bind(behind)
+        .bind(STEP)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Forgotten { rows: rows.unsigned_abs(), behind: last.unwrap_or(0) })
+    }
+}
