@@ -83,6 +83,15 @@ pub fn explain(mapping: &Arc<Mapping>, schema: &Schema) -> Explain {
 /// A connection that has rested for longer is asked whether it still stands.
 const TRUSTED: Duration = Duration::from_secs(1);
 
+/// What the server does about a client that is gone or stands still: a transaction holds its locks
+/// for ten seconds of silence at most, and a machine that vanished is missed within a minute.
+const SESSION: [(&str, &str); 4] = [
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+];
+
 /// Connects to Postgres and brings the schema up to date.
 ///
 /// # Errors
@@ -96,7 +105,7 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
         .before_acquire(|db, meta| {
             Box::pin(async move { Ok(meta.idle_for < TRUSTED || db.ping().await.is_ok()) })
         })
-        .connect_with(options.application_name("hubferry"))
+        .connect_with(options.application_name("hubferry").options(SESSION))
         .await
         .context("Postgres cannot be reached: check DATABASE_URL and that the server runs")?;
     let queue = Queue::new(pool);

@@ -57,23 +57,23 @@ async fn a_replica_that_sleeps_beyond_its_leases_changes_nothing_when_it_wakes()
     application.sends(10).await;
     // Caught within its calls, which take a while.
     trial.sandbox.set_faults(Faults { latency_ms: Some(300), ..Faults::default() });
-    application.sends(5).await;
-    signal(&servers[0], Signal::STOP);
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        signal(&servers[0], Signal::STOP);
+        if trial.leased_by(&servers[0]).await > 0 {
+            break;
+        }
+        signal(&servers[0], Signal::CONT);
+        assert!(std::time::Instant::now() < deadline, "it has something to do");
+        ticks.tick().await;
+    }
     application.urls.send_replace(vec![servers[1].url.clone()]);
     trial.sandbox.set_faults(Faults { latency_ms: Some(30), ..Faults::default() });
-    let held = "SELECT count(*) FROM crm_record WHERE lease_holder LIKE $1 || '-%'";
-    let sleeper = servers[0].child.id().expect("running").to_string();
-    let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    let mut left = i64::MAX;
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while left > 0 {
+    while trial.leased_by(&servers[0]).await > 0 {
         assert!(std::time::Instant::now() < deadline, "its leases are taken back");
         ticks.tick().await;
-        left = sqlx::query_scalar(held)
-            .bind(&sleeper)
-            .fetch_one(trial.queue.pool())
-            .await
-            .expect("a count");
     }
     application.sends(10).await;
     signal(&servers[0], Signal::CONT);
@@ -157,17 +157,10 @@ async fn replicas_come_and_go_and_each_ends_in_order() {
         application.sends(5).await;
         let leaving = servers.remove(dice.random_range(0..servers.len()));
         application.urls.send_replace(urls(&servers));
-        let name = leaving.child.id().expect("running").to_string();
+        let name = trial::holder(&leaving);
         let status = leaving.terminate().await;
         assert!(status.success(), "SIGTERM under load: {status}");
-        let left: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM crm_record WHERE lease_holder LIKE $1 || '-%'",
-        )
-        .bind(&name)
-        .fetch_one(trial.queue.pool())
-        .await
-        .expect("a count");
-        assert_eq!(left, 0, "nothing stays leased");
+        assert_eq!(trial.leased(&name).await, 0, "nothing stays leased");
         servers.push(trial.server().await);
         application.urls.send_replace(urls(&servers));
     }

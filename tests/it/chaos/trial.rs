@@ -73,6 +73,20 @@ impl Trial {
         Server::start(&self.database, &self.hubspot_url, &ENVIRONMENT).await
     }
 
+    /// How many records are leased to the workers of a server.
+    pub async fn leased_by(&self, server: &Server) -> i64 {
+        self.leased(&holder(server)).await
+    }
+
+    /// How many records are leased to a [`holder`].
+    pub async fn leased(&self, holder: &str) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM crm_record WHERE lease_holder LIKE $1 || '%'")
+            .bind(holder)
+            .fetch_one(self.queue.pool())
+            .await
+            .expect("a count")
+    }
+
     /// Waits until nothing is left to do, and compares everything.
     pub async fn audit(&self, accepted: &BTreeMap<String, Value>, patience: Duration) {
         let deadline = Instant::now() + patience;
@@ -89,6 +103,11 @@ impl Trial {
         let refused = self.sandbox.calls().iter().filter(|c| c.status == 429).count();
         assert_eq!(refused, 0, "HubSpot never has to say that we are too fast");
     }
+}
+
+/// What the names of a server's workers begin with.
+pub fn holder(server: &Server) -> String {
+    format!("{}-", server.child.id().expect("running"))
 }
 
 /// The application: sends events, each body until it has been accepted.
