@@ -81,18 +81,19 @@ CREATE INDEX pulse_at ON pulse (at);
 CREATE INDEX pulse_fold ON pulse (fold, at) WHERE fold < 2;
 
 CREATE FUNCTION tally_inserts() RETURNS trigger LANGUAGE plpgsql
--- Transition tables have no index, whatever the statement's own plan goes by.
+-- Transition tables have no index, whatever the statement's own plan goes by; the records have one,
+-- and LIMIT 1 keeps the planner to it.
 SET enable_hashjoin = on SET enable_seqscan = on AS $$
 BEGIN
     INSERT INTO tally (sync_type, status, rows, last_at)
     SELECT r.sync_type, n.status, count(*), max(n.processed_at)
-    FROM new_rows n JOIN crm_record r ON r.id = n.record_id
+    FROM new_rows n
+    CROSS JOIN LATERAL (SELECT sync_type FROM crm_record WHERE id = n.record_id LIMIT 1) AS r
     GROUP BY 1, 2;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION tally_updates() RETURNS trigger LANGUAGE plpgsql
--- Transition tables have no index, whatever the statement's own plan goes by.
 SET enable_hashjoin = on SET enable_seqscan = on AS $$
 BEGIN
     WITH moved AS (
@@ -101,13 +102,13 @@ BEGIN
                CASE WHEN n.discarded_at IS NULL THEN n.status ELSE 'discarded' END AS after
         FROM new_rows n
         JOIN old_rows o ON o.id = n.id
-        JOIN crm_record r ON r.id = n.record_id
+        CROSS JOIN LATERAL (SELECT sync_type FROM crm_record WHERE id = n.record_id LIMIT 1) AS r
         WHERE n.status <> o.status OR (n.discarded_at IS NULL) <> (o.discarded_at IS NULL)
     ), ended AS (
         INSERT INTO pulse (at, sync_type, outcome, bucket, rows)
         SELECT date_bin('10 seconds', processed_at, 'epoch'), sync_type, after,
-               LEAST(round(4 * log(2, GREATEST(
-                   extract(epoch FROM processed_at - created_at) * 1000, 1)::numeric)), 200)::smallint,
+               LEAST(round(4 * ln(GREATEST(
+                   extract(epoch FROM processed_at - created_at)::float8 * 1000, 1)) / ln(2::float8)), 200)::smallint,
                count(*)
         FROM moved WHERE after IN ('synced', 'failed') AND processed_at IS NOT NULL
                      AND before <> 'discarded'
@@ -123,12 +124,12 @@ BEGIN
 END $$;
 
 CREATE FUNCTION tally_deletes() RETURNS trigger LANGUAGE plpgsql
--- Transition tables have no index, whatever the statement's own plan goes by.
 SET enable_hashjoin = on SET enable_seqscan = on AS $$
 BEGIN
     INSERT INTO tally (sync_type, status, rows)
     SELECT r.sync_type, CASE WHEN o.discarded_at IS NULL THEN o.status ELSE 'discarded' END, -count(*)
-    FROM old_rows o JOIN crm_record r ON r.id = o.record_id
+    FROM old_rows o
+    CROSS JOIN LATERAL (SELECT sync_type FROM crm_record WHERE id = o.record_id LIMIT 1) AS r
     GROUP BY 1, 2;
     RETURN NULL;
 END $$;

@@ -2,11 +2,14 @@
 -- and are made once, perhaps while a table is still empty: they must hold when it has millions of rows.
 
 -- Sets due time, stage and rank of those of `records` that nobody holds. The caller has locked them.
+-- PL/pgSQL keeps its plan in the session; a function in plain SQL would be planned at every call.
 -- The one place that decides it: see ARCHITECTURE.md.
-CREATE FUNCTION schedule(records bigint[], now_ timestamptz) RETURNS void LANGUAGE sql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+CREATE FUNCTION schedule(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
+BEGIN
     WITH next AS MATERIALIZED (
         SELECT r.id,
                CASE WHEN o.erases THEN 'erase'
@@ -52,7 +55,7 @@ AS $$
       AND ((r.stage, r.rank, r.deferred) IS DISTINCT FROM (w.stage, w.rank, w.deferred)
            OR (w.deferred AND r.due_at <> w.due_at)
            OR (r.due_at IS NULL) <> (w.due_at IS NULL));
-$$;
+END $$;
 
 -- Stores events whole or not at all: the events, the records that they are about, and a row for each
 -- change. Arrays of one length describe events (no two with the same id and source) and, by `places`
@@ -71,7 +74,8 @@ CREATE FUNCTION enqueue(
 ) LANGUAGE plpgsql
 -- Somebody who holds a record for long must not hold up all that comes in.
 SET lock_timeout = '5s'
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE

@@ -84,8 +84,10 @@ pub fn explain(mapping: &Arc<Mapping>, schema: &Schema) -> Explain {
 const TRUSTED: Duration = Duration::from_secs(1);
 
 /// What the server does about a client that is gone or stands still: a transaction holds its locks
-/// for ten seconds of silence at most, and a machine that vanished is missed within a minute.
-const SESSION: [(&str, &str); 4] = [
+/// for ten seconds of silence at most, and a machine that vanished is missed within a minute. No
+/// statement here runs long enough to be worth compiling.
+pub(crate) const SESSION: [(&str, &str); 5] = [
+    ("jit", "off"),
     ("idle_in_transaction_session_timeout", "10s"),
     ("tcp_keepalives_idle", "30"),
     ("tcp_keepalives_interval", "10"),

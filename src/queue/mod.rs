@@ -97,8 +97,8 @@ pub struct Queue {
 /// When the database's clock was read last, by this process' own, and what it said.
 type Reading = (Instant, DateTime<Utc>);
 
-const BY_INDEX: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; \
-    SET LOCAL enable_mergejoin = off; SET LOCAL plan_cache_mode = force_generic_plan";
+const BY_INDEX: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL plan_cache_mode = force_generic_plan";
 
 /// The database's clock is read anew after so long.
 const CLOCK: Duration = Duration::from_secs(1);

@@ -15,8 +15,10 @@ impl Queue {
     pub async fn reap(&self, now: DateTime<Utc>) -> Result<usize, QueueError> {
         let mut tx = self.begin().await?;
         let expired: Vec<i64> = sqlx::query_scalar(
-            "SELECT id FROM crm_record WHERE lease_until <= $1
-             ORDER BY id LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED",
+            // In the order of the index of leases: nobody is waited for, so another order than that
+            // of the ids locks nobody out.
+            "SELECT id FROM crm_record WHERE lease_token IS NOT NULL AND lease_until <= $1
+             ORDER BY lease_until LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED",
         )
         .bind(now)
         .fetch_all(&mut *tx)

@@ -256,9 +256,10 @@ impl Queue {
         }
         let (ids, marks): (Vec<i64>, Vec<i64>) = marked.into_iter().unzip();
         let owners: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT record_id FROM crm_association
-             WHERE target_id = ANY($1) OR record_id = ANY($1)
-                OR target_id IN (SELECT id FROM crm_record WHERE alias_of = ANY($1))
+            "SELECT record_id FROM crm_association WHERE target_id = ANY($1)
+             UNION SELECT record_id FROM crm_association WHERE record_id = ANY($1)
+             UNION SELECT a.record_id FROM crm_record r
+                   JOIN crm_association a ON a.target_id = r.id WHERE r.alias_of = ANY($1)
              ORDER BY record_id",
         )
         .bind(&ids)

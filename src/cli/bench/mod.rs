@@ -25,6 +25,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::cluster::{Cluster, Options};
 use super::exit::Exit;
+use crate::app;
 use crate::config::Environment;
 use crate::queue::Queue;
 use figure::Figure;
@@ -102,7 +103,10 @@ impl Bench {
     async fn database(&self) -> Result<(PgConnectOptions, Queue)> {
         let name = format!("bench_{}", uuid::Uuid::new_v4().simple());
         let options = self.cluster.create_database(&name).await?;
-        let pool = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(2)
+            .connect_with(options.clone().options(app::SESSION))
+            .await?;
         let queue = Queue::new(pool);
         queue.migrate().await?;
         Ok((options, queue))

@@ -61,8 +61,8 @@ pub(super) async fn write_records(
              -- Only where somebody waits for the link. Who makes a slot to this record locks it, as we
              -- have: he is seen here, or sees the link himself.
              link_mark = CASE WHEN s.relink AND (
-                                   EXISTS (SELECT 1 FROM crm_association a
-                                           WHERE a.target_id = r.id OR a.record_id = r.id)
+                                   EXISTS (SELECT 1 FROM crm_association a WHERE a.target_id = r.id)
+                                   OR EXISTS (SELECT 1 FROM crm_association a WHERE a.record_id = r.id)
                                    OR EXISTS (SELECT 1 FROM crm_record x WHERE x.alias_of = r.id))
                               THEN $1 ELSE r.link_mark END,
              accepted = COALESCE(s.accepted, r.accepted),
