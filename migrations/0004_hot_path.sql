@@ -2,13 +2,10 @@
 -- and are made once, perhaps while a table is still empty: they must hold when it has millions of rows.
 
 -- Sets due time, stage and rank of those of `records` that nobody holds. The caller has locked them.
--- PL/pgSQL keeps its plan in the session; a function in plain SQL would be planned at every call.
+-- PL/pgSQL keeps its plan in the session; a function in plain SQL would be planned at every call. This
+-- one is for callers that go by indexes already: settings of its own would cost more than it does.
 -- The one place that decides it: see ARCHITECTURE.md.
-CREATE FUNCTION schedule(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off
-SET enable_hashjoin = off SET enable_mergejoin = off
-SET plan_cache_mode = force_generic_plan
-AS $$
+CREATE FUNCTION schedule_here(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     WITH next AS MATERIALIZED (
         SELECT r.id,
@@ -55,6 +52,16 @@ BEGIN
       AND ((r.stage, r.rank, r.deferred) IS DISTINCT FROM (w.stage, w.rank, w.deferred)
            OR (w.deferred AND r.due_at <> w.due_at)
            OR (r.due_at IS NULL) <> (w.due_at IS NULL));
+END $$;
+
+-- The same for everybody else.
+CREATE FUNCTION schedule(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    PERFORM schedule_here(records, now_);
 END $$;
 
 -- Stores events whole or not at all: the events, the records that they are about, and a row for each
@@ -172,10 +179,15 @@ BEGIN
     SELECT array_agg(r.id) AS ids,
            array_agg(r.id) FILTER (WHERE r.erased_at IS NOT NULL) AS erased,
            array_agg(r.id) FILTER (WHERE r.waiting_until IS NOT NULL) AS waiting,
+           -- A further value changes nothing for one that is due already, and no later than this.
+           array_agg(r.id) FILTER (
+               WHERE r.due_at IS NULL OR r.deferred OR r.waiting_until IS NOT NULL
+                     OR r.stage NOT IN ('create', 'update', 'resolve')
+                     OR r.rank > (SELECT min(k) FROM UNNEST(ranks) AS k)) AS stale,
            bool_or(r.alias_of IS NOT NULL AND r.alias_of <> ALL(COALESCE(aliases, '{}')))
                AS moved
     INTO held
-    FROM (SELECT id, alias_of, erased_at, waiting_until FROM crm_record
+    FROM (SELECT id, alias_of, erased_at, waiting_until, due_at, deferred, stage, rank FROM crm_record
           WHERE id = ANY(found_ids || aliases) ORDER BY id FOR NO KEY UPDATE) AS r;
     IF held.moved THEN
         RAISE EXCEPTION 'records were merged meanwhile' USING ERRCODE = '40001';
@@ -216,8 +228,8 @@ BEGIN
         UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL WHERE id = ANY(held.waiting);
     END IF;
     IF 'archive' = ANY(operations) OR 'erase' = ANY(operations) THEN
-        PERFORM schedule(own || held.ids, now_);
-    ELSIF held.ids IS NOT NULL THEN
-        PERFORM schedule(held.ids, now_);
+        PERFORM schedule_here(own || held.ids, now_);
+    ELSIF held.stale IS NOT NULL THEN
+        PERFORM schedule_here(held.stale, now_);
     END IF;
 END $$;

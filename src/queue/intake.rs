@@ -20,8 +20,12 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use super::enqueue::{Admitted, EnqueueError, Receipt, enqueue};
 use super::{Queue, QueueError};
 
-/// Transactions at the same time: one collects and computes while the other waits for the disk.
+/// Transactions at the same time.
 const LANES: usize = 2;
+/// The next transaction waits so long for the one before: two at a time would be half as large, and
+/// what a transaction costs hardly depends on its size. A large one, or one that waits for a lock,
+/// holds up nobody for longer.
+const ALONE: Duration = Duration::from_millis(10);
 /// Events of one transaction, unless a single request brings more.
 const EVENTS: usize = 1_000;
 /// Tries of a transaction that met another.
@@ -126,11 +130,20 @@ async fn store(queue: &Queue, waiting: &Mutex<Waiting>, wake: &Notify, stored: &
     // A connection of its own: the pool would look at it before and after each use.
     let mut lane = Lane { queue, db: None };
     loop {
-        let group = waiting.lock().await.group().await;
+        let mut turn = waiting.lock().await;
+        let group = turn.group().await;
         if group.is_empty() {
             return;
         }
-        if lane.store_group(group).await {
+        let mut storing = std::pin::pin!(lane.store_group(group));
+        let stored_any = match tokio::time::timeout(ALONE, &mut storing).await {
+            Ok(stored_any) => stored_any,
+            Err(_) => {
+                drop(turn);
+                storing.await
+            }
+        };
+        if stored_any {
             wake.notify_one();
             stored.send_replace(());
         }
