@@ -120,14 +120,6 @@ pub(super) async fn backlog(bench: &Bench) -> Result<Vec<Figure>> {
         times.push(asked.elapsed().as_secs_f64() * 1_000.0);
         held.push(batch);
     }
-    eprintln!(
-        "p50 {} p90 {} p99 {}; first {:?} last {:?}",
-        percentile(&times, 0.5),
-        percentile(&times, 0.9),
-        percentile(&times, 0.99),
-        &times[..12],
-        &times[480..]
-    );
     lease.runs.push(percentile(&times, 0.99));
     for batch in held {
         let back: Vec<_> =
@@ -147,7 +139,6 @@ pub(super) async fn backlog(bench: &Bench) -> Result<Vec<Figure>> {
         marks.push(Instant::now());
     }
     let took = |quarter: usize| marks[quarter].duration_since(marks[quarter - 1]).as_secs_f64();
-    eprintln!("quarters {:?}", (1..=4).map(&took).collect::<Vec<_>>());
     last.runs.push(took(1) / took(4));
     worker.kill().await?;
     Ok(vec![lease, last])

@@ -173,14 +173,6 @@ fn socket() -> String {
 fn settings(data: &Path, durable: bool) -> OsString {
     let mut words = OsString::from(format!("-p {PORT} -c listen_addresses='' "));
     words.push("-c max_connections=200 -c timezone=UTC -c log_checkpoints=off ");
-    if std::env::var_os("HF_EXPLAIN").is_some() {
-        words.push("-c shared_preload_libraries=auto_explain -c auto_explain.log_min_duration=40 -c auto_explain.log_analyze=on -c auto_explain.log_nested_statements=on -c auto_explain.log_buffers=on ");
-    }
-    if std::env::var_os("HF_STAT").is_some() {
-        words.push(
-            "-c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track=all ",
-        );
-    }
     if !durable {
         words.push("-c fsync=off -c synchronous_commit=off -c full_page_writes=off ");
     }
