@@ -61,13 +61,15 @@ pub enum QueueError {
 
 impl From<sqlx::Error> for QueueError {
     fn from(error: sqlx::Error) -> Self {
-        // Class 08: connection, 53: out of resources, 57: shut down or cancelled,
-        // 40: serialisation or deadlock, 55P03: a lock that was not to be had in time (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+        // Class 08: connection, 53: out of resources, 57: shut down or cancelled, 58: the system's own
+        // faults, 40: serialisation or deadlock, 25006: a standby, 25P03: a transaction that stood
+        // still, 55P03: a lock that was not to be had in time
+        // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
         let passing = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
             sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(db) => db.code().is_some_and(|c| {
-                ["08", "53", "57", "40", "25006", "55P03"].iter().any(|p| c.starts_with(p))
+                ["08", "53", "57", "58", "40", "25006", "25P03", "55P03"].iter().any(|p| c.starts_with(p))
             }),
             _ => false,
         };

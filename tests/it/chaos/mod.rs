@@ -167,3 +167,45 @@ async fn replicas_come_and_go_and_each_ends_in_order() {
     let accepted = application.end().await;
     trial.audit(&accepted, Duration::from_secs(60)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_waited_out() {
+    let (seed, _) = dice();
+    let trial = Trial::new(database().await).await;
+    let servers = vec![trial.server().await, trial.server().await];
+    let application = Application::start(seed, urls(&servers));
+    application.sends(10).await;
+    // What Postgres answers when it cannot extend a table, to new events and to the ends of calls.
+    for statement in [
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+         END $$",
+        "CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON sync_queue EXECUTE FUNCTION full_disk()",
+    ] {
+        sqlx::query(statement).execute(trial.queue.pool()).await.expect("a full disk");
+    }
+    application.is_refused(20).await;
+    sqlx::query("DROP TRIGGER full_disk ON sync_queue")
+        .execute(trial.queue.pool())
+        .await
+        .expect("room again");
+    application.sends(10).await;
+    let accepted = application.end().await;
+    trial.audit(&accepted, Duration::from_secs(60)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pool_whose_connections_all_wait_refuses_and_goes_on() {
+    let (seed, _) = dice();
+    let trial = Trial::new(database().await).await;
+    let servers = vec![trial.server().await, trial.server().await];
+    let application = Application::start(seed, urls(&servers));
+    application.sends(10).await;
+    let mut lock = trial.queue.pool().begin().await.expect("a transaction");
+    sqlx::query("LOCK TABLE event, crm_record").execute(&mut *lock).await.expect("the lock");
+    application.is_refused(1).await;
+    lock.rollback().await.expect("the end of the lock");
+    application.sends(10).await;
+    let accepted = application.end().await;
+    trial.audit(&accepted, Duration::from_secs(60)).await;
+}

@@ -30,6 +30,8 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("HUBSPOT_MAX_RETRIES", "20"),
     ("HUBSPOT_CB_TIMEOUT", "1"),
 ];
+/// How long the application waits for an answer; longer than the service waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Events of one body.
 const BODY: usize = 10;
 
@@ -116,6 +118,7 @@ pub struct Application {
     pub urls: watch::Sender<Vec<String>>,
     accepted: Arc<Mutex<BTreeMap<String, Value>>>,
     bodies: watch::Receiver<usize>,
+    refusals: watch::Receiver<usize>,
     stop: tokio_util::sync::CancellationToken,
     sending: tokio::task::JoinHandle<()>,
 }
@@ -124,13 +127,14 @@ impl Application {
     pub fn start(seed: u64, urls: Vec<String>) -> Self {
         let (urls, known) = watch::channel(urls);
         let (told, bodies) = watch::channel(0);
+        let (refused, refusals) = watch::channel(0);
         let accepted: Arc<Mutex<BTreeMap<String, Value>>> = Arc::default();
         let stop = tokio_util::sync::CancellationToken::new();
         let (all, ended) = (Arc::clone(&accepted), stop.clone());
         let sending = tokio::spawn(async move {
             let http = reqwest::Client::builder()
                 .no_proxy()
-                .timeout(Duration::from_secs(3))
+                .timeout(PATIENCE)
                 .build()
                 .expect("a client");
             let mut dice = StdRng::seed_from_u64(seed);
@@ -149,7 +153,10 @@ impl Application {
                     let request = http.post(format!("{url}/v1/events")).bearer_auth(INGEST_KEY);
                     match request.json(&body).send().await {
                         Ok(reply) if reply.status() == 202 => break,
-                        Ok(reply) => assert_eq!(reply.status(), 503, "{:?}", reply.text().await),
+                        Ok(reply) => {
+                            assert_eq!(reply.status(), 503, "{:?}", reply.text().await);
+                            refused.send_modify(|refusals| *refusals += 1);
+                        }
                         // No answer says nothing: it is sent again.
                         Err(_) => {}
                     }
@@ -161,18 +168,17 @@ impl Application {
                 told.send_modify(|bodies| *bodies += 1);
             }
         });
-        Self { urls, accepted, bodies, stop, sending }
+        Self { urls, accepted, bodies, refusals, stop, sending }
     }
 
     /// Waits until `more` further bodies have been accepted.
     pub async fn sends(&self, more: usize) {
-        let mut bodies = self.bodies.clone();
-        let wanted = *bodies.borrow_and_update() + more;
-        let heard = bodies.wait_for(|sent| *sent >= wanted);
-        tokio::time::timeout(Duration::from_secs(60), heard)
-            .await
-            .expect("events are accepted in time")
-            .expect("an application");
+        further(&self.bodies, more, "events are accepted in time").await;
+    }
+
+    /// Waits until `more` further bodies have been answered with 503.
+    pub async fn is_refused(&self, more: usize) {
+        further(&self.refusals, more, "events are refused in time").await;
     }
 
     /// Sends what it is at and ends; answers all that was accepted.
@@ -184,6 +190,15 @@ impl Application {
             .expect("an application");
         std::mem::take(&mut *self.accepted.lock().await)
     }
+}
+
+async fn further(count: &watch::Receiver<usize>, more: usize, what: &str) {
+    let mut count = count.clone();
+    let wanted = *count.borrow_and_update() + more;
+    tokio::time::timeout(Duration::from_secs(60), count.wait_for(|count| *count >= wanted))
+        .await
+        .expect(what)
+        .expect("an application");
 }
 
 /// An event of one of eighty records, at one of few times; each says all that a creation needs.
