@@ -1,5 +1,6 @@
 //! Breaks each promise of `tests/sabotage.toml` on purpose, in a copy of the sources, and shows that
-//! the simulation finds it. One that is not found makes the exit code 1.
+//! the simulation finds it, or the test that is named for it. One that is not found makes the exit
+//! code 1.
 #![expect(clippy::print_stdout, reason = "it talks to people")]
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ struct Args {
     /// Only promises that contain this
     filter: Option<String>,
     /// Schedules of the simulation for each
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 1_000)]
     count: u64,
 }
 
@@ -30,6 +31,8 @@ struct Break {
     file: PathBuf,
     line: String,
     by: String,
+    /// What the simulation does not come upon, since it moves one thing at a time: the test that does.
+    test: Option<String>,
 }
 
 fn main() -> Result<ExitCode> {
@@ -50,7 +53,10 @@ fn main() -> Result<ExitCode> {
         }
         std::fs::write(&file, whole.replace(&sabotage.line, &sabotage.by))?;
         let started = Instant::now();
-        let found = simulate(home, &copy, &seeds.join(","))?;
+        let found = match &sabotage.test {
+            Some(test) => named(home, &copy, test)?,
+            None => simulate(home, &copy, &seeds.join(","))?,
+        };
         std::fs::write(&file, whole)?;
         let took = started.elapsed().as_secs();
         unfound += usize::from(found.is_none());
@@ -62,22 +68,45 @@ fn main() -> Result<ExitCode> {
 
 /// The first seed that fails, if one does.
 fn simulate(home: &Path, copy: &Path, seeds: &str) -> Result<Option<String>> {
-    let output = Command::new("cargo")
-        .args(["test", "--locked", "--test", "it", "simulation::", "--", "--nocapture"])
-        .current_dir(copy)
-        // Dependencies are built once for both.
-        .env("CARGO_TARGET_DIR", home.join("target"))
-        .env("HUBFERRY_SIMULATION_SEEDS", seeds)
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
+    let mut cargo = tests(home, copy, "simulation::");
+    let (passed, said) = run(cargo.arg("--nocapture").env("HUBFERRY_SIMULATION_SEEDS", seeds))?;
+    if passed {
         return Ok(None);
     }
     let failing =
         said.lines().find_map(|line| line.split(" fails (").next()?.strip_prefix("seed "));
     let seed = failing.with_context(|| format!("the simulation did not run:\n{said}"))?;
     Ok(Some(format!("seed {seed}")))
+}
+
+/// The test `name`, if it fails.
+fn named(home: &Path, copy: &Path, name: &str) -> Result<Option<String>> {
+    let (passed, said) = run(&mut tests(home, copy, name))?;
+    if passed {
+        return Ok(None);
+    }
+    if !said.contains(&format!("test {name} ... FAILED")) {
+        bail!("`{name}` did not run:\n{said}");
+    }
+    Ok(Some(format!("`{name}`")))
+}
+
+fn tests(home: &Path, copy: &Path, filter: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--locked", "--test", "it", filter, "--"])
+        .current_dir(copy)
+        // Dependencies are built once for both.
+        .env("CARGO_TARGET_DIR", home.join("target"));
+    cargo
+}
+
+/// Whether all passed, and what was said.
+fn run(cargo: &mut Command) -> Result<(bool, String)> {
+    let output = cargo.output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.success(), said))
 }
 
 /// All that is under version control, and what is new.

@@ -69,7 +69,9 @@ impl From<sqlx::Error> for QueueError {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
             sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(db) => db.code().is_some_and(|c| {
-                ["08", "53", "57", "58", "40", "25006", "25P03", "55P03"].iter().any(|p| c.starts_with(p))
+                ["08", "53", "57", "58", "40", "25006", "25P03", "55P03"]
+                    .iter()
+                    .any(|p| c.starts_with(p))
             }),
             _ => false,
         };

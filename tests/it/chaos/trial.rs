@@ -132,11 +132,8 @@ impl Application {
         let stop = tokio_util::sync::CancellationToken::new();
         let (all, ended) = (Arc::clone(&accepted), stop.clone());
         let sending = tokio::spawn(async move {
-            let http = reqwest::Client::builder()
-                .no_proxy()
-                .timeout(PATIENCE)
-                .build()
-                .expect("a client");
+            let http =
+                reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
             let mut dice = StdRng::seed_from_u64(seed);
             let (mut number, mut turn) = (0_usize, 0_usize);
             let mut pace = tokio::time::interval(Duration::from_millis(15));
