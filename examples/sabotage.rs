@@ -96,8 +96,8 @@ fn tests(home: &Path, copy: &Path, filter: &str) -> Command {
     cargo
         .args(["test", "--locked", "--test", "it", filter, "--"])
         .current_dir(copy)
-        // Dependencies are built once for both.
-        .env("CARGO_TARGET_DIR", home.join("target"));
+        // Of its own: shared with ours, the broken library would pass for the sound one.
+        .env("CARGO_TARGET_DIR", home.join("target/sabotage-build"));
     cargo
 }
 
