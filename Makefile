@@ -17,7 +17,7 @@ BENCH_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak simulate sabotage bench bench-pages bench-backfill screenshots check deny postgres chromium image
+.PHONY: help demo test soak simulate sabotage bench bench-pages bench-backfill screenshots check deny postgres chromium test-tools image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ help: ## List the targets
 demo: postgres ## Run everything on this machine: Postgres, a simulated HubSpot, the server, sample events
 	@$(CARGO) run --locked --bin hubferry -- demo $(DEMO_ARGS)
 
-test: postgres chromium ## Run every test, on a private Postgres or the one in DATABASE_URL
+test: postgres chromium test-tools ## Run every test, on a private Postgres or the one in DATABASE_URL
 	@$(CARGO) test --locked $(TEST_ARGS)
 
 soak: postgres ## Thousands of records with everything going wrong: SEEDS=1,2,3, or SOAK_COUNT fresh seeds
@@ -73,6 +73,11 @@ postgres: # A PostgreSQL server of version 14 or newer, installed only where non
 
 chromium: # A browser for the tests of the dashboard, installed only where none is found and one can be
 	@scripts/install-chromium.sh
+
+test-tools: # What some tests need, got only where it is not found and can be had: a pooler, a tester of APIs, wrong clocks
+	@scripts/install-pgbouncer.sh
+	@scripts/install-schemathesis.sh
+	@scripts/install-faketime.sh
 
 image: ## Build the container image
 	docker build -t hubferry .

@@ -31,6 +31,9 @@ struct Break {
     file: PathBuf,
     line: String,
     by: String,
+    /// The first seed, where the plain schedules before it have nothing of the kind.
+    #[serde(default)]
+    first: u64,
     /// What the simulation does not come upon, since it moves one thing at a time: the test that does.
     test: Option<String>,
 }
@@ -41,7 +44,6 @@ fn main() -> Result<ExitCode> {
     let list: List = toml::from_str(&std::fs::read_to_string(home.join("tests/sabotage.toml"))?)?;
     let copy = home.join("target/sabotage");
     copy_sources(home, &copy)?;
-    let seeds: Vec<String> = (0..args.count).map(|seed| seed.to_string()).collect();
     println!("| broken on purpose | found by | after |\n|---|---|---|");
     let mut unfound = 0;
     let chosen = |b: &&Break| args.filter.as_ref().is_none_or(|f| b.promise.contains(f.as_str()));
@@ -55,7 +57,7 @@ fn main() -> Result<ExitCode> {
         let started = Instant::now();
         let found = match &sabotage.test {
             Some(test) => named(home, &copy, test)?,
-            None => simulate(home, &copy, &seeds.join(","))?,
+            None => simulate(home, &copy, sabotage.first..sabotage.first + args.count)?,
         };
         std::fs::write(&file, whole)?;
         let took = started.elapsed().as_secs();
@@ -67,9 +69,11 @@ fn main() -> Result<ExitCode> {
 }
 
 /// The first seed that fails, if one does.
-fn simulate(home: &Path, copy: &Path, seeds: &str) -> Result<Option<String>> {
+fn simulate(home: &Path, copy: &Path, seeds: std::ops::Range<u64>) -> Result<Option<String>> {
+    let seeds: Vec<String> = seeds.map(|seed| seed.to_string()).collect();
     let mut cargo = tests(home, copy, "simulation::");
-    let (passed, said) = run(cargo.arg("--nocapture").env("HUBFERRY_SIMULATION_SEEDS", seeds))?;
+    let (passed, said) =
+        run(cargo.arg("--nocapture").env("HUBFERRY_SIMULATION_SEEDS", seeds.join(",")))?;
     if passed {
         return Ok(None);
     }

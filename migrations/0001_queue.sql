@@ -30,6 +30,9 @@ CREATE TABLE event (
     -- SHA-256 of the canonical JSON as it was sent.
     hash        bytea       NOT NULL,
     received_at timestamptz NOT NULL,
+    -- The numbers of its rows. Here, where nothing is updated: an index over the event in `sync_queue`
+    -- would have an entry more with every version of a row.
+    row_ids     bigint[]    NOT NULL,
     -- The id first: it is looked for without its source too.
     CONSTRAINT event_key UNIQUE (id, source, portal)
 );
@@ -80,7 +83,7 @@ CREATE TABLE crm_record (
     CONSTRAINT crm_record_stage CHECK (stage IN ('erase', 'archive', 'resolve', 'create', 'update', 'associate')),
     CONSTRAINT crm_record_lease CHECK (
         (lease_token IS NULL) = (lease_until IS NULL) AND (lease_token IS NULL OR due_at IS NULL))
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.1);
 
 -- Not unique: people merge two records of ours into one in HubSpot.
 CREATE INDEX crm_record_link ON crm_record (portal, sync_type, hubspot_id)
@@ -126,7 +129,7 @@ CREATE TABLE sync_queue (
     CONSTRAINT sync_queue_status CHECK (status IN ('pending', 'retry', 'synced', 'failed')),
     CONSTRAINT sync_queue_operation CHECK (operation IN ('upsert', 'archive', 'erase')),
     CONSTRAINT sync_queue_priority CHECK (priority BETWEEN 0 AND 2)
-) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.1);
 
 -- A record's next rows, in the order in which they are taken: deletes first, then the oldest.
 CREATE INDEX sync_queue_open ON sync_queue (record_id, (operation = 'upsert'), id)
@@ -135,7 +138,6 @@ CREATE INDEX sync_queue_written ON sync_queue (record_id)
     WHERE status IN ('pending', 'retry') AND written;
 CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
-CREATE INDEX sync_queue_event ON sync_queue (event_no);
 
 -- An association slot of a record: a last-writer-wins register over its target.
 CREATE TABLE crm_association (
@@ -164,7 +166,11 @@ SELECT a.record_id, a.slot, a.target_id, a.made_target_id, a.made_from, a.made_t
        r.portal, r.sync_type, r.hubspot_id AS from_id,
        t.sync_type AS target_type, COALESCE(t.hubspot_id, s.hubspot_id) AS to_id,
        m.sync_type AS made_target_type,
-       a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id AS drops
+       a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id AS drops,
+       NOT a.sure AND a.made_from IS NOT DISTINCT FROM r.hubspot_id
+           AND a.made_to IS NOT DISTINCT FROM COALESCE(t.hubspot_id, s.hubspot_id) AS again,
+       COALESCE(t.doubt, 0) <> 0 OR COALESCE(s.doubt, 0) <> 0 AS settling,
+       r.failures
 FROM crm_association a
 JOIN crm_record r ON r.id = a.record_id
 LEFT JOIN crm_record t ON t.id = a.target_id

@@ -39,11 +39,15 @@ INSERT INTO session_secret (secret) VALUES (gen_random_uuid()::text || gen_rando
 
 -- The trace that the sender gave (W3C Trace Context).
 ALTER TABLE event ADD COLUMN traceparent text;
--- The first eight bytes of the SHA-256 of the e-mail address that a row carries.
-ALTER TABLE sync_queue ADD COLUMN email_hash bigint;
+-- Which rows carry an e-mail address: the first eight bytes of its SHA-256. A table of its own, since
+-- each settle of a row would touch a random page of such an index over `sync_queue`.
+CREATE TABLE row_email (
+    row_id     bigint PRIMARY KEY,
+    email_hash bigint NOT NULL
+);
+CREATE INDEX row_email_hash ON row_email (email_hash, row_id);
 
 CREATE INDEX event_type ON event (type, no);
-CREATE INDEX sync_queue_email ON sync_queue (email_hash, id) WHERE email_hash IS NOT NULL;
 CREATE INDEX sync_queue_waiting ON sync_queue (id) WHERE status IN ('pending', 'retry');
 CREATE INDEX sync_queue_error ON sync_queue (error_code, id) WHERE error_code IS NOT NULL;
 CREATE INDEX sync_queue_error_words ON sync_queue USING gin (to_tsvector('simple', error_message))
@@ -189,7 +193,7 @@ SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e
                  AND q.created_at <= r.leased_at THEN 'processing'
             ELSE q.status END AS status,
        -- The stored status, which indexes know, and whether its record is leased for it.
-       q.status AS kept, r.lease_token IS NOT NULL AND q.created_at <= r.leased_at AS taken, q.written, q.email_hash,
+       q.status AS kept, r.lease_token IS NOT NULL AND q.created_at <= r.leased_at AS taken, q.written,
        q.priority, q.retry_count, q.created_at,
        CASE WHEN q.status IN ('pending', 'retry')
             THEN COALESCE(r.due_at, r.leased_at, q.created_at) END AS scheduled_at,

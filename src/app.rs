@@ -3,17 +3,18 @@
 //! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
 //! accepting, lets what is in flight finish within the grace, and closes the pool.
 
+mod door;
 mod listen;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use chrono::TimeDelta;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ use crate::queue::intake::Intake;
 use crate::settings::Live;
 use crate::telemetry;
 use crate::worker::{self, Permits, Schema, Worker, pool};
+use door::Patience;
 use listen::Ears;
 
 /// Which parts of the service a process runs.
@@ -107,12 +109,29 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
         .before_acquire(|db, meta| {
             Box::pin(async move { Ok(meta.idle_for < TRUSTED || db.ping().await.is_ok()) })
         })
-        .connect_with(options.application_name("hubferry").options(SESSION))
+        .connect_with(session(config, options.application_name("hubferry")))
         .await
-        .context("Postgres cannot be reached: check DATABASE_URL and that the server runs")?;
+        .map_err(unreachable)?;
     let queue = Queue::new(pool);
     queue.migrate().await?;
     Ok(queue)
+}
+
+/// A pooler lets no settings of the session through; there they belong to the role.
+fn session(config: &Config, options: PgConnectOptions) -> PgConnectOptions {
+    if config.database.pooler { options } else { options.options(SESSION) }
+}
+
+/// Why no connection came about, and what to do.
+fn unreachable(error: sqlx::Error) -> anyhow::Error {
+    // What PgBouncer says to settings that it does not know (its ignore_startup_parameters).
+    let pooler = error.to_string().contains("unsupported startup parameter");
+    anyhow::Error::new(error).context(if pooler {
+        "a pooler answers at DATABASE_URL: set database.pooler = true \
+         (HUBFERRY__DATABASE__POOLER=true)"
+    } else {
+        "Postgres cannot be reached: check DATABASE_URL and that the server runs"
+    })
 }
 
 /// How `DATABASE_URL` connects.
@@ -120,12 +139,28 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
 /// # Errors
 /// When it is not set or malformed.
 pub fn connect_options(config: &Config) -> Result<PgConnectOptions> {
-    let url = config.database_url()?;
+    let options = parse_url("DATABASE_URL", config.database_url()?)?;
+    Ok(if config.database.pooler { options.extra_float_digits(None) } else { options })
+}
+
+fn parse_url(key: &'static str, url: &SecretString) -> Result<PgConnectOptions> {
     // The parser's own message may repeat the password.
     url.expose_secret().parse().map_err(|_| {
         let reason = "is malformed: use postgres://user:password@host:5432/database".into();
-        ConfigError::Invalid { key: "DATABASE_URL", reason }.into()
+        ConfigError::Invalid { key, reason }.into()
     })
+}
+
+/// Where notifications are listened for; nowhere behind a pooler that has no way past it, since it
+/// gives a connection to somebody else after each transaction.
+fn ears(config: &Config, queue: &Queue) -> Result<Option<PgPool>> {
+    let database = &config.database;
+    if !database.pooler {
+        return Ok(Some(queue.pool().clone()));
+    }
+    let Some(url) = &database.direct_url else { return Ok(None) };
+    let options = parse_url("database.direct_url", url)?.application_name("hubferry");
+    Ok(Some(PgPoolOptions::new().max_connections(1).connect_lazy_with(options)))
 }
 
 impl App {
@@ -173,7 +208,7 @@ impl App {
         for lane in lanes {
             app.spawn(lane);
         }
-        app.start_listening(&queue, &live, &wake);
+        app.start_listening(ears(config, &queue)?, &live, &wake);
         if role != Role::Api {
             if !live.now().values.enabled {
                 tracing::warn!("worker.enabled is false: events are accepted and wait");
@@ -188,22 +223,22 @@ impl App {
             Role::All | Role::Api => http::router(state),
             Role::Worker => http::health_router(state),
         };
-        let stop = app.shutdown.clone();
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
-        app.spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(error = %error, "the HTTP server ended");
-            }
-        });
+        let (stop, tracker) = (app.shutdown.clone(), app.tracker.clone());
+        let patience =
+            Patience { head: Duration::from_secs(config.server.head_seconds), grace: app.grace };
+        app.spawn(async move { door::serve(listener, router, patience, &tracker, &stop).await });
         Ok(app)
     }
 
-    fn start_listening(&self, queue: &Queue, live: &Live, wake: &Arc<Notify>) {
+    fn start_listening(&self, pool: Option<PgPool>, live: &Live, wake: &Arc<Notify>) {
         let ears = Arc::new(Ears::default());
-        let (queue, wake, hearing) = (queue.clone(), Arc::clone(wake), Arc::clone(&ears));
-        let stop = self.shutdown.clone();
-        self.spawn(async move { hearing.listen(&queue, &wake, &stop).await });
+        let (wake, hearing, stop) = (Arc::clone(wake), Arc::clone(&ears), self.shutdown.clone());
+        self.spawn(async move {
+            match pool {
+                Some(pool) => hearing.listen(&pool, &wake, &stop).await,
+                None => hearing.look(&wake, &stop).await,
+            }
+        });
         let (live, stop) = (live.clone(), self.shutdown.clone());
         self.spawn(async move { ears.follow(&live, &stop).await });
     }

@@ -121,7 +121,8 @@ impl Config {
     /// What must hold between settings, whatever the process is to do.
     fn check(&self) -> Result<(), ConfigError> {
         self.check_live(&Bounds { event_types: None, can_send: true, ..self.bounds() })?;
-        let positive: [(&'static str, u64); 4] = [
+        let positive: [(&'static str, u64); 5] = [
+            ("server.head_seconds", self.server.head_seconds),
             ("worker.count", self.worker.count as u64),
             ("ingest.max_events", self.ingest.max_events as u64),
             ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),

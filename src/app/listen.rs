@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::queue::QueueError;
 use crate::queue::notify::{Heard, Listener};
-use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
 
+/// How often the workers look where nobody tells them.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often stored settings are read where no notification says so.
 const POLL: Duration = Duration::from_secs(5);
 /// How long to rest after the database failed: first and at most. After a crash of the database the
@@ -24,11 +27,11 @@ pub(super) struct Ears {
 
 impl Ears {
     /// Passes on what is heard, with one connection, until shutdown.
-    pub(super) async fn listen(&self, queue: &Queue, due: &Notify, shutdown: &CancellationToken) {
+    pub(super) async fn listen(&self, pool: &PgPool, due: &Notify, shutdown: &CancellationToken) {
         let mut rest = REST.0;
         while !shutdown.is_cancelled() {
             let heard = async {
-                let mut listener = Listener::connect(queue.pool()).await?;
+                let mut listener = Listener::connect(pool).await?;
                 rest = REST.0;
                 // What was said while nobody listened is looked up once.
                 self.tell(Heard::Lost, due);
@@ -45,6 +48,14 @@ impl Ears {
             }
             pause(rest, shutdown).await;
             rest = (rest * 2).min(REST.1);
+        }
+    }
+
+    /// Where nothing can be heard: has the workers look every second, until shutdown.
+    pub(super) async fn look(&self, due: &Notify, shutdown: &CancellationToken) {
+        while !shutdown.is_cancelled() {
+            due.notify_one();
+            pause(LOOK, shutdown).await;
         }
     }
 

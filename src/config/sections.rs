@@ -25,6 +25,8 @@ Server {
     ingest_key: Option<SecretString>,
     /// The admins' key.
     admin_key: Option<SecretString>,
+    /// How long a connection may take for the head of its next request.
+    head_seconds: u64,
     /// How long a shutdown may take.
     grace_seconds: u64,
 });
@@ -32,6 +34,10 @@ section!(/// Postgres.
 Database {
     /// Its address.
     url: Option<SecretString>,
+    /// Whether the address is a pooler's, in transaction mode.
+    pooler: bool,
+    /// An address past the pooler.
+    direct_url: Option<SecretString>,
     /// Connections of this process.
     max_connections: u32,
     /// How long to wait for one.

@@ -2,14 +2,18 @@
 
 use axum::routing::get;
 use axum::{Json, Router};
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::content::Content;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, Ref, RefOr, Required, Response};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{AppState, health, ingest};
+
+/// The media type of refusals.
+const PROBLEM: &str = "application/problem+json";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -57,8 +61,44 @@ pub(super) fn events() -> OpenApiRouter<AppState> {
         .routes(routes!(health::metrics))
 }
 
+/// What every operation may answer besides its own, said here and not at each handler; and that every
+/// refusal is a problem document.
+fn refusals(document: &mut Document) {
+    for (path, item) in &mut document.paths.paths {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let mut also = Vec::new();
+            // Whoever can reach the process may ask the others.
+            if operation.security.is_none() {
+                also.extend(["400", "401", "403", "503"]);
+            }
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                also.extend(["413", "422"]);
+                if ["/admin/sync/retry", "/admin/sync/pause"].contains(&path.as_str()) {
+                    body.required = Some(Required::False);
+                }
+            }
+            let answers = &mut operation.responses.responses;
+            for status in also {
+                let refusal = || RefOr::T(Response::new("A refusal: `code` and `detail` say why"));
+                answers.entry(status.to_owned()).or_insert_with(refusal);
+            }
+            for (status, answer) in answers {
+                let RefOr::T(answer) = answer else { continue };
+                if status.starts_with(['4', '5']) {
+                    let schema = Ref::from_schema_name("ProblemBody");
+                    answer.content.clear();
+                    let content = Content::new(Some(schema));
+                    answer.content.insert(PROBLEM.to_owned(), content.into());
+                }
+            }
+        }
+    }
+}
+
 /// `/openapi.json` and `/docs`.
-pub(super) fn routes(document: Document) -> Router<AppState> {
+pub(super) fn routes(mut document: Document) -> Router<AppState> {
+    refusals(&mut document);
     let config = Config::new(["/openapi.json"]).persist_authorization(false);
     let page: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
     page.route("/openapi.json", get(async move || Json(document)))

@@ -42,7 +42,8 @@ pub struct EventBody {
     priority: Option<String>,
     /// `default`, the only one there is.
     portal: Option<String>,
-    /// The W3C trace it belongs to; the header `traceparent` without.
+    /// The W3C trace it belongs to; the header `traceparent` without. Anything else is passed over.
+    #[schema(value_type = Option<Value>, example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
     traceparent: Option<String>,
     /// What the application says of the entity.
     #[schema(value_type = Object)]
@@ -119,7 +120,7 @@ const SMALL: usize = 16 * 1024;
         (status = 413, body = ProblemBody),
         (status = 415, body = ProblemBody),
         (status = 422, body = ProblemBody, description = "`errors` names every fault of every event"),
-        (status = 503, body = ProblemBody, description = "No database; nothing was stored")))]
+        (status = 503, body = ProblemBody, description = "No answer of the database; send it again with the same ids")))]
 pub async fn post_events(
     _: IngestKey,
     State(state): State<AppState>,

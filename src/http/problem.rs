@@ -124,7 +124,7 @@ impl From<QueueError> for Problem {
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "database_unavailable",
-                    "the database is not available; nothing was stored, send it again",
+                    "the database did not answer; send it again, with the same ids: what was stored after all is known then",
                 )
             }
             QueueError::Value(_) => {

@@ -30,6 +30,8 @@ pub enum Verdict {
     Refused(Failure),
     /// The reply does not speak of it.
     Unanswered,
+    /// Nor of it, but of a pair that was not asked for: an end was merged into another record.
+    Elsewhere,
 }
 
 /// The call that makes `pairs` with the association type `type_id`.
@@ -75,6 +77,7 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
     for (place, pair) in pairs.iter().enumerate() {
         places.entry((&pair.from, &pair.to)).or_default().push(place);
     }
+    let mut strangers = false;
     for result in body.get("results").and_then(Value::as_array).into_iter().flatten() {
         let id = |nested: &str, flat: &str| {
             result.pointer(nested).or_else(|| result.get(flat)).and_then(scalar)
@@ -83,8 +86,10 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
         else {
             continue;
         };
-        for &place in places.get(&(from.as_str(), to.as_str())).into_iter().flatten() {
-            verdicts[place] = Verdict::Done;
+        match places.get(&(from.as_str(), to.as_str())) {
+            Some(found) => found.iter().for_each(|&place| verdicts[place] = Verdict::Done),
+            // Each pair may be shown once more from its other end.
+            None => strangers |= !places.contains_key(&(to.as_str(), from.as_str())),
         }
     }
     let mut nameless = Vec::new();
@@ -111,6 +116,10 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
     if let ([place], [failure]) = (open.as_slice(), nameless.as_slice()) {
         verdicts[*place] = Verdict::Refused(failure.clone());
     }
+    if strangers {
+        let open = verdicts.iter_mut().filter(|verdict| **verdict == Verdict::Unanswered);
+        open.for_each(|verdict| *verdict = Verdict::Elsewhere);
+    }
     verdicts
 }
 
@@ -135,7 +144,10 @@ fn names(error: &ErrorBody, pair: &Pair) -> bool {
 /// calls without results.
 #[must_use]
 pub fn dropped(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
-    let silent = |verdict| if verdict == Verdict::Unanswered { Verdict::Done } else { verdict };
+    let silent = |verdict| match verdict {
+        Verdict::Unanswered | Verdict::Elsewhere => Verdict::Done,
+        spoken => spoken,
+    };
     verdicts(pairs, body).into_iter().map(silent).collect()
 }
 

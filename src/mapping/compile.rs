@@ -37,9 +37,10 @@ pub(super) fn sheet(
         let problem = format!("no such table in objects.toml: use one of {}", known.join(", "));
         return invalid("object", problem);
     };
-    for word in spec.verbs.keys().chain([&spec.entity]) {
+    let words = [("entity", &spec.entity)].into_iter();
+    for (key, word) in words.chain(spec.verbs.keys().map(|verb| ("verbs", verb))) {
         if !is_word(word) {
-            return invalid("verbs", format!("`{word}` must be a to z, 0 to 9 and _"));
+            return invalid(key, format!("`{word}` must be a to z, 0 to 9 and _"));
         }
     }
     if spec.verbs.is_empty() {

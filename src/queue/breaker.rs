@@ -97,6 +97,7 @@ impl Queue {
         .await?;
         refresh(&mut tx, &records, now).await?;
         tx.commit().await?;
+        self.lines.joined();
         Ok(closed > 0)
     }
 

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use super::list::email_hash;
 use super::model::{head_start, priority_number};
 use super::{PORTAL, QueueError};
-use crate::event::Event;
+use crate::event::{Event, Priority};
 use crate::mapping::Change;
 
 use known::known_events;
@@ -25,6 +25,14 @@ pub struct Admitted {
     pub event: Event,
     /// One change a record.
     pub changes: Vec<Change>,
+}
+
+impl Admitted {
+    /// The lines that its rows join: the object kind, and how urgent each is.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, Priority)> {
+        let priority = |change: &Change| self.event.priority.unwrap_or(change.priority);
+        self.changes.iter().map(move |change| (change.sync_type.as_str(), priority(change)))
+    }
 }
 
 /// What became of an event.
@@ -152,6 +160,7 @@ async fn insert(
     let (mut places, mut kinds, mut externals) = (vec![], vec![], vec![]);
     let (mut operations, mut priorities, mut ranks) = (vec![], vec![], vec![]);
     let mut emails = vec![];
+    let (mut firsts, mut lasts) = (Vec::with_capacity(n), Vec::with_capacity(n));
     for (place, Admitted { event, changes }) in (1_i32..).zip(events) {
         sources.push(event.source.as_str());
         ids.push(event.id.as_str());
@@ -161,6 +170,8 @@ async fn insert(
         payloads.push(serde_json::to_string(&event.data).unwrap_or_else(|_| "{}".into()));
         hashes.push(event.hash.as_slice());
         traces.push(event.traceparent.as_deref());
+        firsts.push(ordinal(places.len() + 1));
+        lasts.push(ordinal(places.len() + changes.len()));
         for change in changes {
             let priority = event.priority.unwrap_or(change.priority);
             places.push(place);
@@ -174,7 +185,8 @@ async fn insert(
     }
     let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as(
             "SELECT row_ids, known
-             FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+             FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                          $18, $19)",
         )
         .bind(PORTAL)
         .bind(now)
@@ -186,6 +198,8 @@ async fn insert(
         .bind(payloads)
         .bind(hashes)
         .bind(traces)
+        .bind(firsts)
+        .bind(lasts)
         .bind(places)
         .bind(kinds)
         .bind(externals)
@@ -197,6 +211,11 @@ async fn insert(
         .await?;
     let known = known.into_iter().filter_map(|place| usize::try_from(place - 1).ok());
     Ok(Stored { rows: rows.unwrap_or_default(), known: known.collect() })
+}
+
+/// A place in an array of Postgres; no request has as many changes as that counts.
+fn ordinal(place: usize) -> i32 {
+    i32::try_from(place).unwrap_or(i32::MAX)
 }
 
 /// What the statement answered.

@@ -130,17 +130,17 @@ impl Queue {
         source: &str,
         id: &str,
     ) -> Result<Option<Vec<RowView>>, QueueError> {
-        let no: Option<i64> = sqlx::query_scalar(
-            "SELECT no FROM event WHERE portal = $1 AND source = $2 AND id = $3",
+        let rows: Option<Vec<i64>> = sqlx::query_scalar(
+            "SELECT row_ids FROM event WHERE portal = $1 AND source = $2 AND id = $3",
         )
         .bind(PORTAL)
         .bind(source)
         .bind(id)
         .fetch_optional(&self.pool)
         .await?;
-        let Some(no) = no else { return Ok(None) };
+        let Some(rows) = rows else { return Ok(None) };
         let mut query = QueryBuilder::<Postgres>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM sync_queue_view WHERE event_no = ").push_bind(no);
+        query.push(COLUMNS).push(" FROM sync_queue_view WHERE id = ANY(").push_bind(rows).push(")");
         query.push(" ORDER BY id");
         Ok(Some(query.build_query_as().fetch_all(&self.pool).await?))
     }

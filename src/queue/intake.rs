@@ -9,6 +9,7 @@
 //! transactions would make their commits wait for each other: it takes a lock of the whole
 //! database until the commit.)
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use sqlx::pool::PoolConnection;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 use super::enqueue::{Admitted, EnqueueError, Receipt, enqueue};
+use super::model::head_start;
 use super::{Queue, QueueError};
 
 /// Transactions at the same time.
@@ -30,6 +32,8 @@ const ALONE: Duration = Duration::from_millis(10);
 const EVENTS: usize = 1_000;
 /// Tries of a transaction that met another.
 const TRIES: usize = 3;
+/// No transaction lasts longer; locks are waited for five seconds at most.
+const LONGEST: Duration = Duration::from_secs(20);
 /// Requests that may wait to be stored.
 const WAITING: usize = 1_024;
 /// Other processes hear of new events at most this often while more keep coming.
@@ -228,16 +232,26 @@ impl Lane<'_> {
         self.once(events).await
     }
 
+    /// A connection whose other end has gone without a word is given up in time.
     async fn once(&mut self, events: &[&Admitted]) -> Answer {
+        let stored = tokio::time::timeout(LONGEST, self.enqueue(events)).await;
+        stored.unwrap_or_else(|_| Err(away(std::io::Error::from(ErrorKind::TimedOut).into())))
+    }
+
+    async fn enqueue(&mut self, events: &[&Admitted]) -> Answer {
         let now = self.queue.about_now().await?;
         let mut db = match self.db.take() {
             Some(db) => db,
             None => self.queue.pool.acquire().await.map_err(QueueError::from)?,
         };
+        // Never back into the pool: whoever took it there would wait for it in turn.
+        db.close_on_drop();
         let answer = enqueue(&mut db, events, now).await;
         if !matches!(answer, Err(EnqueueError::Queue(_))) {
             self.db = Some(db);
         }
+        let places = events.iter().flat_map(|event| event.places());
+        self.queue.lines.came(places.map(|(kind, priority)| (kind, now - head_start(priority))));
         answer
     }
 }

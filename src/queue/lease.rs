@@ -1,5 +1,7 @@
 //! Leasing: which records go next, and the exclusive, expiring right to them.
 
+use std::time::Instant;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -18,6 +20,8 @@ pub struct Due {
     pub sync_type: String,
     /// The call.
     pub stage: Stage,
+    /// The first record's place in line.
+    pub rank: DateTime<Utc>,
     /// A closed gate whose time is up: one record may go, to see whether it may open.
     pub probe: Option<String>,
     /// Transient failures in a row of the first record; only its equals go with it.
@@ -43,7 +47,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn due(&self, kinds: &[&str], now: DateTime<Utc>) -> Result<Option<Due>, QueueError> {
-        sqlx::query(
+        let woken = sqlx::query(
             "UPDATE crm_record SET deferred = false WHERE id IN (
                  SELECT id FROM crm_record WHERE deferred AND due_at <= $1
                  ORDER BY due_at LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED)",
@@ -51,21 +55,49 @@ impl Queue {
         .bind(now)
         .execute(&self.pool)
         .await?;
-        let stages: Vec<&str> = Stage::ALL.iter().map(|s| s.as_str()).collect();
-        let row: Option<(String, String, i32, bool, Option<String>)> = sqlx::query_as(
+        if woken.rows_affected() > 0 {
+            self.lines.joined();
+        }
+        if self.lines.known()
+            && let Some(due) = self.first_in_line(kinds, now, true).await?
+        {
+            return Ok(Some(due));
+        }
+        let (joined, looks) = (self.lines.looks(), Instant::now());
+        let due = self.first_in_line(kinds, now, false).await?;
+        self.lines.looked(joined, looks.elapsed());
+        Ok(due)
+    }
+
+    /// The first of all lines, looked for from their known heads on or from the beginning.
+    async fn first_in_line(
+        &self,
+        kinds: &[&str],
+        now: DateTime<Utc>,
+        known: bool,
+    ) -> Result<Option<Due>, QueueError> {
+        let (mut names, mut stages, mut heads) = (vec![], vec![], vec![]);
+        for (stage, kind) in Stage::ALL.iter().flat_map(|s| kinds.iter().map(move |k| (*s, *k))) {
+            names.push(kind);
+            stages.push(stage.as_str());
+            heads.push(if known { self.lines.head(kind, stage) } else { None });
+        }
+        let rows: Vec<Head> = sqlx::query_as(
             "WITH reserve AS MATERIALIZED (
                  SELECT EXISTS (SELECT 1 FROM gate
-                                WHERE portal = $1 AND kind = 'reserve' AND until > $4) AS urgent)
-             SELECT k.sync_type, s.stage, head.failures, reserve.urgent,
+                                WHERE portal = $1 AND kind = 'reserve' AND until > $5) AS urgent)
+             SELECT l.sync_type, l.stage, head.rank, head.failures, reserve.urgent,
                     (SELECT g.kind FROM gate g
-                     WHERE g.portal = $1 AND g.sync_type IN ('', k.sync_type)
+                     WHERE g.portal = $1 AND g.sync_type IN ('', l.sync_type)
                        AND g.kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')
-                     ORDER BY g.kind LIMIT 1)
-             FROM reserve CROSS JOIN UNNEST($2::text[]) WITH ORDINALITY AS k (sync_type, place)
-             CROSS JOIN UNNEST($3::text[]) WITH ORDINALITY AS s (stage, place)
+                     ORDER BY g.kind LIMIT 1) AS probe
+             FROM reserve
+             CROSS JOIN UNNEST($2::text[], $3::text[], $4::timestamptz[])
+                        WITH ORDINALITY AS l (sync_type, stage, head, place)
              CROSS JOIN LATERAL (
                  SELECT rank, failures FROM crm_record
-                 WHERE portal = $1 AND sync_type = k.sync_type AND stage = s.stage
+                 WHERE portal = $1 AND sync_type = l.sync_type AND stage = l.stage
+                   AND rank >= COALESCE(l.head, '-infinity')
                    AND due_at IS NOT NULL AND NOT deferred
                    AND (NOT reserve.urgent OR EXISTS (
                        SELECT 1 FROM sync_queue q
@@ -74,21 +106,27 @@ impl Queue {
                  ORDER BY rank, id LIMIT 1) AS head
              WHERE NOT EXISTS (
                  SELECT 1 FROM gate g
-                 WHERE g.portal = $1 AND g.sync_type IN ('', k.sync_type)
-                   AND g.kind <> 'reserve' AND (g.until IS NULL OR g.until > $4))
-             ORDER BY head.rank, s.place, k.place LIMIT 1",
+                 WHERE g.portal = $1 AND g.sync_type IN ('', l.sync_type)
+                   AND g.kind <> 'reserve' AND (g.until IS NULL OR g.until > $5))
+             ORDER BY head.rank, l.place",
         )
         .bind(PORTAL)
-        .bind(kinds)
+        .bind(names)
         .bind(stages)
+        .bind(heads)
         .bind(now)
-        .fetch_optional(&self.pool)
+        .fetch_all(&self.pool)
         .await?;
-        row.map(|(sync_type, stage, failures, urgent, probe)| {
+        let mut first = None;
+        for Head { sync_type, stage, rank, failures, urgent, probe } in rows {
             let stage = stage.parse().map_err(QueueError::Corrupt)?;
-            Ok(Due { sync_type, stage, probe, failures, urgent })
-        })
-        .transpose()
+            // In the day's last calls most of a line is passed over; its head stays where it was.
+            if !urgent {
+                self.lines.begins(&sync_type, stage, rank);
+            }
+            first.get_or_insert(Due { sync_type, stage, rank, probe, failures, urgent });
+        }
+        Ok(first)
     }
 
     /// Leases up to `limit` records that are due for `due`, first in line first, and loads their
@@ -111,6 +149,8 @@ impl Queue {
             "WITH token AS MATERIALIZED (SELECT nextval('lease_token') AS value), picked AS MATERIALIZED (
                  SELECT id, rank FROM crm_record
                  WHERE portal = $1 AND sync_type = $2 AND stage = $3
+                   -- Nothing of this line stood before it a moment ago; what comes now is next.
+                   AND rank >= $10
                    AND due_at IS NOT NULL AND NOT deferred AND failures = $8
                    AND (NOT $9 OR EXISTS (
                        SELECT 1 FROM sync_queue q
@@ -134,6 +174,7 @@ impl Queue {
         .bind(now)
         .bind(due.failures)
         .bind(due.urgent)
+        .bind(due.rank)
         .fetch_all(&mut *tx)
         .await?;
         let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };
@@ -201,6 +242,17 @@ async fn load_rows(db: &mut PgConnection, records: &mut [Record]) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// The first record of a line.
+#[derive(sqlx::FromRow)]
+struct Head {
+    sync_type: String,
+    stage: String,
+    rank: DateTime<Utc>,
+    failures: i32,
+    urgent: bool,
+    probe: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]

@@ -163,7 +163,6 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, dep
     }
     let texts = [
         ("sync_type", &filter.sync_type),
-        ("event_type", &filter.event_type),
         ("external_id", &filter.external_id),
         ("error_code", &filter.error_code),
     ];
@@ -171,6 +170,11 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, dep
         if let Some(value) = value {
             query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
         }
+    }
+    if let Some(kind) = &filter.event_type {
+        // By way of the events: there is no index over the type of a row's.
+        query.push(" AND id IN (SELECT UNNEST(row_ids) FROM event WHERE type = ");
+        query.push_bind(kind.clone()).push(")");
     }
     match filter.error_property.as_deref() {
         Some("") => {
@@ -230,14 +234,12 @@ fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
     query.push_bind(PORTAL);
     query.push(" AND r.sync_type IN (SELECT sync_type FROM known_kind) AND r.external_id = ");
     query.push_bind(text.to_owned());
-    query.push(
-        " UNION ALL SELECT q.id FROM sync_queue q JOIN event e ON e.no = q.event_no WHERE e.id = ",
-    );
+    query.push(" UNION ALL SELECT UNNEST(e.row_ids) FROM event e WHERE e.id = ");
     query.push_bind(text.to_owned());
     query.push(" UNION ALL SELECT id FROM sync_queue WHERE status = 'failed' AND discarded_at IS NULL AND error_code = ");
     query.push_bind(text.to_uppercase());
     if let Some(hash) = searched_email(text) {
-        query.push(" UNION ALL SELECT id FROM sync_queue WHERE email_hash = ").push_bind(hash);
+        query.push(" UNION ALL SELECT row_id FROM row_email WHERE email_hash = ").push_bind(hash);
     }
     if let Some(words) = words(text) {
         query.push(" UNION ALL (SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");

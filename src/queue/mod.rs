@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod intake;
 pub mod lease;
 pub mod ledger;
+mod line;
 pub mod list;
 pub mod logs;
 pub mod model;
@@ -96,6 +97,7 @@ pub struct Queue {
     /// Microseconds by which [`Queue::now`] runs ahead of the database; see [`Queue::advance`].
     ahead: Arc<AtomicI64>,
     read: Arc<RwLock<Option<Reading>>>,
+    lines: Arc<line::Lines>,
 }
 
 /// When the database's clock was read last, by this process' own, and what it said.
@@ -111,7 +113,7 @@ impl Queue {
     /// A queue on `pool`, whose schema must be up to date (see [`Queue::migrate`]).
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, ahead: Arc::default(), read: Arc::default() }
+        Self { pool, ahead: Arc::default(), read: Arc::default(), lines: Arc::default() }
     }
 
     /// Brings the schema up to date; safe to run from several processes at once.
@@ -119,7 +121,13 @@ impl Queue {
     /// # Errors
     /// When the database cannot be reached or holds a migration this binary does not know.
     pub async fn migrate(&self) -> Result<(), QueueError> {
-        Ok(sqlx::migrate!().run(&self.pool).await?)
+        // One transaction, and its lock: one of the session would be left behind in a pooler.
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hubferry migrate', 0))")
+            .execute(&mut *tx)
+            .await?;
+        sqlx::migrate!().set_locking(false).run_direct(None, &mut *tx, false).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The database's time: the queue's only clock, read once a step.

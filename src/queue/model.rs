@@ -54,7 +54,7 @@ impl FromStr for Status {
 }
 
 /// Which call a record is due for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// Erase it for good.
     Erase,

@@ -38,6 +38,7 @@ impl Queue {
         refresh(&mut tx, &expired, now).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
+        self.lines.joined();
         Ok(expired.len())
     }
 

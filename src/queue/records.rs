@@ -294,6 +294,7 @@ impl Queue {
         audit::record(&mut tx, now, actor, "resync", Some(&target), json!({})).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
+        self.lines.joined();
         Ok(OneRecord::Done)
     }
 }

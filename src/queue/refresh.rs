@@ -21,9 +21,11 @@ pub(super) async fn refresh(
     }
     sqlx::query("SELECT schedule($1, $2)").bind(records).bind(now).execute(&mut *db).await?;
     sqlx::query(
-        "UPDATE sync_queue q SET status = 'synced', processed_at = $2
+        "UPDATE sync_queue q SET status = 'synced', processed_at = $2, error_code = NULL,
+             error_property = NULL, error_message = NULL, error_hint = NULL,
+             error_correlation_id = NULL, error_http_status = NULL
          WHERE q.record_id = ANY($1) AND q.status IN ('pending', 'retry') AND q.written
-           AND NOT EXISTS (SELECT 1 FROM association_owed a WHERE a.record_id = q.record_id)",
+           AND (SELECT true FROM association_owed a WHERE a.record_id = q.record_id LIMIT 1) IS NULL",
     )
     .bind(records)
     .bind(now)

@@ -44,7 +44,8 @@ impl Queue {
                         -- A slot that is not made yet tells this row how it went.
                         AND NOT EXISTS (SELECT 1 FROM crm_association a
                                         WHERE a.record_id = q.record_id AND a.set_by = q.id
-                                          AND a.target_id IS NOT NULL AND a.made_to IS NULL) AS done
+                                          AND a.target_id IS NOT NULL
+                                          AND (a.made_to IS NULL OR NOT a.sure)) AS done
                  FROM sync_queue q
                  WHERE (SELECT ours FROM turn)
                    AND q.id > $2 AND q.id < (SELECT first_row_since($1))
@@ -57,11 +58,13 @@ impl Queue {
                  WHERE q.id = old.id AND old.done
                    AND (q.status = 'synced' OR q.discarded_at IS NOT NULL)
                  RETURNING q.id, q.event_no
+             ), addresses AS (
+                 DELETE FROM row_email m USING gone WHERE m.row_id = gone.id
              ), events AS (
                  DELETE FROM event e USING gone
                  WHERE e.no = gone.event_no AND NOT EXISTS (
                      SELECT 1 FROM sync_queue q
-                     WHERE q.event_no = gone.event_no AND q.id NOT IN (SELECT id FROM gone))
+                     WHERE q.id = ANY(e.row_ids) AND q.id NOT IN (SELECT id FROM gone))
              )
              SELECT (SELECT count(*) FROM gone), (SELECT max(id) FROM old)",
         )

@@ -63,6 +63,7 @@ impl Queue {
         let (mut after, mut retried) = (0, 0);
         while let Some(last) = self.retry_some(filter, (after, top), actor, now).await? {
             (after, retried) = (last.0, retried + last.1);
+            self.lines.joined();
         }
         Ok(retried)
     }

@@ -231,6 +231,9 @@ impl Queue {
         .fetch_one(&mut *tx)
         .await?;
         tx.commit().await?;
+        if again || !merged.is_empty() {
+            self.lines.joined();
+        }
         if ours.iter().any(|s| s.link.is_some()) {
             self.wake_linked(now).await?;
         }
@@ -281,6 +284,7 @@ impl Queue {
             .await?;
             refresh(&mut tx, owners, now).await?;
             tx.commit().await?;
+            self.lines.joined();
         }
         sqlx::query(
             "UPDATE crm_record r SET link_mark = NULL FROM (

@@ -9,7 +9,7 @@ use super::model::{Lease, Reason};
 use super::notify::notify;
 use super::refresh::{lock, refresh};
 use super::settle::{Backoff, Settled, refuse_rows};
-use super::{Queue, QueueError};
+use super::{PORTAL, Queue, QueueError};
 
 /// A slot of a leased record that owes a call.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -36,6 +36,12 @@ pub struct OwedSlot {
     pub drops: bool,
     /// Whether another slot holds the old pair, so that it stays in HubSpot.
     pub shared: bool,
+    /// Whether this very pair was tried before, without a verdict.
+    pub again: bool,
+    /// Whether the other end is in doubt, so that its next write may show another link.
+    pub settling: bool,
+    /// The owner's transient failures in a row.
+    pub failures: i32,
 }
 
 /// What became of a slot.
@@ -49,6 +55,10 @@ pub enum SlotVerdict {
     Refused(Reason),
     /// Counted, and tried again.
     Retry(Reason),
+    /// HubSpot's reply does not speak of the pair: counted, and tried again, but not for ever.
+    Unanswered(Reason),
+    /// The same, and an end was merged into another record: both are written, to learn of it.
+    Elsewhere(Reason),
     /// No verdict and no attempt.
     Untried,
 }
@@ -80,7 +90,8 @@ impl Queue {
                         WHERE x.made_from = o.made_from AND x.made_to = o.made_to
                           AND x.slot = o.slot AND owner.sync_type = o.sync_type
                           AND x.made_target_id IS NOT DISTINCT FROM x.target_id
-                          AND x.record_id <> o.record_id) AS shared
+                          AND x.record_id <> o.record_id) AS shared,
+                    o.again, o.settling, o.failures
              FROM association_owed o WHERE o.record_id = ANY($1) ORDER BY o.record_id, o.slot",
         )
         .bind(records)
@@ -134,8 +145,12 @@ impl Queue {
         let SlotSettlement { records, verdicts, max_retries, call } = *settlement;
         let mut tx = self.begin().await?;
         let mut ids = records.to_vec();
+        let moved = ends(&mut tx, verdicts).await?;
         ids.sort_unstable();
-        lock(&mut tx, &ids).await?;
+        let mut locks = [&ids[..], &moved].concat();
+        locks.sort_unstable();
+        locks.dedup();
+        lock(&mut tx, &locks).await?;
         let held: Vec<i64> =
             sqlx::query_scalar("SELECT id FROM crm_record WHERE id = ANY($1) AND lease_token = $2")
                 .bind(&ids)
@@ -163,6 +178,25 @@ impl Queue {
         let mut refused: Vec<(i64, &str, &Reason)> = Vec::new();
         for (slot, verdict) in verdicts.iter().filter(|(s, _)| held.contains(&s.record_id)) {
             match verdict {
+                SlotVerdict::Unanswered(reason) | SlotVerdict::Elsewhere(reason) => {
+                    let rows = written_rows(&mut tx, slot.record_id).await?;
+                    let lasting = match rows.as_slice() {
+                        [] => slot.failures >= max_retries,
+                        rows => rows.iter().all(|(_, count)| *count >= max_retries),
+                    };
+                    if slot.again && lasting {
+                        let row: i64 = sqlx::query_scalar(
+                            "UPDATE crm_association SET refused = true
+                             WHERE record_id = $1 AND slot = $2 RETURNING set_by",
+                        )
+                        .bind(slot.record_id)
+                        .bind(&slot.slot)
+                        .fetch_one(&mut *tx)
+                        .await?;
+                        refused.push((row, "failed", reason));
+                    }
+                    refused.extend(retried(&rows, max_retries, reason));
+                }
                 SlotVerdict::Refused(reason) => {
                     // A pair that was not made is forgotten; one that was not dropped still stands.
                     let row: i64 = sqlx::query_scalar(
@@ -180,16 +214,8 @@ impl Queue {
                     refused.push((row, "failed", reason));
                 }
                 SlotVerdict::Retry(reason) => {
-                    let rows: Vec<(i64, i32)> = sqlx::query_as(
-                        "SELECT id, retry_count FROM sync_queue
-                         WHERE record_id = $1 AND status IN ('pending', 'retry') AND written",
-                    )
-                    .bind(slot.record_id)
-                    .fetch_all(&mut *tx)
-                    .await?;
-                    refused.extend(rows.into_iter().map(|(row, count)| {
-                        (row, if count < max_retries { "retry" } else { "failed" }, reason)
-                    }));
+                    let rows = written_rows(&mut tx, slot.record_id).await?;
+                    refused.extend(retried(&rows, max_retries, reason));
                 }
                 SlotVerdict::Made | SlotVerdict::Dropped | SlotVerdict::Untried => {}
             }
@@ -211,11 +237,68 @@ impl Queue {
             .await?;
         }
         release(&mut tx, &held, backoff).await?;
-        refresh(&mut tx, &ids, now).await?;
+        if !moved.is_empty() {
+            sqlx::query("UPDATE crm_record SET doubt = nextval('lease_token') WHERE id = ANY($1)")
+                .bind(&moved)
+                .execute(&mut *tx)
+                .await?;
+        }
+        refresh(&mut tx, &locks, now).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
+        self.lines.joined();
         Ok(Settled { records: held.len(), fenced: ids.len() - held.len(), again: true })
     }
+}
+
+/// The ends of pairs that HubSpot made of other records than were asked for.
+async fn ends(
+    db: &mut sqlx::PgConnection,
+    verdicts: &[(OwedSlot, SlotVerdict)],
+) -> Result<Vec<i64>, QueueError> {
+    let moved: Vec<&OwedSlot> = verdicts
+        .iter()
+        .filter(|(_, verdict)| matches!(verdict, SlotVerdict::Elsewhere(_)))
+        .map(|(slot, _)| slot)
+        .collect();
+    if moved.is_empty() {
+        return Ok(Vec::new());
+    }
+    let owners: Vec<i64> = moved.iter().map(|slot| slot.record_id).collect();
+    let kinds: Vec<Option<&str>> = moved.iter().map(|slot| slot.target_type.as_deref()).collect();
+    let links: Vec<Option<&str>> = moved.iter().map(|slot| slot.to_id.as_deref()).collect();
+    // By the link: the target may be an alias.
+    let far = sqlx::query_scalar(
+        "SELECT r.id FROM UNNEST($2::text[], $3::text[]) AS t (sync_type, link)
+         JOIN crm_record r ON r.portal = $1 AND r.sync_type = t.sync_type AND r.hubspot_id = t.link",
+    )
+    .bind(PORTAL)
+    .bind(kinds)
+    .bind(links)
+    .fetch_all(db)
+    .await?;
+    Ok([owners, far].concat())
+}
+
+/// The rows of a record that wait for its associations, and how often they were retried.
+async fn written_rows(
+    db: &mut sqlx::PgConnection,
+    record: i64,
+) -> Result<Vec<(i64, i32)>, QueueError> {
+    let rows = sqlx::query_as(
+        "SELECT id, retry_count FROM sync_queue
+         WHERE record_id = $1 AND status IN ('pending', 'retry') AND written",
+    );
+    Ok(rows.bind(record).fetch_all(db).await?)
+}
+
+fn retried<'a>(
+    rows: &[(i64, i32)],
+    max_retries: i32,
+    reason: &'a Reason,
+) -> Vec<(i64, &'static str, &'a Reason)> {
+    let status = |count: i32| if count < max_retries { "retry" } else { "failed" };
+    rows.iter().map(|&(row, count)| (row, status(count), reason)).collect()
 }
 
 async fn release(

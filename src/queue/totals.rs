@@ -236,15 +236,19 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn leases(&self) -> Result<Vec<LeaseView>, QueueError> {
-        Ok(sqlx::query_as(
+        let mut tx = self.begin().await?;
+        let leases = sqlx::query_as(
             "SELECT COALESCE(lease_holder, '') AS holder, sync_type, count(*) AS records,
                     min(leased_at) AS since, min(lease_until) AS until
-             FROM crm_record WHERE portal = $1 AND lease_token IS NOT NULL
-             GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 200",
+             FROM (SELECT portal, lease_holder, sync_type, leased_at, lease_until FROM crm_record
+                   WHERE lease_token IS NOT NULL ORDER BY lease_until LIMIT 100000) AS leased
+             WHERE portal = $1 GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 200",
         )
         .bind(PORTAL)
-        .fetch_all(&self.pool)
-        .await?)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(leases)
     }
 
     /// Folds the differences, and forgets what the charts no longer show.

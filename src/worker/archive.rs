@@ -247,10 +247,12 @@ fn deleted(planned: &Planned, erased: bool) -> Settlement {
     settlement
 }
 
-/// An erasure is absolute, by arrival: what came before it is done, what slipped in after it is not.
+/// An erasure is absolute, by arrival: what came before it is done, and a delete after it; values that
+/// slipped in after it are not.
 fn void(planned: &Planned, row: &Row) -> RowVerdict {
     let erasures = planned.record.rows.iter().filter(|r| r.operation == Operation::Erase);
-    if erasures.map(|r| r.id).max().is_some_and(|erasure| row.id <= erasure) {
+    let before = erasures.map(|r| r.id).max().is_some_and(|erasure| row.id <= erasure);
+    if before || row.operation != Operation::Upsert {
         return RowVerdict::Written(Vec::new());
     }
     RowVerdict::Failed(Reason {

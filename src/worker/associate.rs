@@ -85,11 +85,24 @@ impl Worker {
         };
         let rest = Backoff::Pause(now + self.settings.breaker.rest);
         for (slot, answer) in slots.into_iter().zip(answers) {
-            let verdict = judge(&group, answer);
+            let verdict = match judge(&group, answer) {
+                // Its own write is still to come: nobody's failure.
+                SlotVerdict::Elsewhere(_) if slot.settling => SlotVerdict::Untried,
+                verdict => verdict,
+            };
             let backoff = match &verdict {
                 // Another record probes next; this one's failure counts for nothing.
-                SlotVerdict::Retry(_) | SlotVerdict::Untried if probing => rest,
-                SlotVerdict::Retry(_) => {
+                SlotVerdict::Retry(_) | SlotVerdict::Unanswered(_) | SlotVerdict::Untried
+                    if probing =>
+                {
+                    rest
+                }
+                // What was merged is learnt by the next writes of both ends, which need no wait.
+                SlotVerdict::Elsewhere(_) if !slot.again => Backoff::Smaller,
+                SlotVerdict::Untried if slot.settling => {
+                    Backoff::Pause(now + self.settings.retry.delay(0, rand::rng().random()))
+                }
+                SlotVerdict::Retry(_) | SlotVerdict::Unanswered(_) | SlotVerdict::Elsewhere(_) => {
                     let failures = failures.get(&slot.record_id).copied().unwrap_or(0);
                     Backoff::Until(now + self.settings.retry.delay(failures, rand::rng().random()))
                 }
@@ -99,11 +112,8 @@ impl Worker {
                 }
             };
             backoffs.insert(slot.record_id, backoff);
-            let verdict = if probing && matches!(verdict, SlotVerdict::Retry(_)) {
-                SlotVerdict::Untried
-            } else {
-                verdict
-            };
+            let no_fault = matches!(verdict, SlotVerdict::Retry(_) | SlotVerdict::Unanswered(_));
+            let verdict = if probing && no_fault { SlotVerdict::Untried } else { verdict };
             verdicts.push((slot, verdict));
         }
         self.end(&held, &records, &verdicts, &backoffs, Some(number)).await?;
@@ -159,7 +169,8 @@ fn pairs(group: &Group, slots: &[OwedSlot]) -> Vec<Pair> {
             let (from, to) = if group.makes {
                 (&slot.from_id, &slot.to_id)
             } else {
-                (&slot.made_from, &slot.made_to)
+                // Its record may have been merged since: the pair went along.
+                (slot.from_id.as_ref().map_or(&slot.made_from, |_| &slot.from_id), &slot.made_to)
             };
             Pair { from: from.clone().unwrap_or_default(), to: to.clone().unwrap_or_default() }
         })
@@ -170,7 +181,12 @@ fn judge(group: &Group, answer: Verdict) -> SlotVerdict {
     let failure = match answer {
         Verdict::Done if group.makes => return SlotVerdict::Made,
         Verdict::Done => return SlotVerdict::Dropped,
-        Verdict::Unanswered => unanswered(),
+        Verdict::Unanswered => {
+            return SlotVerdict::Unanswered(reason(&unanswered(), &BTreeMap::new()));
+        }
+        Verdict::Elsewhere => {
+            return SlotVerdict::Elsewhere(reason(&unanswered(), &BTreeMap::new()));
+        }
         Verdict::Refused(failure) => failure,
     };
     let reason = reason(&failure, &BTreeMap::new());

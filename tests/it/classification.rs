@@ -95,6 +95,7 @@ fn every_known_batch_reply_gives_each_input_its_own_verdict() {
                 associate::Verdict::Done => ("written", None),
                 associate::Verdict::Refused(failure) => refused(failure),
                 associate::Verdict::Unanswered => ("unanswered", None),
+                associate::Verdict::Elsewhere => ("elsewhere", None),
             }));
         } else {
             let verdicts = batch::verdicts(&inputs(), Some("acme_user_id"), &reply["body"]);

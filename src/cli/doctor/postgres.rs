@@ -87,6 +87,9 @@ struct Settings {
     full_page_writes: String,
     autovacuum: String,
     read_only: bool,
+    jit: String,
+    silence: String,
+    role: String,
     max_connections: i32,
     reserved: i32,
     others: i64,
@@ -100,6 +103,9 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
                 current_setting('full_page_writes') AS full_page_writes,
                 current_setting('autovacuum') AS autovacuum,
                 pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only,
+                current_setting('jit') AS jit,
+                current_setting('idle_in_transaction_session_timeout') AS silence,
+                current_user::text AS role,
                 current_setting('max_connections')::int AS max_connections,
                 current_setting('superuser_reserved_connections')::int AS reserved,
                 (SELECT count(*) FROM pg_stat_activity
@@ -136,6 +142,9 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
         let detail = "off: the queue's tables grow without end and slow down";
         report.warning(AREA, "autovacuum", detail, "switch it on in postgresql.conf");
     }
+    if config.database.pooler {
+        pooler(&found, report);
+    }
     let free = i64::from(found.max_connections - found.reserved) - found.others;
     let ours = i64::from(config.database.max_connections);
     let detail = format!(
@@ -149,6 +158,22 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
         report.warning(AREA, "connections", detail, way_out);
     }
     Ok(())
+}
+
+/// What a process sets for its sessions elsewhere, and a pooler does not let through.
+fn pooler(found: &Settings, report: &mut Report) {
+    if found.jit == "off" && found.silence != "0" {
+        report.ok(AREA, "pooler", "the role has the settings that sessions need");
+        return;
+    }
+    let detail = "the role's sessions compile statements, or hold locks for as long as a process \
+                  stands still";
+    let role = &found.role;
+    let way_out = format!(
+        "run: ALTER ROLE \"{role}\" SET jit = off; \
+         ALTER ROLE \"{role}\" SET idle_in_transaction_session_timeout = '10s'"
+    );
+    report.warning(AREA, "pooler", detail, way_out);
 }
 
 /// Compares the clocks; half of the round trip is the answer's way.

@@ -31,7 +31,7 @@ pub(super) struct Plan {
             "data": {"email": "marie@company.fr", "first_name": "Marie"}})))))
     )),
     responses((status = 200, body = Plan), (status = 403, body = ProblemBody),
-              (status = 413, body = ProblemBody),
+              (status = 413, body = ProblemBody), (status = 415, body = ProblemBody),
               (status = 422, body = ProblemBody)))]
 pub(super) async fn plan(
     _: Operator,

@@ -37,7 +37,6 @@ pub(super) struct Selection {
     /// The property at fault; empty: none was named.
     error_property: Option<String>,
     /// Row numbers, as text or number.
-    #[schema(value_type = Option<Vec<String>>)]
     ids: Option<Vec<RowNumber>>,
     /// `high`, `normal` or `low`.
     priority: Option<String>,
@@ -53,7 +52,7 @@ pub(super) struct Selection {
 }
 
 /// Row numbers are strings in our answers; both forms are understood.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum RowNumber {
     Number(i64),

@@ -28,9 +28,9 @@ pub(super) async fn known_events<'a>(
         "SELECT k.place, v.id, v.sync_type, v.external_id, v.status
              FROM UNNEST($2::int[], $3::text[], $4::text[]) AS k (place, id, source)
              CROSS JOIN LATERAL (
-                 SELECT no FROM event
+                 SELECT row_ids FROM event
                  WHERE id = k.id AND source = k.source AND portal = $1 LIMIT 1) AS e
-             JOIN sync_queue_view v ON v.event_no = e.no
+             JOIN sync_queue_view v ON v.id = ANY(e.row_ids)
              ORDER BY v.id",
     )
     .bind(PORTAL)

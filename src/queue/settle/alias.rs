@@ -80,7 +80,7 @@ pub(super) async fn merge(
     pairs: &[(i64, i64)],
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
-    let mut survivors = HashSet::new();
+    let mut touched = HashSet::new();
     for &(alias, survivor) in pairs {
         let accepted: Vec<(i64, Json<Accepted>)> =
             sqlx::query_as("SELECT id, accepted FROM crm_record WHERE id IN ($1, $2)")
@@ -94,9 +94,13 @@ pub(super) async fn merge(
                 newest.insert(name, register);
             }
         }
-        // Doubtful: the survivor is sent whole, its own key first of all.
+        // Doubtful: the survivor is sent whole, its own key first of all. Whoever holds it knows
+        // nothing of what comes over, and would write what he knew: he is fenced.
         sqlx::query(
-            "UPDATE crm_record SET accepted = $2, doubt = nextval('lease_token') WHERE id = $1",
+            "UPDATE crm_record
+             SET accepted = $2, doubt = nextval('lease_token'), lease_token = NULL,
+                 lease_until = NULL, lease_holder = NULL, leased_at = NULL
+             WHERE id = $1",
         )
         .bind(survivor)
         .bind(Json(newest))
@@ -113,10 +117,10 @@ pub(super) async fn merge(
         .execute(&mut *db)
         .await?;
         move_over(db, alias, survivor).await?;
-        survivors.insert(survivor);
+        touched.extend([alias, survivor]);
     }
-    let survivors: Vec<i64> = survivors.into_iter().collect();
-    refresh(db, &survivors, now).await
+    let touched: Vec<i64> = touched.into_iter().collect();
+    refresh(db, &touched, now).await
 }
 
 async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), QueueError> {
@@ -138,14 +142,65 @@ async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(
         "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
          SELECT $2, slot, target_id, set_at, set_by FROM crm_association WHERE record_id = $1
          ON CONFLICT (record_id, slot) DO UPDATE
-         SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by
+         SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by,
+             refused = a.refused AND a.target_id IS NOT DISTINCT FROM excluded.target_id
          WHERE (a.set_at, a.set_by) < (excluded.set_at, excluded.set_by)",
     )
     .bind(alias)
     .bind(survivor)
     .execute(&mut *db)
     .await?;
-    sqlx::query("DELETE FROM crm_association WHERE record_id = $1").bind(alias).execute(db).await?;
+    part(db, alias, survivor).await
+}
+
+/// Both may have made a pair for the same slot, and both pairs stand in HubSpot now. The survivor
+/// keeps one, the wanted one if it is there; the other stays with the alias, which owes its end.
+async fn part(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), QueueError> {
+    sqlx::query(
+        "WITH kept AS (
+             SELECT a.slot, a.made_target_id, a.made_from, a.made_to, a.sure,
+                    s.made_target_id AS other_target, s.made_from AS other_from,
+                    s.made_to AS other_to, s.sure AS other_sure
+             FROM crm_association a
+             JOIN crm_association s ON s.record_id = $2 AND s.slot = a.slot
+             WHERE a.record_id = $1 AND a.made_to IS NOT NULL
+               AND (s.made_to IS NULL OR (a.made_target_id IS NOT DISTINCT FROM s.target_id
+                                          AND s.made_target_id IS DISTINCT FROM s.target_id))
+         ), moved AS (
+             UPDATE crm_association s
+             SET made_target_id = k.made_target_id, made_from = k.made_from, made_to = k.made_to,
+                 sure = k.sure, refused = false
+             FROM kept k WHERE s.record_id = $2 AND s.slot = k.slot
+         )
+         UPDATE crm_association a
+         SET made_target_id = k.other_target, made_from = k.other_from, made_to = k.other_to,
+             sure = k.other_sure
+         FROM kept k WHERE a.record_id = $1 AND a.slot = k.slot",
+    )
+    .bind(alias)
+    .bind(survivor)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "DELETE FROM crm_association a USING crm_association s
+         WHERE a.record_id = $1 AND s.record_id = $2 AND s.slot = a.slot
+           AND (a.made_to IS NULL OR a.made_target_id IS NOT DISTINCT FROM s.made_target_id
+                OR a.made_target_id IS NOT DISTINCT FROM s.target_id)",
+    )
+    .bind(alias)
+    .bind(survivor)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        // The alias itself has said nothing of late.
+        "UPDATE crm_association SET target_id = NULL, refused = false, set_at = 'epoch',
+             made_from = (SELECT hubspot_id FROM crm_record WHERE id = $2)
+         WHERE record_id = $1",
+    )
+    .bind(alias)
+    .bind(survivor)
+    .execute(db)
+    .await?;
     Ok(())
 }
 

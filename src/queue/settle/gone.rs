@@ -8,7 +8,8 @@ use super::Settlement;
 use crate::queue::{QueueError, audit};
 
 /// Voids the slots of records that are gone. HubSpot drops a record's associations with it; slots
-/// that are newer than the delete are made again with the record.
+/// that are newer than the delete are made again with the record. An alias has no record there: the
+/// pairs that it still has to part stand at its survivor's.
 pub(super) async fn void_slots(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -20,7 +21,8 @@ pub(super) async fn void_slots(
     sqlx::query(
         "DELETE FROM crm_association a USING crm_record r
          WHERE r.id = a.record_id AND r.id = ANY($1)
-           AND (a.set_at, a.set_by) <= (r.tombstone_at, r.tombstone_row)",
+           AND (a.set_at, a.set_by) <= (r.tombstone_at, r.tombstone_row)
+           AND (r.alias_of IS NULL OR a.made_to IS NULL)",
     )
     .bind(&gone)
     .execute(&mut *db)
@@ -28,7 +30,7 @@ pub(super) async fn void_slots(
     sqlx::query(
         "UPDATE crm_association
          SET made_target_id = NULL, made_from = NULL, made_to = NULL, sure = true, refused = false
-         WHERE record_id = ANY($1)",
+         WHERE record_id IN (SELECT id FROM crm_record WHERE id = ANY($1) AND alias_of IS NULL)",
     )
     .bind(&gone)
     .execute(db)
@@ -82,17 +84,27 @@ pub(super) async fn erase(
         .execute(&mut *db)
         .await?;
         sqlx::query(
-            "UPDATE sync_queue SET warnings = NULL, email_hash = NULL,
+            "DELETE FROM row_email
+             WHERE row_id IN (SELECT id FROM sync_queue WHERE record_id = $1)",
+        )
+        .bind(record)
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
+            "UPDATE sync_queue SET warnings = NULL,
                     error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
              WHERE record_id = $1",
         )
         .bind(record)
         .execute(&mut *db)
         .await?;
-        sqlx::query("DELETE FROM crm_association WHERE record_id = $1")
-            .bind(record)
-            .execute(&mut *db)
-            .await?;
+        sqlx::query(
+            "DELETE FROM crm_association a USING crm_record r
+             WHERE r.id = a.record_id AND r.id = $1 AND (r.alias_of IS NULL OR a.made_to IS NULL)",
+        )
+        .bind(record)
+        .execute(&mut *db)
+        .await?;
         let target = format!("record {record}");
         audit::record(db, now, "application", "erase", Some(&target), json!({})).await?;
     }

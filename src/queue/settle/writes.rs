@@ -156,7 +156,8 @@ pub(super) async fn write_rows(
 ) -> Result<(), QueueError> {
     let ids: Vec<i64> = ours.iter().map(|s| s.record).collect();
     let owing: HashSet<i64> = sqlx::query_scalar(
-        "SELECT DISTINCT record_id FROM association_owed WHERE record_id = ANY($1)",
+        "SELECT id FROM UNNEST($1::bigint[]) AS r (id)
+         WHERE (SELECT true FROM association_owed a WHERE a.record_id = r.id LIMIT 1)",
     )
     .bind(&ids)
     .fetch_all(&mut *db)

@@ -39,7 +39,7 @@ pub struct Trial {
     pub database: PgConnectOptions,
     pub queue: Queue,
     pub sandbox: Sandbox,
-    hubspot_url: String,
+    pub hubspot_url: String,
     mapping: Mapping,
 }
 
@@ -72,7 +72,17 @@ impl Trial {
     }
 
     pub async fn server(&self) -> Server {
-        Server::start(&self.database, &self.hubspot_url, &ENVIRONMENT).await
+        self.server_at(&self.database, &[]).await
+    }
+
+    /// One that reaches the database by another way.
+    pub async fn server_at(&self, database: &PgConnectOptions, more: &[(&str, &str)]) -> Server {
+        Server::start(database, &self.hubspot_url, &[&ENVIRONMENT[..], more].concat()).await
+    }
+
+    /// One that reaches HubSpot by another way.
+    pub async fn server_over(&self, hubspot_url: &str) -> Server {
+        Server::start(&self.database, hubspot_url, &ENVIRONMENT).await
     }
 
     /// How many records are leased to the workers of a server.

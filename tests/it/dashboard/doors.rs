@@ -110,6 +110,30 @@ async fn a_session_ends_by_time_by_signing_out_and_is_not_forged() {
     assert_eq!((part.status, part.header("hx-redirect")), (401, "/admin/sign-in"));
 }
 
+/// A cookie that somebody has put there before the sign-in is not what opens the door after it.
+#[tokio::test]
+async fn signing_in_makes_a_session_of_its_own() {
+    let world = World::new().await;
+    let own = Browser::admin(&world).await;
+    let planted = own.cookies.borrow()["hubferry_session"].clone();
+    let token = own.token().await;
+    own.submit("/admin/sign-out", &[]).await;
+
+    let victim = Browser::new(&world);
+    victim.cookies.borrow_mut().insert("hubferry_session".into(), planted.clone());
+    let seen = victim.post("/admin/sign-in", &[("key", ADMIN_KEY)]).await;
+    assert_eq!(seen.status, 303);
+    assert_ne!(victim.cookies.borrow()["hubferry_session"], planted);
+    assert_ne!(victim.token().await, token, "nor is the token of its forms");
+    own.cookies.borrow_mut().insert("hubferry_session".into(), planted);
+    assert_eq!(own.get("/admin").await.status, 303, "the planted cookie opens nothing");
+
+    // Signing in once more, as somebody else, does not go on with the session that was there.
+    let first = victim.cookies.borrow()["hubferry_session"].clone();
+    victim.post("/admin/sign-in", &[("key", ADMIN_KEY)]).await;
+    assert_ne!(victim.cookies.borrow()["hubferry_session"], first);
+}
+
 #[tokio::test]
 async fn a_form_without_the_sessions_token_does_nothing() {
     let world = World::new().await;

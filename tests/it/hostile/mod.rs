@@ -4,3 +4,4 @@
 mod canaries;
 mod doors;
 mod shapes;
+mod slow;

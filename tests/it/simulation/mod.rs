@@ -30,7 +30,7 @@ use rand::Rng as _;
 use schedule::Lane;
 
 /// Schedules that run with the other tests.
-const COUNT: u64 = 1_000;
+const COUNT: u64 = 2_000;
 /// As many at a time as there are cores here and in most places where tests run.
 const LANES: usize = 2;
 

@@ -1,13 +1,17 @@
 //! One schedule: what happens, in which order, and what must hold meanwhile.
 
-use std::collections::BTreeMap;
+mod checks;
+mod people;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
-use hubferry::worker::{Permits, Step, Worker, janitor};
+use hubferry::sandbox::Faults;
+use hubferry::worker::{Permits, Worker, janitor};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -16,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::story;
+use super::story::Theme;
 use super::wire::{self, Fate, Pending};
 use crate::soak::audit;
 use crate::support::{Setup, World};
@@ -48,6 +52,11 @@ pub struct Lane {
     told: usize,
     ahead: TimeDelta,
     paused: bool,
+    theme: Theme,
+    /// Subjects whose erasure was accepted.
+    erased: BTreeSet<String>,
+    /// The two contacts are one in HubSpot.
+    merged: bool,
     pub trace: Vec<String>,
 }
 
@@ -81,6 +90,9 @@ impl Lane {
             told: 0,
             ahead: TimeDelta::zero(),
             paused: false,
+            theme: Theme::Plain,
+            erased: BTreeSet::new(),
+            merged: false,
             trace: Vec::new(),
             world,
             mapping,
@@ -109,6 +121,17 @@ impl Lane {
             self.pause(false).await;
         }
         self.rest().await;
+        if self.merged {
+            self.both_are_written().await;
+        }
+        let silent: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM sync_queue
+                 WHERE status = 'failed' AND error_code = 'UNANSWERED'",
+        )
+        .fetch_one(self.world.queue.pool())
+        .await
+        .expect("a count");
+        assert_eq!(silent, 0, "HubSpot answers all that it is asked");
         // One that failed for what it lacked may have it by now.
         let retried = self.world.admin("POST", "/retry", Some(json!({}))).await.1;
         if retried["retried"].as_u64().is_some_and(|n| n > 0) {
@@ -131,11 +154,13 @@ impl Lane {
         self.told = 0;
         self.world.advance(-self.ahead);
         (self.ahead, self.paused) = (TimeDelta::zero(), false);
+        (self.theme, self.merged) = (Theme::of(seed), false);
+        self.erased.clear();
         // Faster than TRUNCATE, which makes files anew.
         sqlx::raw_sql(
             "DELETE FROM attempt; DELETE FROM crm_association; DELETE FROM sync_queue;
              DELETE FROM event; DELETE FROM crm_record; DELETE FROM hubspot_call; DELETE FROM gate;
-             DELETE FROM audit; DELETE FROM tally; DELETE FROM pulse;
+             DELETE FROM audit; DELETE FROM tally; DELETE FROM pulse; DELETE FROM row_email;
              SELECT setval(s.name, 1, false) FROM UNNEST(ARRAY[
                  'lease_token', 'event_no_seq', 'crm_record_id_seq', 'sync_queue_id_seq',
                  'attempt_id_seq', 'hubspot_call_id_seq']) AS s (name);
@@ -145,6 +170,8 @@ impl Lane {
         .await
         .expect("empty tables");
         self.world.sandbox.clear_records();
+        let merge_keeps_primary_id = self.theme == Theme::Merges && self.dice.random_bool(0.5);
+        self.world.sandbox.set_faults(Faults { merge_keeps_primary_id, ..Faults::default() });
     }
 
     fn note(&mut self, what: String) {
@@ -153,6 +180,9 @@ impl Lane {
 
     /// One deed of anybody's.
     async fn deed(&mut self) {
+        if self.theme == Theme::Merges && !self.merged && self.dice.random_bool(0.2) {
+            self.merge().await;
+        }
         match self.dice.random_range(0..100) {
             0..22 => self.post().await,
             22..50 => {
@@ -183,44 +213,11 @@ impl Lane {
         }
     }
 
-    async fn pause(&mut self, paused: bool) {
-        let verb = if paused { "/pause" } else { "/resume" };
-        self.world.admin("POST", verb, Some(json!({}))).await;
-        self.paused = paused;
-        self.note(format!("a person: {verb}"));
-    }
-
     async fn pass(&mut self, time: TimeDelta) {
         self.world.advance(time);
         self.ahead += time;
         janitor::tick(&self.world.queue).await.expect("a round");
         self.note(format!("{} s pass", time.num_seconds()));
-    }
-
-    /// The application tells of something, sometimes once more.
-    async fn post(&mut self) {
-        let mut body: Vec<Value> = Vec::new();
-        for _ in 0..self.dice.random_range(1..4) {
-            let again: Vec<&Value> = self.accepted.values().collect();
-            match again.choose(&mut self.dice) {
-                Some(&known) if self.dice.random_bool(0.1) => body.push(known.clone()),
-                _ => {
-                    self.told += 1;
-                    body.push(story::event(&mut self.dice, self.told));
-                }
-            }
-        }
-        let told: Vec<String> = body
-            .iter()
-            .map(|e| {
-                format!("{} {} {} {} {}", e["id"], e["type"], e["subject"], e["time"], e["data"])
-            })
-            .collect();
-        self.note(format!("events: {}", told.join("; ")));
-        self.world.accept(&json!(body)).await;
-        for event in body {
-            self.accepted.insert(event["id"].as_str().expect("an id").to_owned(), event);
-        }
     }
 
     /// A worker begins a step, which ends or comes to its call.
@@ -295,104 +292,5 @@ impl Lane {
             }
         }
         self.goes_on(n, step).await;
-    }
-
-    /// Steps and lets time pass until nothing is outstanding.
-    async fn rest(&mut self) {
-        for _ in 0..200 {
-            let mut turns = 0;
-            loop {
-                let moved = janitor::tick(&self.world.queue).await.expect("a round");
-                let worker = self.workers[0].clone();
-                let mut step = tokio::spawn(async move { worker.step().await.expect("a step") });
-                let step = loop {
-                    tokio::select! {
-                        pending = self.arrivals.recv() => {
-                            let pending = pending.expect("a wire");
-                            let reply = pending.apply().await;
-                            pending.decide(Fate::Reply(reply));
-                        }
-                        done = &mut step => break done.expect("a step does not panic"),
-                    }
-                };
-                if step == Step::Idle && !moved {
-                    break;
-                }
-                turns += 1;
-                assert!(turns < 500, "the queue does not come to rest");
-            }
-            if self.world.queue.outstanding().await.expect("a count") == 0 {
-                return;
-            }
-            self.until_something_is_due().await;
-        }
-        panic!("after days something is still outstanding");
-    }
-
-    /// Lets as much time pass as the next thing needs: a backoff, a lease, a gate, a wait.
-    async fn until_something_is_due(&mut self) {
-        let now = self.world.queue.now().await.expect("the time");
-        let next: Option<DateTime<Utc>> = sqlx::query_scalar(
-            "SELECT min(at) FROM (
-                 SELECT due_at FROM crm_record WHERE deferred
-                 UNION ALL SELECT lease_until FROM crm_record WHERE lease_token IS NOT NULL
-                 UNION ALL SELECT until FROM gate) AS n (at) WHERE at > $1",
-        )
-        .bind(now)
-        .fetch_one(self.world.queue.pool())
-        .await
-        .expect("a time");
-        let wait = next.map_or(TimeDelta::minutes(5), |next| next - now);
-        self.pass(wait + TimeDelta::milliseconds(1)).await;
-    }
-
-    /// What must hold at any moment.
-    async fn holds(&mut self) {
-        let now = self.world.queue.now().await.expect("the time");
-        for (n, lease) in self.leases.iter().enumerate() {
-            let (At::Call(..), Some((token, records, until))) = (&self.at[n], lease) else {
-                continue;
-            };
-            let held: i64 =
-                sqlx::query_scalar("SELECT count(*) FROM crm_record WHERE lease_token = $1")
-                    .bind(token)
-                    .fetch_one(self.world.queue.pool())
-                    .await
-                    .expect("a count");
-            // Until it runs out nobody but its holder ends a lease.
-            assert!(held == *records || *until <= now, "worker {n} holds {held} of {records}");
-        }
-        let wrong: Vec<String> = sqlx::query_scalar(
-            "SELECT 'a row is open, and its record neither due nor leased: ' || q.id
-             FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
-             WHERE q.status IN ('pending', 'retry') AND r.due_at IS NULL AND r.lease_token IS NULL
-             UNION ALL
-             SELECT 'due and leased at once: ' || id FROM crm_record
-             WHERE due_at IS NOT NULL AND lease_token IS NOT NULL
-             UNION ALL
-             SELECT 'the totals are not the rows: ' || t.status || ' ' || t.rows || ' against ' || c.rows
-             FROM (SELECT status, sum(rows) AS rows FROM tally GROUP BY 1) t
-             FULL JOIN (SELECT CASE WHEN discarded_at IS NULL THEN status ELSE 'discarded' END AS status,
-                               count(*) AS rows FROM sync_queue GROUP BY 1) c USING (status)
-             WHERE COALESCE(t.rows, 0) <> COALESCE(c.rows, 0)",
-        )
-        .fetch_all(self.world.queue.pool())
-        .await
-        .expect("a look");
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        // One record each, whatever happened.
-        for plural in ["contacts", "companies", "deals"] {
-            let mut keys: Vec<String> = self
-                .world
-                .sandbox
-                .objects(plural)
-                .iter()
-                .filter_map(|o| o.properties.get("hubferry_id").cloned())
-                .collect();
-            let all = keys.len();
-            keys.sort();
-            keys.dedup();
-            assert_eq!(keys.len(), all, "a record stands twice in HubSpot");
-        }
     }
 }

@@ -8,11 +8,33 @@ use serde_json::{Map, Value, json};
 
 use crate::support;
 
+/// What a schedule has besides what all have: rows that arrive in any order, and deletes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    Plain,
+    /// Entities are erased.
+    Erasures,
+    /// People merge the two contacts in HubSpot. Users are not deleted then: what a delete takes along
+    /// depends on whether it came before the merge was known, which is for tests of its own.
+    Merges,
+}
+
+impl Theme {
+    /// The first thousand are plain.
+    pub fn of(seed: u64) -> Self {
+        match seed % 3 {
+            1 if seed >= 1_000 => Self::Erasures,
+            2 if seed >= 1_000 => Self::Merges,
+            _ => Self::Plain,
+        }
+    }
+}
+
 const KINDS: [(&str, &str); 4] =
     [("user", "u-1"), ("user", "u-2"), ("business", "b-1"), ("milestone", "m-1")];
 
 /// The event number `n`.
-pub fn event(dice: &mut StdRng, n: usize) -> Value {
+pub fn event(dice: &mut StdRng, n: usize, theme: Theme) -> Value {
     let &(kind, id) = KINDS.choose(dice).expect("an entity");
     // Few, so that times tie.
     let start: DateTime<Utc> = "2026-01-01T10:00:00Z".parse().expect("a time");
@@ -20,6 +42,8 @@ pub fn event(dice: &mut StdRng, n: usize) -> Value {
     let verb = match dice.random_range(0..10) {
         0..5 => "created",
         5..9 => "updated",
+        _ if theme == Theme::Merges && kind == "user" => "updated",
+        _ if theme == Theme::Erasures && dice.random_bool(0.5) => "erased",
         _ => "deleted",
     };
     let mut data = Map::new();
@@ -29,7 +53,7 @@ pub fn event(dice: &mut StdRng, n: usize) -> Value {
             4 => drop(data.insert(name.into(), Value::Null)),
             _ => {}
         };
-    if verb != "deleted" {
+    if verb != "deleted" && verb != "erased" {
         match kind {
             "user" => {
                 data.insert("email".into(), json!(format!("{id}@example.com")));

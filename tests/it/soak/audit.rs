@@ -7,7 +7,7 @@ use hubferry::queue::Queue;
 use hubferry::sandbox::{ObjectView, Sandbox};
 use serde_json::Value;
 
-use super::model::{Expected, Key, Told, change, creatable, last_words, time};
+use super::model::{Expected, Key, Told, change, creatable, erasure, last_words, time};
 
 /// An end of an association: HubSpot's plural and the key.
 type End = (String, String);
@@ -20,12 +20,20 @@ pub async fn audit(
     accepted: &BTreeMap<String, Value>,
     limit: usize,
 ) -> String {
+    let mut told = told(queue, mapping, accepted).await;
+    // Two that people made one: the survivor has the last word of both.
+    let aliases = aliases(queue).await;
+    for (alias, survivor) in &aliases {
+        let rows = told.remove(alias).unwrap_or_default();
+        told.entry(survivor.clone()).or_default().extend(rows);
+    }
     let mut audit = Audit {
         queue,
         sandbox,
         limit,
         mapping,
-        told: told(queue, mapping, accepted).await,
+        told,
+        aliases,
         held: BTreeMap::new(),
         faults: Vec::new(),
     };
@@ -70,6 +78,21 @@ async fn told(
     told
 }
 
+/// Records that were merged in HubSpot, and into which of ours.
+async fn aliases(queue: &Queue) -> BTreeMap<Key, Key> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT a.sync_type, a.external_id, s.external_id
+         FROM crm_record a JOIN crm_record s ON s.id = a.alias_of",
+    )
+    .fetch_all(queue.pool())
+    .await
+    .unwrap();
+    let pair = |(kind, alias, survivor): (String, String, String)| {
+        ((kind.clone(), alias), (kind, survivor))
+    };
+    rows.into_iter().map(pair).collect()
+}
+
 struct Audit<'a> {
     queue: &'a Queue,
     sandbox: &'a Sandbox,
@@ -77,6 +100,7 @@ struct Audit<'a> {
     limit: usize,
     mapping: &'a Mapping,
     told: BTreeMap<Key, Vec<Told>>,
+    aliases: BTreeMap<Key, Key>,
     /// HubSpot's records of ours.
     held: BTreeMap<Key, ObjectView>,
     faults: Vec<String>,
@@ -103,11 +127,14 @@ impl Audit<'_> {
         let mut codes: BTreeMap<String, usize> = BTreeMap::new();
         for ((sync_type, id), rows) in &self.told {
             let object = self.mapping.object(sync_type).expect("a kind");
+            let erased = erasure(rows.iter());
             for row in rows.iter().filter(|row| row.failed) {
                 let code = row.code.as_deref().unwrap_or_default();
                 *codes.entry(code.to_owned()).or_default() += 1;
                 let of = |name: &str| row.change.properties.get(name).cloned().unwrap_or_default();
                 let honest = match (code, row.property.as_deref()) {
+                    // What it failed for went with the rest.
+                    _ if erased.is_some_and(|erased| row.stamp.1 < erased) => true,
                     ("MISSING_ON_CREATE", _) => {
                         let code =
                             |t: &&Told| !t.failed || t.code.as_deref() == Some("MISSING_ON_CREATE");
@@ -186,8 +213,10 @@ impl Audit<'_> {
             let object = self.object(sync_type);
             for (slot, target) in &record.slots {
                 let slot = object.slot(slot).expect("a slot");
-                if expected.contains_key(&(slot.target.clone(), target.clone())) {
-                    let far = (self.object(&slot.target).plural, target.clone());
+                let target = (slot.target.clone(), target.clone());
+                let target = self.aliases.get(&target).unwrap_or(&target);
+                if expected.contains_key(target) {
+                    let far = (self.object(&slot.target).plural, target.1.clone());
                     wanted.insert(((object.plural.clone(), id.clone()), far, slot.type_id));
                 }
             }

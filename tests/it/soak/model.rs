@@ -55,6 +55,9 @@ pub fn time(event: &Value) -> DateTime<Utc> {
 /// The last word on everything, of those rows that count. `None`: nothing is left of the record.
 pub fn last_words<'a>(told: impl Iterator<Item = &'a Told>) -> Option<Expected> {
     let mut told: Vec<&Told> = told.collect();
+    // An erasure counts by arrival.
+    let erased = erasure(told.iter().copied());
+    told.retain(|t| erased.is_none_or(|erased| t.stamp.1 > erased));
     told.sort_by_key(|t| t.stamp);
     let mut expected = None;
     for Told { change, .. } in told {
@@ -72,6 +75,11 @@ pub fn last_words<'a>(told: impl Iterator<Item = &'a Told>) -> Option<Expected> 
         }
     }
     expected
+}
+
+/// The number of the last row that erases.
+pub fn erasure<'a>(told: impl Iterator<Item = &'a Told>) -> Option<i64> {
+    told.filter(|t| t.change.operation == Operation::Erase).map(|t| t.stamp.1).max()
 }
 
 /// Whether HubSpot would create such a record.

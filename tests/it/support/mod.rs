@@ -3,6 +3,8 @@
 pub mod binary;
 pub mod browser;
 pub mod files;
+pub mod gulf;
+pub mod pooler;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};

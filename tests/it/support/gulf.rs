@@ -1,0 +1,94 @@
+//! A way over TCP that can fall silent: what goes over it stays open at both ends, and nothing arrives
+//! any more, as when a router has forgotten a connection. New connections get through.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncRead, AsyncWrite, copy};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+
+/// Where it leads.
+#[derive(Clone)]
+enum Far {
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+/// A running way.
+pub struct Gulf {
+    pub address: SocketAddr,
+    silences: watch::Sender<usize>,
+}
+
+impl Gulf {
+    /// To an address such as `127.0.0.1:80`.
+    pub async fn to(address: &str) -> Self {
+        Self::start(Far::Tcp(address.to_owned())).await
+    }
+
+    /// To a database; the second answer is how it is reached over this way.
+    pub async fn to_database(database: &PgConnectOptions) -> (Self, PgConnectOptions) {
+        let far = match database.get_socket() {
+            Some(dir) => Far::Unix(dir.join(format!(".s.PGSQL.{}", database.get_port()))),
+            None => Far::Tcp(format!("{}:{}", database.get_host(), database.get_port())),
+        };
+        let gulf = Self::start(far).await;
+        let database = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(gulf.address.port())
+            .username(database.get_username())
+            .database(database.get_database().expect("a database"))
+            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
+        (gulf, database)
+    }
+
+    async fn start(far: Far) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (silences, heard) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let (far, heard) = (far.clone(), heard.clone());
+                tokio::spawn(async move {
+                    match far {
+                        Far::Tcp(address) => match TcpStream::connect(address).await {
+                            Ok(far) => carry(near, far, heard).await,
+                            Err(_) => drop(near),
+                        },
+                        Far::Unix(path) => match UnixStream::connect(path).await {
+                            Ok(far) => carry(near, far, heard).await,
+                            Err(_) => drop(near),
+                        },
+                    }
+                });
+            }
+        });
+        Self { address, silences }
+    }
+
+    /// Nothing arrives any more of what is on the way, nor of what its ends say later.
+    pub fn falls_silent(&self) {
+        self.silences.send_modify(|silences| *silences += 1);
+    }
+}
+
+async fn carry(
+    near: TcpStream,
+    far: impl AsyncRead + AsyncWrite + Unpin,
+    mut heard: watch::Receiver<usize>,
+) {
+    heard.mark_unchanged();
+    let (mut near_reads, mut near_writes) = near.into_split();
+    let (mut far_reads, mut far_writes) = tokio::io::split(far);
+    let ended = tokio::select! {
+        _ = copy(&mut near_reads, &mut far_writes) => true,
+        _ = copy(&mut far_reads, &mut near_writes) => true,
+        changed = heard.changed() => changed.is_err(),
+    };
+    if !ended {
+        // Both ends stay open, for as long as the way is there.
+        while heard.changed().await.is_ok() {}
+    }
+}
