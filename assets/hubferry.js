@@ -61,9 +61,13 @@
     if (!paused && tail) window.htmx.trigger(tail, "refresh");
   });
 
-  // The tail: nothing is added while paused, and no more lines are kept than data-most says.
+  // The tail: nothing is added while paused or twice, and no more lines are kept than data-most says.
   var missed = 0;
   document.addEventListener("htmx:sseBeforeMessage", function (event) {
+    var id = /^<tr id="([^"]+)"/.exec(event.detail.data || "");
+    var shown = id && document.getElementById(id[1]);
+    if (shown && !shown.hasAttribute("data-on-its-way")) return event.preventDefault();
+    if (shown && !paused) shown.remove();
     if (!paused) return;
     event.preventDefault();
     missed += 1;

@@ -2,6 +2,7 @@
 
 mod stream;
 
+use std::collections::VecDeque;
 use std::io::Write as _;
 use std::pin::pin;
 use std::time::Duration;
@@ -80,21 +81,16 @@ fn status(text: &str) -> Result<Wanted, String> {
 const PAGE: u32 = 500;
 /// So many pages are looked through for what only we filter by.
 const PAGES: usize = 200;
+/// So many lines are remembered, not to be told again.
+const RECENT: usize = 2_000;
 /// Heartbeats come more often than this.
 const SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(args: &LogsArgs, config: &Config) -> Result<Exit> {
     let remote = Remote::admin(&args.server, config)?;
-    let mut past = past(args, &remote).await?;
-    if args.follow {
-        past.reverse();
-    }
-    for item in &past {
-        if !print(item, args.server.json) {
-            return Ok(Exit::Done);
-        }
-    }
     if !args.follow {
+        let past = past(args, &remote).await?;
+        let _ = past.iter().all(|item| print(item, args.server.json));
         return Ok(Exit::Done);
     }
     let mut stopped = pin!(stop_signal());
@@ -131,7 +127,7 @@ fn path(path: &str, query: &[(&str, String)]) -> String {
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
-/// What comes, until the connection is refused for good.
+/// What was and what comes, until the connection is refused for good.
 async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
     let path = path("/admin/sync/logs/stream", &args.query());
     let mut pauses = ExponentialBackoff {
@@ -139,18 +135,19 @@ async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
         max_elapsed_time: None,
         ..ExponentialBackoff::default()
     };
-    let mut last_id = None::<String>;
+    let mut told = Told::default();
     let mut away = None::<Instant>;
     loop {
         let mut request = remote
             .request(Method::GET, &path)
             .timeout(Duration::from_secs(3_600))
             .header(header::ACCEPT, "text/event-stream");
-        if let Some(id) = &last_id {
+        if let Some(id) = &told.last_id {
             request = request.header("Last-Event-ID", id);
         }
         let reply = match timeout(SILENCE, request.send()).await {
             Ok(Ok(reply)) => Some(reply),
+            Ok(Err(_)) | Err(_) if !told.begun => return Err(remote.silent()),
             Ok(Err(_)) | Err(_) => None,
         };
         if let Some(reply) = reply {
@@ -160,10 +157,18 @@ async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
                     eprintln!("connected again");
                 }
                 pauses.reset();
-                if !listen(args, reply, &mut last_id).await {
+                if !told.begun {
+                    // Read while the stream is open already: nothing falls between the two.
+                    let past = past(args, remote).await?;
+                    told.begun = true;
+                    if !past.into_iter().rev().all(|item| told.tell(args, item)) {
+                        return Ok(Exit::Done);
+                    }
+                }
+                if !listen(args, reply, &mut told).await {
                     return Ok(Exit::Done);
                 }
-            } else if !matches!(status.as_u16(), 408 | 425 | 429 | 500..=504) {
+            } else if !told.begun || !matches!(status.as_u16(), 408 | 425 | 429 | 500..=504) {
                 let body = reply.json().await.unwrap_or(Value::Null);
                 return Err(remote.refused(status, &body));
             }
@@ -176,16 +181,43 @@ async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
     }
 }
 
+/// What has been told already.
+#[derive(Default)]
+struct Told {
+    begun: bool,
+    /// Where to go on after a lost connection.
+    last_id: Option<String>,
+    /// The last lines: after it, some come again.
+    recent: VecDeque<Value>,
+}
+
+impl Told {
+    /// Prints `item`, unless it was. `false`: nobody reads any more.
+    fn tell(&mut self, args: &LogsArgs, item: Value) -> bool {
+        if self.recent.contains(&item) {
+            return true;
+        }
+        let read = print(&item, args.server.json);
+        self.recent.push_back(item);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        read
+    }
+}
+
 /// Prints what a connection brings, until it breaks. `false`: nobody reads any more.
-async fn listen(args: &LogsArgs, reply: reqwest::Response, last_id: &mut Option<String>) -> bool {
+async fn listen(args: &LogsArgs, reply: reqwest::Response, told: &mut Told) -> bool {
     let (mut bytes, mut parser) = (reply.bytes_stream(), Parser::default());
     while let Ok(Some(Ok(chunk))) = timeout(SILENCE, bytes.next()).await {
         for Message { id, data } in parser.push(&chunk) {
-            let Ok(item) = serde_json::from_str::<Value>(&data) else { continue };
-            if args.shows(&item) && !print(&item, args.server.json) {
+            let item = data.and_then(|data| serde_json::from_str::<Value>(&data).ok());
+            if let Some(item) = item.filter(|item| args.shows(item))
+                && !told.tell(args, item)
+            {
                 return false;
             }
-            *last_id = id.or(last_id.take());
+            told.last_id = id.or(told.last_id.take());
         }
     }
     true

@@ -68,8 +68,16 @@ impl Tail {
         Self { queue, seen: Arc::default(), watchers, shutdown }
     }
 
-    /// Follows the log: first what came after `after`, if that is given, then what comes. `None`:
-    /// too many watch already.
+    /// Where a list that is read from now on leaves off, for who follows the log behind it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begins(&self) -> Result<LogCursor, QueueError> {
+        self.queue.newest_log(self.queue.now().await?).await
+    }
+
+    /// Follows the log: first what came after `after`, if that is given, then what comes. Says where
+    /// that begins, for who is cut off before the first line. `None`: too many watch already.
     ///
     /// # Errors
     /// When the database fails.
@@ -77,10 +85,11 @@ impl Tail {
         &self,
         filter: LogFilter,
         after: Option<LogCursor>,
-    ) -> Result<Option<impl Stream<Item = TailLine> + Send + 'static + use<>>, QueueError> {
+    ) -> Result<Option<(LogCursor, impl Stream<Item = TailLine> + Send + use<>)>, QueueError> {
         let Ok(watching) = Arc::clone(&self.watchers).try_acquire_owned() else { return Ok(None) };
         let mut missed = VecDeque::new();
-        let next = self.join().await?;
+        let (floor, next) = self.join().await?;
+        let begins = after.unwrap_or(floor);
         let mut after = after;
         for _ in 0..CATCH_UP {
             let Some(from) = after else { break };
@@ -92,22 +101,26 @@ impl Tail {
         }
         let state =
             Watcher { tail: self.clone(), filter, next, ready: missed, _watching: watching };
-        Ok(Some(futures_util::stream::unfold(state, Watcher::step)))
+        Ok(Some((begins, futures_util::stream::unfold(state, Watcher::step))))
     }
 
-    /// The number of the next line.
-    async fn join(&self) -> Result<u64, QueueError> {
+    /// The place behind which nobody has been told all, and the number of the next line.
+    async fn join(&self) -> Result<(LogCursor, u64), QueueError> {
         let mut seen = self.seen.lock().await;
         // What came while nobody watched is of no interest. This watcher holds a place already.
         let alone = self.watchers.available_permits() + 1 >= WATCHERS;
-        if seen.floor.is_none() || alone {
-            let now = self.queue.now().await?;
-            seen.floor = Some(self.queue.newest_log(now).await?);
-            seen.told.clear();
-            seen.tried.clear();
-            seen.looked = Some(Instant::now());
-        }
-        Ok(seen.first + seen.lines.len() as u64)
+        let floor = match seen.floor {
+            Some(floor) if !alone => floor,
+            _ => {
+                let floor = self.begins().await?;
+                seen.floor = Some(floor);
+                seen.told.clear();
+                seen.tried.clear();
+                seen.looked = Some(Instant::now());
+                floor
+            }
+        };
+        Ok((floor, seen.first + seen.lines.len() as u64))
     }
 
     /// The lines from number `next` on, and the number after them.
@@ -127,7 +140,7 @@ impl Tail {
         let now = self.queue.now().await?;
         let floor = match seen.floor {
             Some(floor) => floor,
-            None => self.queue.newest_log(now).await?,
+            None => self.begins().await?,
         };
         let found = self.queue.logs(&LogFilter::default(), Some(floor), A_LOOK).await?.items;
         let (mut call, mut attempt) = (floor.call, floor.attempt);

@@ -37,20 +37,30 @@ impl Queue {
         .await?)
     }
 
-    /// Remembers the account at the first connection and says which one is remembered.
+    /// Remembers the account at the first connection and says which one is remembered. Where its
+    /// time zone is another than was thought, what was counted counts for the day that began at
+    /// `day_started_at` in it: rather twice than not at all.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn remember_account(&self, id: i64, time_zone: &str) -> Result<i64, QueueError> {
+    pub async fn remember_account(
+        &self,
+        id: i64,
+        time_zone: &str,
+        day_started_at: DateTime<Utc>,
+    ) -> Result<i64, QueueError> {
         Ok(sqlx::query_scalar(
             "UPDATE crm_portal
              SET hubspot_portal_id = COALESCE(hubspot_portal_id, $2),
-                 time_zone = CASE WHEN COALESCE(hubspot_portal_id, $2) = $2 THEN $3 ELSE time_zone END
+                 time_zone = CASE WHEN COALESCE(hubspot_portal_id, $2) = $2 THEN $3 ELSE time_zone END,
+                 day_started_at = CASE WHEN COALESCE(hubspot_portal_id, $2) = $2 AND time_zone <> $3
+                                       THEN GREATEST(day_started_at, $4) ELSE day_started_at END
              WHERE portal = $1 RETURNING hubspot_portal_id",
         )
         .bind(PORTAL)
         .bind(id)
         .bind(time_zone)
+        .bind(day_started_at)
         .fetch_one(&self.pool)
         .await?)
     }

@@ -25,8 +25,9 @@ impl Worker {
                 return Ok(false);
             }
         };
-        let remembered = self.queue.remember_account(account.id, &account.time_zone).await?;
         self.permits.set_time_zone(&account.time_zone).await;
+        let today = self.permits.day(self.now().await?).await.0;
+        let remembered = self.queue.remember_account(account.id, &account.time_zone, today).await?;
         self.permits.set_foreign(remembered != account.id);
         if remembered == account.id {
             self.queue.open_gate(GateKind::Account).await?;

@@ -176,7 +176,7 @@ impl Permits {
             let limits = self.limits();
             let asked = Instant::now();
             let now = self.queue.now().await?;
-            let day = day_of(now, *self.zone.read().await);
+            let day = self.day(now).await;
             match self.queue.reserve(&ledger_limits(limits, longest), day, &self.holder).await? {
                 Reserved::Place(place) => {
                     let permit = Permit { place, void: asked + longest, timeout };
@@ -304,9 +304,9 @@ impl Permits {
         }
     }
 
-    /// When the day of `now` ends in the account's time zone.
-    pub async fn end_of_day(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        day_of(now, *self.zone.read().await).1
+    /// When the day of `now` begins and ends in the account's time zone.
+    pub async fn day(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+        day_of(now, *self.zone.read().await)
     }
 }
 

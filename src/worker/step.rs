@@ -213,7 +213,7 @@ impl Worker {
                 let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::days(1));
                 now + wait.clamp(TimeDelta::seconds(1), TimeDelta::days(1))
             }
-            (GateKind::Daily, None) => self.permits.end_of_day(now).await,
+            (GateKind::Daily, None) => self.permits.day(now).await.1,
             (_, None) => now + TimeDelta::seconds(60),
         };
         let closure = Closure {

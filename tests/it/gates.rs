@@ -1,6 +1,6 @@
 //! The gate: why nothing is sent, until when, and that waiting costs no attempt.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, NaiveTime, TimeDelta};
 use hubferry::sandbox::{Faults, Locked, Settings};
 use hubferry::worker::{Limits, Step};
 use serde_json::{Value, json};
@@ -139,8 +139,19 @@ async fn throttling_costs_no_attempt_and_waits_as_told() {
 #[tokio::test]
 async fn the_daily_quota_keeps_its_last_calls_for_high_priority_and_ends_at_midnight_of_the_account()
  {
+    // At noon, and when the account's next day has begun and that of UTC has not: the first call
+    // is made before its time zone is known.
+    for minutes in [12 * 60, 23 * 60 + 30] {
+        a_day_of_twenty_calls(minutes).await;
+    }
+}
+
+async fn a_day_of_twenty_calls(minutes_past_midnight: i64) {
     let limits = Limits { per_day: 20, ..Setup::default().limits };
     let world = World::with(Setup { limits, ..Setup::default() }).await;
+    let now = world.queue.now().await.unwrap();
+    let tomorrow = now.date_naive().and_time(NaiveTime::MIN).and_utc() + TimeDelta::days(1);
+    world.advance(tomorrow + TimeDelta::minutes(minutes_past_midnight) - now);
     // HubSpot's own count of the day has the account's set-up in it.
     world.sandbox.set_faults(Faults { missing_rate_headers: true, ..Faults::default() });
     world.worker.check_account().await.expect("the account");
@@ -173,7 +184,7 @@ async fn the_daily_quota_keeps_its_last_calls_for_high_priority_and_ends_at_midn
 async fn nothing_is_sent_into_another_account() {
     let world = World::new().await;
     assert!(world.worker.check_account().await.expect("a check"));
-    world.queue.remember_account(1_234_567, "UTC").await.expect("remembered");
+    world.queue.remember_account(1_234_567, "UTC", DateTime::UNIX_EPOCH).await.expect("remembered");
     sqlx::query("UPDATE crm_portal SET hubspot_portal_id = 99")
         .execute(world.queue.pool())
         .await

@@ -8,7 +8,8 @@ const LONGEST: usize = 1024 * 1024;
 pub(super) struct Message {
     /// Where to go on after a lost connection.
     pub(super) id: Option<String>,
-    pub(super) data: String,
+    /// `None`: only the place is told.
+    pub(super) data: Option<String>,
 }
 
 /// Makes messages of bytes as they come.
@@ -38,7 +39,7 @@ impl Parser {
     fn line(&mut self, line: &str) -> Option<Message> {
         if line.is_empty() {
             let (id, data) = (self.id.take(), self.data.take());
-            return data.map(|data| Message { id, data });
+            return (id.is_some() || data.is_some()).then_some(Message { id, data });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -64,13 +65,21 @@ mod tests {
 
     #[test]
     fn messages_may_come_in_any_pieces_and_comments_are_none() {
-        let text = ": beat\n\nevent: call\r\nid: 12\r\ndata: {\"a\":1}\r\n\r\ndata: x\ndata: y\n\ndata: half";
+        let text = ": beat\n\nid: 9\n\nevent: call\r\nid: 12\r\ndata: {\"a\":1}\r\n\r\ndata: x\ndata: y\n\ndata: half";
         for size in 1..text.len() {
             let mut parser = Parser::default();
             let found: Vec<Message> =
                 text.as_bytes().chunks(size).flat_map(|chunk| parser.push(chunk)).collect();
-            let first = Message { id: Some("12".into()), data: "{\"a\":1}".into() };
-            assert_eq!(found, [first, Message { id: None, data: "x\ny".into() }], "{size}");
+            let message = |id: Option<&str>, data: Option<&str>| Message {
+                id: id.map(str::to_owned),
+                data: data.map(str::to_owned),
+            };
+            let wanted = [
+                message(Some("9"), None),
+                message(Some("12"), Some("{\"a\":1}")),
+                message(None, Some("x\ny")),
+            ];
+            assert_eq!(found, wanted, "{size}");
         }
     }
 }

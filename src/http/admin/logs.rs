@@ -135,8 +135,9 @@ const LIFE: Duration = Duration::from_secs(300);
 /// A silent stream says so every fifteen seconds, so that proxies keep it open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The same live, as server-sent events `call` and `attempt`. `Last-Event-ID` goes on behind a
-/// line; what follows may repeat lines.
+/// The same live, as server-sent events `call` and `attempt`. The first event has an id and no
+/// data: it says where the stream begins. `Last-Event-ID` goes on behind an id; what follows may
+/// repeat lines.
 #[utoipa::path(get, path = "/logs/stream", tag = "logs", params(LogParams),
     responses((status = 200, content_type = "text/event-stream", body = String),
               (status = 503, body = ProblemBody)))]
@@ -148,11 +149,12 @@ pub(super) async fn stream(
 ) -> Result<impl IntoResponse, Problem> {
     let after = headers.get("last-event-id").and_then(|v| v.to_str().ok());
     let after = cursor(after)?.map(|cursor| LogCursor { newer: true, ..cursor });
-    let lines = state.tail.follow(params.filter()?, after).await?.ok_or_else(|| {
+    let (begins, lines) = state.tail.follow(params.filter()?, after).await?.ok_or_else(|| {
         let detail = "too many watch this process already; try again later";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
     })?;
     let lines = lines.take_until(Box::pin(tokio::time::sleep(LIFE)));
+    let begins = Event::default().id(begins.to_string());
     let events = lines.map(|found| {
         let kind = found.line.kind.clone();
         let event = Event::default().event(kind).id(found.cursor);
@@ -161,6 +163,7 @@ pub(super) async fn stream(
             event.unwrap_or_else(|_| Event::default().comment("a line that cannot be written")),
         )
     });
+    let events = futures_util::stream::iter([Ok(begins)]).chain(events);
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     // A proxy that gathers what it passes on would make it anything but live.
     Ok(([("x-accel-buffering", "no")], stream))

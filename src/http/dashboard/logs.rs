@@ -39,6 +39,8 @@ pub(super) struct Filters {
     class: String,
     failures: String,
     cursor: String,
+    /// Of the stream: where the page ended.
+    after: String,
 }
 
 impl Filters {
@@ -63,6 +65,8 @@ impl Filters {
 }
 
 struct Line {
+    /// Names the line on its page.
+    id: String,
     at: When,
     what: String,
     row: Option<(i64, String)>,
@@ -103,6 +107,8 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let cursor = some(&filters.cursor).map(|cursor| cursor.parse::<LogCursor>()).transpose();
     let cursor = cursor.map_err(|_| Failure::invalid("This page of the log is not known."))?;
+    // Asked first, so that nothing falls between the page and its tail.
+    let begins = state.tail.begins().await?.to_string();
     let listing = state.queue.logs(&filters.filter(), cursor, LINES).await?;
     let newest = cursor.is_none();
     let to = |cursor: &str| {
@@ -126,7 +132,10 @@ pub(super) async fn show(
         objects: kinds(&state, &filters.sync_type),
         classes: options(CLASSES, &filters.class),
         failures: filters.failures == "yes",
-        stream: link::link("/admin/logs/stream", filters.kept()),
+        stream: link::link(
+            "/admin/logs/stream",
+            filters.kept().into_iter().chain([("after", begins.as_str())]),
+        ),
         lines,
         paging,
     }))
@@ -139,17 +148,20 @@ pub(super) async fn stream(
     headers: HeaderMap,
     Query(filters): Query<Filters>,
 ) -> Result<Response, Failure> {
-    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let after = after.and_then(|id| id.parse::<LogCursor>().ok());
-    let Some(lines) = state.tail.follow(filters.filter(), after).await? else {
+    let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let after = heard.unwrap_or(&filters.after).parse::<LogCursor>().ok();
+    let after = after.map(|cursor| LogCursor { newer: true, ..cursor });
+    let Some((begins, lines)) = state.tail.follow(filters.filter(), after).await? else {
         return Err(Failure::conflict("Too many people watch the log at this moment."));
     };
     let left = (visitor.session.expires_at - visitor.now).to_std().unwrap_or_default();
     let ends = tokio::time::sleep(left.min(LONGEST_STREAM));
+    let begins = Event::default().id(begins.to_string());
     let events = lines.take_until(Box::pin(ends)).map(|told| {
         let html = Fragment { line: line(told.line) }.render().unwrap_or_default();
         Ok::<_, Infallible>(Event::default().event("line").id(told.cursor).data(html))
     });
+    let events = futures_util::stream::iter([Ok(begins)]).chain(events);
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     // Proxies that gather would hold the lines back.
     let headers = response.headers_mut();
@@ -169,6 +181,7 @@ fn line(line: LogLine) -> Line {
         (code, message) => message.or(code).unwrap_or_default(),
     };
     Line {
+        id: format!("{}-{}", line.kind, line.number),
         at: When::bare(line.at),
         what,
         row: line.row_id.map(|id| (id, link::row(id))),

@@ -91,6 +91,22 @@ async fn the_tail_tells_calls_and_failed_tries_as_they_happen_and_goes_on_behind
 }
 
 #[tokio::test]
+async fn whoever_is_cut_off_before_the_first_line_misses_nothing() {
+    let world = World::new().await;
+    one_call(&world, 0).await;
+    let mut bytes = watch(&world, "", None).await.bytes_stream();
+    let first = bytes.next().await.expect("it says where it begins").expect("bytes");
+    let first = String::from_utf8(first.to_vec()).unwrap();
+    let place = first.lines().find_map(|line| line.strip_prefix("id: ")).expect("a place");
+    drop(bytes);
+    one_call(&world, 1).await;
+    let heard = hear(watch(&world, "", Some(place)).await, 1).await;
+    assert_eq!(heard[0].2["purpose"], "upsert contacts", "{heard:?}");
+    let newest = world.get("/logs?limit=1").await["items"][0]["call_id"].clone();
+    assert_eq!(heard[0].2["call_id"], newest);
+}
+
+#[tokio::test]
 async fn the_log_is_paged_both_ways_over_calls_and_tries() {
     let world = World::new().await;
     world.sandbox.set_faults(Faults {

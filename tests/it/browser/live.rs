@@ -43,6 +43,22 @@ async fn the_tail_shows_each_new_line_and_holds_still_while_it_is_paused() {
         one_more(&world, 4).await;
         tab.until("it is live again", &format!("{LINES} > {held}")).await;
 
+        // A tail that begins before the page ended tells lines again: each stays one row.
+        tab.eval(
+            "const panel = document.getElementById('log-panel');
+             panel.setAttribute('sse-connect', '/admin/logs/stream?after=n0-0');
+             panel.outerHTML = panel.outerHTML;
+             htmx.process(document.body)",
+        )
+        .await
+        .unwrap();
+        let shown = tab.eval(LINES).await.unwrap().as_i64().unwrap();
+        one_more(&world, 5).await;
+        tab.until("a new line", &format!("{LINES} > {shown}")).await;
+        let unique =
+            "new Set([...document.querySelectorAll('#log-lines tr')].map(row => row.id)).size";
+        assert_eq!(tab.eval(unique).await.unwrap(), tab.eval(LINES).await.unwrap());
+
         // Filtered, it shows nothing of what goes well.
         tab.click("checkbox", "Only failures").await;
         tab.follow("button", "Filter").await;

@@ -80,7 +80,7 @@ async fn each_fault_is_a_problem_with_a_way_out() {
     let (code, checks) = doctor(&[hubspot, ("HUBSPOT_API_KEY", "wrong")]).await;
     assert_eq!((code, verdict(&checks, "hubspot", "token").as_str()), (1, "problem"));
     assert_eq!(verdict(&checks, "postgres", "reachable"), "not_configured");
-    world.queue.remember_account(99, "UTC").await.unwrap();
+    world.queue.remember_account(99, "UTC", chrono::DateTime::UNIX_EPOCH).await.unwrap();
     let (code, checks) = doctor(&[place, hubspot, token]).await;
     assert_eq!((code, verdict(&checks, "hubspot", "token").as_str()), (1, "problem"));
     assert!(check(&checks, "hubspot", "token")["detail"].as_str().unwrap().contains("99"));

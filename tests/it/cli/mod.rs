@@ -5,6 +5,7 @@ mod operations;
 mod plan;
 mod proxy;
 mod send;
+mod tail;
 
 use std::process::Stdio;
 

@@ -1,13 +1,9 @@
 //! `logs`, `keys`, `retry --dry-run`, `status --watch`: what ops do all day.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::ChildStdout;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{Said, command, run};
-use crate::support::binary::Server;
 use crate::support::{ADMIN_KEY, INGEST_KEY, World, samples, user};
 
 async fn admin(world: &World, args: &[&str]) -> Said {
@@ -37,42 +33,6 @@ async fn logs_are_filtered_and_newest_first() {
     assert!(said.out.contains("upsert contacts") && said.out.contains(" inputs"), "{}", said.out);
     let said = admin(&world, &["logs", "--status", "many"]).await;
     assert!(said.code == 2 && said.err.contains("4xx"), "{said:?}");
-}
-
-async fn next_purpose(lines: &mut Lines<BufReader<ChildStdout>>, wanted: &str) -> Value {
-    let look = async {
-        loop {
-            let line = lines.next_line().await.unwrap().expect("a line");
-            let item: Value = serde_json::from_str(&line).expect("JSON");
-            if item["purpose"] == wanted {
-                return item;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), look).await.expect("it comes")
-}
-
-#[tokio::test]
-async fn a_tail_shows_what_comes_and_outlives_the_server() {
-    let world = World::new().await;
-    let server = Server::start(&world.database, &world.hubspot_url, &[]).await;
-    let address = server.url.trim_start_matches("http://").to_owned();
-    let environment = [("HUBFERRY_URL", &*server.url), ("HUBFERRY_ADMIN_KEY", ADMIN_KEY)];
-    let mut child = command(&["logs", "--follow", "--json"], &environment).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let at = "2026-01-01T10:00:00Z";
-    world.accept(&user("1", "u-1", at, json!({ "email": "a@example.com" }))).await;
-    let first = next_purpose(&mut lines, "upsert contacts").await;
-    assert_eq!(first["http_status"].as_u64().unwrap() / 100, 2, "{first}");
-    server.kill().await;
-    let again = [("HUBFERRY_LISTEN", &*address)];
-    let server = Server::start(&world.database, &world.hubspot_url, &again).await;
-    world.accept(&user("2", "u-1", at, json!({ "email": "b@example.com" }))).await;
-    next_purpose(&mut lines, "update contacts").await;
-    let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(child.wait().await.unwrap().code(), Some(130));
-    assert!(server.terminate().await.success());
 }
 
 #[tokio::test]
