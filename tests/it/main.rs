@@ -27,6 +27,7 @@ mod gates;
 mod hostile;
 mod intake;
 mod mapping;
+mod merges;
 mod outages;
 mod plans;
 mod pooler;

@@ -1,19 +1,11 @@
 //! What happens between two steps of somebody else: each test plays one interleaving by hand.
 
 use chrono::TimeDelta;
-use hubferry::queue::lease::Holder;
 use hubferry::queue::model::Batch;
 use hubferry::queue::settle::{Certainty, Settlement, Wait};
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};
-
-async fn lease(world: &World, kind: &str) -> Batch {
-    let now = world.queue.now().await.unwrap();
-    let due = world.queue.due(&[kind], now).await.unwrap().expect("something due");
-    let holder = Holder { name: "by hand".into(), ttl: TimeDelta::seconds(20) };
-    world.queue.lease(&due, 100, &holder, now).await.unwrap().expect("a batch")
-}
 
 fn ada(id: &str, day: u32, data: Value) -> Value {
     user(id, "u-1", &format!("2026-01-{day:02}T10:00:00Z"), data)
@@ -25,7 +17,7 @@ async fn what_a_record_waits_for_may_arrive_while_it_is_leased() {
     let update =
         event("1", "dispute.updated", "d-1", "2026-01-02T10:00:00Z", json!({ "resolution": "x" }));
     world.accept(&update).await;
-    let batch = lease(&world, "ticket").await;
+    let batch = world.lease("ticket").await;
     // The holder finds the subject missing; meanwhile it arrives.
     let data = json!({ "title": "Broken", "status": "open", "raised_by_user_id": "u-9" });
     world.accept(&event("2", "dispute.created", "d-1", "2026-01-01T10:00:00Z", data)).await;
@@ -43,10 +35,10 @@ async fn what_a_record_waits_for_may_arrive_while_it_is_leased() {
 async fn a_holder_that_was_fenced_out_is_doubted_even_by_one_who_has_read_the_reapers_doubt() {
     let world = World::new().await;
     world.accept(&ada("1", 1, json!({ "email": "a@example.com" }))).await;
-    let slow = lease(&world, "contact").await;
+    let slow = world.lease("contact").await;
     world.advance(TimeDelta::seconds(21));
     hubferry::worker::janitor::tick(&world.queue).await.unwrap();
-    let next = lease(&world, "contact").await;
+    let next = world.lease("contact").await;
     assert_ne!(next.records[0].doubt, 0, "the reaper's mark");
     // The slow one's call ends now, after the next one's has been sent.
     let settle = async |batch: &Batch| {
@@ -222,7 +214,7 @@ async fn another_integration_is_left_its_share_and_a_smaller_limit_is_kept() {
 async fn a_create_that_lands_after_the_delete_was_done_is_found_and_deleted_once_more() {
     let world = World::new().await;
     world.accept(&ada("1", 1, json!({ "email": "a@example.com" }))).await;
-    let slow = lease(&world, "contact").await;
+    let slow = world.lease("contact").await;
     world.advance(TimeDelta::seconds(21));
     world.accept(&event("2", "user.deleted", "u-1", "2026-01-02T10:00:00Z", json!({}))).await;
     world.drain().await;

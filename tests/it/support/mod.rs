@@ -20,6 +20,8 @@ use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
 use hubferry::queue::Queue;
 use hubferry::queue::intake::Intake;
+use hubferry::queue::lease::Holder;
+use hubferry::queue::model::Batch;
 use hubferry::sandbox::{Sandbox, Settings};
 use hubferry::settings::{Base, Bounds, Live, Values};
 use hubferry::worker::{Fixed, Limits, Permits, Step, Worker, janitor};
@@ -258,6 +260,14 @@ impl World {
 
     pub async fn step(&self) -> Step {
         self.worker.step().await.expect("a step")
+    }
+
+    /// Takes a lease of twenty seconds on what is due of a kind, as a worker that is slow afterwards.
+    pub async fn lease(&self, kind: &str) -> Batch {
+        let now = self.queue.now().await.unwrap();
+        let due = self.queue.due(&[kind], now).await.unwrap().expect("something due");
+        let holder = Holder { name: "by hand".into(), ttl: TimeDelta::seconds(20) };
+        self.queue.lease(&due, 100, &holder, now).await.unwrap().expect("a batch")
     }
 
     /// Steps until nothing is due; answers the calls made.
