@@ -14,8 +14,7 @@ use crate::settings::Live;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often stored settings are read where no notification says so.
 const POLL: Duration = Duration::from_secs(5);
-/// How long to rest after the database failed: first and at most. After a crash of the database the
-/// pool may hand out several lost connections, one after the other.
+/// How long to rest after the database failed: first and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// Who is told of what is heard.

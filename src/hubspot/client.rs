@@ -28,6 +28,17 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
+impl Settings {
+    /// Whether HubSpot is on this machine, as in tests.
+    fn is_local(&self) -> bool {
+        reqwest::Url::parse(&self.api_url).is_ok_and(|url| match url.host_str() {
+            Some("localhost" | "[::1]") => true,
+            Some(host) => host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback()),
+            None => false,
+        })
+    }
+}
+
 /// A call, ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -119,7 +130,10 @@ impl Client {
     /// When the TLS backend cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
         install_tls();
-        let http = reqwest::Client::builder()
+        let http = reqwest::Client::builder();
+        // No proxy leads back to this machine.
+        let http = if settings.is_local() { http.no_proxy() } else { http };
+        let http = http
             .user_agent(concat!("hubferry/", env!("CARGO_PKG_VERSION")))
             // Each call brings its own time-out, which ends a connection in the making too.
             .connect_timeout(LONGEST_CONNECT)
@@ -245,5 +259,28 @@ fn lost(error: &reqwest::Error) -> Failure {
             "the connection to HubSpot broke before its reply".into(),
             true,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_this_machine_is_reached_past_a_proxy() {
+        let is_local = |api_url: &str| {
+            let version = "2026-09".parse().expect("a version");
+            let (token, timeout) = (SecretString::from(""), Duration::ZERO);
+            Settings { api_url: api_url.into(), version, token, timeout }.is_local()
+        };
+        for url in
+            ["http://127.0.0.1:80", "http://127.1.2.3/x", "http://[::1]:1", "http://localhost"]
+        {
+            assert!(is_local(url), "{url}");
+        }
+        for url in ["https://api.hubapi.com", "https://localhost.example", "https://128.0.0.1", "x"]
+        {
+            assert!(!is_local(url), "{url}");
+        }
     }
 }

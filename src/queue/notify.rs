@@ -52,14 +52,21 @@ pub enum Heard {
 pub struct Listener(PgListener);
 
 impl Listener {
-    /// Subscribes with one connection of its own.
+    /// Subscribes with one connection of its own. The pool may hand out lost ones, as many as it
+    /// has: each is tried at once.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn connect(pool: &PgPool) -> Result<Self, QueueError> {
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen_all([DUE, SETTINGS]).await?;
-        Ok(Self(listener))
+        let mut lost = 0;
+        loop {
+            let mut listener = PgListener::connect_with(pool).await?;
+            match listener.listen_all([DUE, SETTINGS]).await {
+                Ok(()) => return Ok(Self(listener)),
+                Err(_) if lost < pool.options().get_max_connections() => lost += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Waits for the next notification.

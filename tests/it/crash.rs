@@ -85,7 +85,14 @@ async fn an_expired_lease_is_not_renewed_and_its_record_goes_out_whole() {
 #[tokio::test]
 async fn kill_9_in_the_middle_of_a_batch_loses_nothing_and_makes_no_duplicate() {
     let world = World::new().await;
-    let more = [("HUBFERRY__WORKER__LEASE_SECONDS", "8"), ("HUBSPOT_TIMEOUT", "2")];
+    // A call that takes too long on a slow machine is no failure that lasts.
+    let more = [
+        ("HUBFERRY__WORKER__LEASE_SECONDS", "8"),
+        ("HUBSPOT_TIMEOUT", "2"),
+        ("HUBSPOT_RETRY_DELAY", "200"),
+        ("HUBSPOT_MAX_RETRIES", "20"),
+        ("HUBSPOT_CB_TIMEOUT", "1"),
+    ];
     // The sandbox writes and then holds its answer back: the process dies with calls in flight.
     world.sandbox.set_faults(Faults { latency_ms: Some(700), ..Faults::default() });
     for round in 0..3 {
@@ -99,7 +106,7 @@ async fn kill_9_in_the_middle_of_a_batch_loses_nothing_and_makes_no_duplicate() 
         }
         // As soon as a call has reached HubSpot its reply is still to come.
         let before = world.calls("contacts/batch");
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let mut ticks = tokio::time::interval(Duration::from_millis(10));
         while world.calls("contacts/batch") == before
             && world.queue.outstanding().await.unwrap() > 0
@@ -112,7 +119,7 @@ async fn kill_9_in_the_middle_of_a_batch_loses_nothing_and_makes_no_duplicate() 
     world.sandbox.set_faults(Faults::default());
     let started = Instant::now();
     let server = Server::start(&world.database, &world.hubspot_url, &more).await;
-    settled(&world, Duration::from_secs(30)).await;
+    settled(&world, Duration::from_secs(120)).await;
     println!("recovered in {:?}", started.elapsed());
     let contacts = world.sandbox.objects("contacts");
     assert_eq!(contacts.len(), 500);
@@ -126,7 +133,7 @@ async fn sigterm_under_load_drains_and_leaves_nothing_leased() {
     world.sandbox.set_faults(Faults { latency_ms: Some(200), ..Faults::default() });
     let server = Server::start(&world.database, &world.hubspot_url, &[]).await;
     world.accept(&users(2_000)).await;
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     while world.calls("contacts/batch") < 2 {
         assert!(Instant::now() < deadline, "no call was made");

@@ -198,7 +198,7 @@ async fn without_a_database_the_answer_is_503_with_a_time_to_come_again() {
     let start = || Cluster::temporary(Options { path, ..Options::default() });
     let cluster = tokio::task::spawn_blocking(start).await.unwrap().unwrap();
     let database = cluster.create_database("hubferry").await.unwrap();
-    let more = [("HUBFERRY__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "1")];
+    let more = [("HUBFERRY__DATABASE__ACQUIRE_TIMEOUT_SECONDS", "3")];
     let server = Server::start(&database, "http://127.0.0.1:9", &more).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = || {

@@ -30,7 +30,7 @@ async fn two_replicas_share_four_connections_and_nothing_is_lost() {
     application.urls.send_replace(vec![servers[0].url.clone()]);
     application.sends(5).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::failure::Failure;
@@ -87,8 +88,9 @@ pub(super) async fn sign_in(
                 .into(),
         ),
         SignIn::Throttled { retry_after } => {
-            let wait = chrono::TimeDelta::from_std(retry_after).unwrap_or_default();
-            let wait = wait.max(chrono::TimeDelta::seconds(1));
+            // Rounded up: who comes then is let in.
+            let wait = TimeDelta::from_std(retry_after).unwrap_or_default() + TimeDelta::seconds(1);
+            let wait = TimeDelta::seconds(wait.num_seconds());
             let reason = format!("Too many wrong keys. Try again in {}.", span(wait));
             let mut response = refused(StatusCode::TOO_MANY_REQUESTS, reason);
             let seconds = HeaderValue::from(wait.num_seconds());

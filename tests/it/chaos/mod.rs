@@ -46,7 +46,7 @@ async fn two_replicas_are_killed_fifty_times() {
         application.urls.send_replace(urls(&servers));
     }
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +81,7 @@ async fn a_replica_that_sleeps_beyond_its_leases_changes_nothing_when_it_wakes()
     application.urls.send_replace(urls(&servers));
     application.sends(10).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +107,7 @@ async fn postgres_crashes_three_times_under_load() {
     }
     application.sends(10).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,10 +142,10 @@ async fn backends_are_terminated_and_notifications_are_heard_again_within_a_seco
             }
         };
         // One second, and what the machine takes for it under load.
-        tokio::time::timeout(Duration::from_secs(3), heard).await.expect("both listen again");
+        tokio::time::timeout(Duration::from_secs(10), heard).await.expect("both listen again");
     }
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,7 +166,7 @@ async fn replicas_come_and_go_and_each_ends_in_order() {
         application.urls.send_replace(urls(&servers));
     }
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +192,7 @@ async fn a_full_disk_is_waited_out() {
         .expect("room again");
     application.sends(10).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,10 +203,11 @@ async fn a_pool_whose_connections_all_wait_refuses_and_goes_on() {
     let application = Application::start(seed, urls(&servers));
     application.sends(10).await;
     let mut lock = trial.queue.pool().begin().await.expect("a transaction");
-    sqlx::query("LOCK TABLE event, crm_record").execute(&mut *lock).await.expect("the lock");
+    // One table: two locks, taken one after the other, would meet those of a worker crosswise.
+    sqlx::query("LOCK TABLE crm_record").execute(&mut *lock).await.expect("the lock");
     application.is_refused(1).await;
     lock.rollback().await.expect("the end of the lock");
     application.sends(10).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }

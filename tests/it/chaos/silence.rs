@@ -1,7 +1,5 @@
 //! Connections that stay open and say nothing any more; clocks that are wrong.
 
-use std::time::Duration;
-
 use hubferry::sandbox::Faults;
 
 use super::trial::{Application, Trial};
@@ -25,7 +23,7 @@ async fn calls_whose_connections_fall_silent_are_made_again() {
     trial.sandbox.set_faults(Faults { latency_ms: Some(30), ..Faults::default() });
     application.sends(10).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 /// What a replica holds whose connections to Postgres have fallen silent is taken over by the other;
@@ -46,7 +44,7 @@ async fn a_replica_that_postgres_does_not_hear_any_more_loses_its_work_and_accep
     application.urls.send_replace(urls(&servers));
     application.sends(10).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 /// Two replicas whose machines' clocks are an hour apart from each other and from Postgres'.
@@ -77,7 +75,7 @@ async fn clocks_that_are_an_hour_wrong_change_nothing() {
     application.urls.send_replace(urls(&servers));
     application.sends(20).await;
     let accepted = application.end().await;
-    trial.audit(&accepted, Duration::from_secs(60)).await;
+    trial.audit(&accepted).await;
 }
 
 /// The library that makes clocks wrong, where there is one.

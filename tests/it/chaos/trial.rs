@@ -32,6 +32,8 @@ const ENVIRONMENT: [(&str, &str); 5] = [
 ];
 /// How long the application waits for an answer; longer than the service waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a trial waits for what must come, on a slow machine too.
+const LONGEST: Duration = Duration::from_secs(240);
 /// Events of one body.
 const BODY: usize = 10;
 
@@ -100,8 +102,8 @@ impl Trial {
     }
 
     /// Waits until nothing is left to do, and compares everything.
-    pub async fn audit(&self, accepted: &BTreeMap<String, Value>, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    pub async fn audit(&self, accepted: &BTreeMap<String, Value>) {
+        let deadline = Instant::now() + LONGEST;
         let mut ticks = tokio::time::interval(Duration::from_millis(50));
         while self.queue.outstanding().await.map_or(true, |open| open > 0) {
             assert!(Instant::now() < deadline, "something is still outstanding");
@@ -191,7 +193,7 @@ impl Application {
     /// Sends what it is at and ends; answers all that was accepted.
     pub async fn end(self) -> BTreeMap<String, Value> {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(60), self.sending)
+        tokio::time::timeout(LONGEST, self.sending)
             .await
             .expect("the last body is accepted in time")
             .expect("an application");
@@ -202,7 +204,7 @@ impl Application {
 async fn further(count: &watch::Receiver<usize>, more: usize, what: &str) {
     let mut count = count.clone();
     let wanted = *count.borrow_and_update() + more;
-    tokio::time::timeout(Duration::from_secs(60), count.wait_for(|count| *count >= wanted))
+    tokio::time::timeout(LONGEST, count.wait_for(|count| *count >= wanted))
         .await
         .expect(what)
         .expect("an application");

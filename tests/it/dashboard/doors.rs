@@ -58,7 +58,16 @@ async fn a_wrong_key_is_told_so_and_guessing_is_slowed_down() {
     }
     assert_eq!(last.status, 429);
     assert!(last.text.contains("Too many wrong keys. Try again in"), "{}", last.text);
-    assert!(last.header("retry-after").parse::<u32>().unwrap() > 0);
+    // Each further guess makes the next one wait longer.
+    let mut waits = vec![last.header("retry-after").parse::<i64>().unwrap()];
+    while waits.len() < 12 && *waits.last().unwrap() < 300 {
+        world.advance(TimeDelta::seconds(*waits.last().unwrap()));
+        assert_eq!(browser.post("/admin/sign-in", &[("key", "wrong")]).await.status, 401);
+        let refused = browser.post("/admin/sign-in", &[("key", "wrong")]).await;
+        assert_eq!(refused.status, 429);
+        waits.push(refused.header("retry-after").parse().unwrap());
+    }
+    assert!(waits.is_sorted() && waits[0] > 0 && *waits.last().unwrap() >= 250, "{waits:?}");
     let right = browser.post("/admin/sign-in", &[("key", ADMIN_KEY)]).await;
     assert_eq!(right.status, 429, "a key that might be guessed is no way around the brake");
 

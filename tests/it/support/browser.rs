@@ -25,10 +25,10 @@ use super::World;
 pub use tab::{Screen, Tab};
 
 /// How long anything may take to appear.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long one visit may take in all.
-const VISIT: Duration = Duration::from_secs(90);
-const START: Duration = Duration::from_secs(30);
+const VISIT: Duration = Duration::from_secs(300);
+const START: Duration = Duration::from_secs(60);
 
 /// Names under which the browser is installed.
 const NAMES: [&str; 5] =

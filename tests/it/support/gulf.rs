@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::io::{AsyncRead, AsyncWrite, copy};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -14,6 +15,27 @@ use tokio::sync::watch;
 enum Far {
     Tcp(String),
     Unix(PathBuf),
+}
+
+/// How `database` is reached over a port of this machine's.
+pub fn over(database: &PgConnectOptions, port: u16) -> PgConnectOptions {
+    let over = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(port)
+        .username(database.get_username())
+        .database(database.get_database().expect("a database"))
+        .ssl_mode(PgSslMode::Disable);
+    match password(database) {
+        Some(password) => over.password(&password),
+        None => over,
+    }
+}
+
+/// The password of `database`'s user.
+pub fn password(database: &PgConnectOptions) -> Option<String> {
+    let url = database.to_url_lossy();
+    let password = url.password()?;
+    Some(percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned())
 }
 
 /// A running way.
@@ -35,13 +57,8 @@ impl Gulf {
             None => Far::Tcp(format!("{}:{}", database.get_host(), database.get_port())),
         };
         let gulf = Self::start(far).await;
-        let database = PgConnectOptions::new_without_pgpass()
-            .host("127.0.0.1")
-            .port(gulf.address.port())
-            .username(database.get_username())
-            .database(database.get_database().expect("a database"))
-            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
-        (gulf, database)
+        let port = gulf.address.port();
+        (gulf, over(database, port))
     }
 
     async fn start(far: Far) -> Self {

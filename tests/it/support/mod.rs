@@ -78,7 +78,8 @@ impl Default for Setup {
         Self {
             sandbox: Settings { limit_per_10s: 100_000, ..Settings::default() },
             limits: Limits { per_window: 100_000, per_day: 1_000_000, grows: false },
-            timeout: Duration::from_secs(5),
+            // The whole world shares a thread: where that stands still, so does the sandbox.
+            timeout: Duration::from_secs(15),
             version: "2026-09",
             prepared: true,
             mapping: None,

@@ -9,6 +9,8 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use super::gulf::{over, password};
+
 /// A running pooler; it ends with this.
 pub struct Pooler {
     /// How clients reach the database through it.
@@ -46,8 +48,11 @@ impl Pooler {
             None => database.get_host().to_owned(),
         };
         let user = database.get_username();
+        let password = password(database).map_or_else(String::new, |password| {
+            format!(" password='{}'", password.replace('\'', "''"))
+        });
         let settings = format!(
-            "[databases]\n* = host={host} port={} user={user}\n\
+            "[databases]\n* = host={host} port={} user={user}{password}\n\
              [pgbouncer]\npool_mode = transaction\nmax_prepared_statements = 200\n\
              default_pool_size = {connections}\nmax_client_conn = 500\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
@@ -58,10 +63,14 @@ impl Pooler {
         std::fs::write(&file, settings).expect("settings");
         // The user that it runs as may not reach ours.
         let copy = dir.path().join("pgbouncer");
-        let mut command = match std::fs::copy(&program, &copy) {
-            Ok(_) => Command::new(&copy),
+        // By another process: a file that this one writes may be held open by a child of the moment,
+        // and is then too busy to be run.
+        let copied =
+            Command::new("cp").arg(&program).arg(&copy).stderr(Stdio::null()).status().await;
+        let mut command = match copied {
+            Ok(copied) if copied.success() => Command::new(&copy),
             // A bare name on the search path.
-            Err(_) => Command::new(&program),
+            _ => Command::new(&program),
         };
         if rustix::process::geteuid().is_root() {
             // It refuses to be root, and must reach the server's socket.
@@ -88,13 +97,7 @@ impl Pooler {
         };
         tokio::time::timeout(Duration::from_secs(10), up).await.expect("it is up in time");
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let database = PgConnectOptions::new_without_pgpass()
-            .host("127.0.0.1")
-            .port(port)
-            .username(user)
-            .database(database.get_database().expect("a database"))
-            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
-        Some(Self { database, _child: child, _dir: dir })
+        Some(Self { database: over(database, port), _child: child, _dir: dir })
     }
 }
 
