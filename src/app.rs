@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -84,6 +84,8 @@ pub fn explain(mapping: &Arc<Mapping>, schema: &Schema) -> Explain {
 
 /// A connection that has rested for longer is asked whether it still stands.
 const TRUSTED: Duration = Duration::from_secs(1);
+/// It answers within this time, or is given up.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// What the server does about a client that is gone or stands still: a transaction holds its locks
 /// for ten seconds of silence at most, and a machine that vanished is missed within a minute. No
@@ -107,14 +109,22 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
         // A round trip before each use would cost more than the connections that break.
         .test_before_acquire(false)
         .before_acquire(|db, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRUSTED || db.ping().await.is_ok()) })
+            Box::pin(async move { Ok(meta.idle_for < TRUSTED || stands(db).await.is_ok()) })
         })
+        // One whose use was broken off may be silent: it would be waited for, and its place with it.
+        .after_release(|db, _| Box::pin(async move { stands(db).await.map(|()| true) }))
         .connect_with(session(config, options.application_name("hubferry")))
         .await
         .map_err(unreachable)?;
     let queue = Queue::new(pool);
     queue.migrate().await?;
     Ok(queue)
+}
+
+/// Asks a connection whether it still stands.
+async fn stands(db: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let asked = tokio::time::timeout(ANSWER, db.ping()).await;
+    asked.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
 /// A pooler lets no settings of the session through; there they belong to the role.
@@ -160,7 +170,7 @@ fn ears(config: &Config, queue: &Queue) -> Result<Option<PgPool>> {
     }
     let Some(url) = &database.direct_url else { return Ok(None) };
     let options = parse_url("database.direct_url", url)?.application_name("hubferry");
-    Ok(Some(PgPoolOptions::new().max_connections(1).connect_lazy_with(options)))
+    Ok(Some(PgPoolOptions::new().max_connections(2).connect_lazy_with(options)))
 }
 
 impl App {

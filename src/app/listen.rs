@@ -14,6 +14,8 @@ use crate::settings::Live;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often stored settings are read where no notification says so.
 const POLL: Duration = Duration::from_secs(5);
+/// How long the database may take to tell the settings.
+const SILENCE: Duration = Duration::from_secs(20);
 /// How long to rest after the database failed: first and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
@@ -70,8 +72,14 @@ impl Ears {
     /// Takes stored settings over, when told and every few seconds, until shutdown.
     pub(super) async fn follow(&self, live: &Live, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
-            if let Err(error) = live.reload().await {
-                tracing::warn!(error = %error, "stored settings could not be read; what was in force stays");
+            let reload = shutdown.run_until_cancelled(live.reload());
+            match tokio::time::timeout(SILENCE, reload).await {
+                Ok(None) => return,
+                Ok(Some(Ok(_))) => {}
+                Ok(Some(Err(error))) => {
+                    tracing::warn!(error = %error, "stored settings could not be read; what was in force stays");
+                }
+                Err(_) => tracing::warn!("the database is silent; the settings in force stay"),
             }
             tokio::select! {
                 () = self.settings.notified() => {}

@@ -4,6 +4,7 @@
 //! read what was found. Nobody watching costs nothing.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,8 @@ const CATCH_UP: usize = 10;
 const SETTLED: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 /// A call without a reply for so long was given back, or its process has died.
 const LOST: chrono::TimeDelta = chrono::TimeDelta::seconds(90);
+/// No look takes longer; all who watch wait for it.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 /// So many may watch one process at a time.
 const WATCHERS: usize = 500;
 
@@ -129,7 +132,8 @@ impl Tail {
         if seen.looked.is_none_or(|at| at.elapsed() >= INTERVAL) {
             // Noted first: a database that fails is not asked by each in turn.
             seen.looked = Some(Instant::now());
-            self.look(&mut seen).await?;
+            let look = tokio::time::timeout(LONGEST_LOOK, self.look(&mut seen)).await;
+            look.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into()))?;
         }
         let skip = usize::try_from(next.saturating_sub(seen.first)).unwrap_or(usize::MAX);
         let lines = seen.lines.iter().skip(skip).cloned().collect();

@@ -1,12 +1,21 @@
 //! Waking whoever waits: one notification a transaction, polling where it is lost.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use sqlx::PgConnection;
 use sqlx::postgres::{PgListener, PgPool};
+use tokio::time::timeout;
 
 use super::{Queue, QueueError};
 
 const DUE: &str = "hubferry_due";
 const SETTINGS: &str = "hubferry_settings";
+
+/// After so long without a notification the connection is asked whether it stands.
+const QUIET: Duration = Duration::from_secs(30);
+/// It answers within this time, or is given up.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Tells every process, at commit, that something may be due.
 pub(super) async fn notify(db: &mut PgConnection) -> Result<(), QueueError> {
@@ -31,9 +40,16 @@ impl Queue {
     pub(super) async fn notify_due(&self) -> Result<(), QueueError> {
         // Nothing is written that would have to reach the disk.
         let tell = "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY hubferry_due; COMMIT";
-        sqlx::raw_sql(tell).execute(&self.pool).await?;
+        match timeout(ANSWER, sqlx::raw_sql(tell).execute(&self.pool)).await {
+            Ok(told) => told.map(drop)?,
+            Err(_) => return Err(silent()),
+        }
         Ok(())
     }
+}
+
+fn silent() -> QueueError {
+    sqlx::Error::Io(ErrorKind::TimedOut.into()).into()
 }
 
 /// What was heard.
@@ -69,12 +85,23 @@ impl Listener {
         }
     }
 
-    /// Waits for the next notification.
+    /// Waits for the next notification. Where none comes for long, the connection is asked whether
+    /// it still stands: nothing else would ever tell.
     ///
     /// # Errors
-    /// When the connection is lost and cannot be made again.
+    /// When the connection is lost and cannot be made again, or is silent.
     pub async fn heard(&mut self) -> Result<Heard, QueueError> {
-        Ok(match self.0.try_recv().await? {
+        let heard = loop {
+            match timeout(QUIET, self.0.try_recv()).await {
+                Ok(heard) => break heard?,
+                Err(_) => match timeout(ANSWER, sqlx::query("SELECT 1").execute(&mut self.0)).await
+                {
+                    Ok(answer) => drop(answer?),
+                    Err(_) => return Err(silent()),
+                },
+            }
+        };
+        Ok(match heard {
             Some(said) if said.channel() == SETTINGS => Heard::Settings,
             Some(_) => Heard::Due,
             None => Heard::Lost,

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use super::watch::heard;
 use crate::queue::{Queue, QueueError};
 
 /// Does one round. Answers whether something became due by it.
@@ -10,13 +11,17 @@ use crate::queue::{Queue, QueueError};
 /// When the database fails.
 pub async fn tick(queue: &Queue) -> Result<bool, QueueError> {
     let now = queue.now().await?;
+    heard();
     let reaped = queue.reap(now).await?;
+    heard();
     if reaped > 0 {
         metrics::counter!("hubferry_leases_expired_total").increment(reaped as u64);
         tracing::warn!(records = reaped, "leases ran out; their records are sent whole again");
     }
     let woken = queue.wake_linked(now).await?;
+    heard();
     queue.sweep_gates(now).await?;
+    heard();
     queue.fold_totals(now).await?;
     Ok(reaped + woken > 0)
 }

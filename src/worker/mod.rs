@@ -23,6 +23,7 @@ pub mod retry;
 mod schema;
 mod step;
 mod verdict;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

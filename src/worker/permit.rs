@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use super::day::day_of;
+use super::watch::elsewhere;
 use crate::hubspot::client::{Quota, Sender};
 use crate::hubspot::pacer::Pacer;
 use crate::hubspot::{Answer, Call, Client};
@@ -168,8 +169,8 @@ impl Permits {
     }
 
     async fn wait(&self, timeout: Duration) -> Result<Permit, NoPermit> {
-        let _turn = self.turn.lock().await;
-        self.pace().await;
+        let _turn = elsewhere(self.turn.lock()).await;
+        elsewhere(self.pace()).await;
         let longest = LONGEST_IDLE + timeout;
         loop {
             // Read again each time: a limit that was changed holds from the next place on.
@@ -189,10 +190,8 @@ impl Permits {
                     metrics::counter!("hubferry_window_full_total").increment(1);
                     // A reply of another process may free a place sooner than the ledger says now.
                     let wait = wait.to_std().unwrap_or_default();
-                    tokio::time::sleep(
-                        wait.clamp(Duration::from_millis(2), Duration::from_millis(250)),
-                    )
-                    .await;
+                    let wait = wait.clamp(Duration::from_millis(2), Duration::from_millis(250));
+                    elsewhere(tokio::time::sleep(wait)).await;
                 }
                 Reserved::Spent(until) => {
                     let closure = Closure {
@@ -226,7 +225,7 @@ impl Permits {
             inputs: i32::try_from(call.inputs).unwrap_or(i32::MAX),
             ..Reply::default()
         };
-        let answer = self.client.within(permit.timeout).send(call).await;
+        let answer = elsewhere(self.client.within(permit.timeout).send(call)).await;
         self.learn(answer.quota).await;
         let reply = noted(reply, &answer);
         log(number, &reply);

@@ -8,6 +8,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::step::StepError;
+use super::watch::watched;
 use super::{Step, Worker, janitor};
 use crate::queue::Queue;
 use crate::settings::Runtime;
@@ -18,6 +20,9 @@ const POLL: Duration = Duration::from_secs(5);
 const ROUND: Duration = Duration::from_secs(1);
 /// How long a worker rests after the database failed.
 const REST: Duration = Duration::from_secs(1);
+/// How long the database may be silent in the middle of something: for a worker after its lease has
+/// run out, and for the others.
+const SILENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(30));
 
 /// What the pool needs besides its workers.
 #[derive(Debug, Clone)]
@@ -67,21 +72,25 @@ pub fn tasks(
             work(&worker, &bells, &shutdown).await;
         }));
     }
-    let (queue, wake) = (queue.clone(), Arc::clone(wake));
-    let (stop, keep) = (shutdown.clone(), settings.clone());
+    let (queue, wake, keep) = (queue.clone(), Arc::clone(wake), settings.clone());
     let (checker, reader) = (worker(settings.workers), worker(settings.workers));
-    let (asked, end) = (known.clone(), shutdown.clone());
-    tasks.push(Box::pin(async move { keep_schema(&reader, &asked, &ready, &end).await }));
-    tasks.push(Box::pin(
-        async move { keep_house(&queue, &checker, &wake, &known, &keep, &stop).await },
-    ));
+    let asked = known.clone();
+    // What they are at when the process ends is done by the next one: nothing is waited for.
+    let (end, stop) = (shutdown.clone(), shutdown.clone());
+    tasks.push(Box::pin(async move {
+        let _ = end.run_until_cancelled(keep_schema(&reader, &asked, &ready)).await;
+    }));
+    tasks.push(Box::pin(async move {
+        let _ = stop.run_until_cancelled(keep_house(&queue, &checker, &wake, &known, &keep)).await;
+    }));
     tasks
 }
 
 async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
     let mut news = worker.live.watch();
+    let silence = worker.settings.lease + SILENCE.0;
     while !shutdown.is_cancelled() {
-        match worker.step().await {
+        match answered(silence, worker.step()).await {
             Ok(Step::Worked { .. }) => {
                 // There may be more: one more worker looks, and wakes the next in turn.
                 bells.more.notify_one();
@@ -94,6 +103,14 @@ async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
             }
         }
     }
+}
+
+/// Does `work`, unless the database falls silent.
+async fn answered<T, E: Into<StepError>>(
+    longest: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, StepError> {
+    watched(longest, work).await?.map_err(Into::into)
 }
 
 /// Waits for a reason to look for work.
@@ -144,13 +161,12 @@ async fn keep_house(
     wake: &Notify,
     known: &CancellationToken,
     settings: &Settings,
-    shutdown: &CancellationToken,
 ) {
     let (mut round, mut next_check): (u64, u64) = (0, 0);
     let mut forgotten = 0;
-    while !shutdown.is_cancelled() {
+    loop {
         if checker.enabled() && round >= next_check {
-            match checker.check_account().await {
+            match answered(SILENCE.1, checker.check_account()).await {
                 Ok(true) => known.cancel(),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(error = %error, "the account check failed"),
@@ -158,13 +174,14 @@ async fn keep_house(
             // Every ten seconds until HubSpot has said which account it is, then once an hour.
             next_check = round + if known.is_cancelled() { 3_600 } else { 10 };
         }
-        match janitor::tick(queue).await {
+        match answered(SILENCE.1, janitor::tick(queue)).await {
             // Retries and gates become due by the clock, which notifies nobody.
             Ok(_) => wake.notify_one(),
             Err(error) => tracing::warn!(error = %error, "housekeeping failed"),
         }
         if round.is_multiple_of(600)
-            && let Err(error) = janitor::prune(queue, settings.keep_calls).await
+            && let Err(error) =
+                answered(SILENCE.1, janitor::prune(queue, settings.keep_calls)).await
         {
             tracing::warn!(error = %error, "the call log could not be pruned");
         }
@@ -172,33 +189,27 @@ async fn keep_house(
         if let Some(keep) = settings.keep_done
             && (forgotten > 0 || round.is_multiple_of(600))
         {
-            match janitor::forget(queue, keep, forgotten).await {
+            match answered(SILENCE.1, janitor::forget(queue, keep, forgotten)).await {
                 Ok(behind) => forgotten = behind,
                 Err(error) => tracing::warn!(error = %error, "old rows could not be forgotten"),
             }
         }
         round += 1;
-        pause(ROUND, shutdown).await;
+        tokio::time::sleep(ROUND).await;
     }
 }
 
 /// Reads the account's schema once the account is known, and again when it is old or doubted.
-async fn keep_schema(
-    reader: &Worker,
-    known: &CancellationToken,
-    ready: &CancellationToken,
-    shutdown: &CancellationToken,
-) {
-    tokio::select! {
-        () = known.cancelled() => {}
-        () = shutdown.cancelled() => return,
-    }
-    while !shutdown.is_cancelled() {
+async fn keep_schema(reader: &Worker, known: &CancellationToken, ready: &CancellationToken) {
+    known.cancelled().await;
+    loop {
         if reader.enabled() {
-            reader.refresh_schema(Instant::now()).await;
-            ready.cancel();
+            match watched(SILENCE.1, reader.refresh_schema(Instant::now())).await {
+                Ok(()) => ready.cancel(),
+                Err(error) => tracing::warn!(error = %error, "the account's schema was not read"),
+            }
         }
-        pause(ROUND, shutdown).await;
+        tokio::time::sleep(ROUND).await;
     }
 }
 

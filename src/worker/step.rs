@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Worker;
 use super::breaker::company;
 use super::permit::{NoPermit, Permit};
+use super::watch::Silent;
 use crate::hubspot::{Blame, Class, Failure, associate, batch};
 use crate::mapping::ObjectKind;
 use crate::queue::QueueError;
@@ -64,6 +65,9 @@ pub enum StepError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The database did not answer, nor say that it would not.
+    #[error(transparent)]
+    Silent(#[from] Silent),
     /// A record of a kind that the object file no longer has.
     #[error("the object file has no kind `{0}`, but records of it are due")]
     UnknownKind(String),

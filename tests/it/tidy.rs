@@ -10,6 +10,7 @@ use std::{
 };
 
 mod documented;
+mod sabotage;
 mod source;
 use source::{Keep, crate_paths, line_of, parts, words};
 

@@ -1,5 +1,7 @@
 //! Connections that stay open and say nothing any more; clocks that are wrong.
 
+use std::time::{Duration, Instant};
+
 use hubferry::sandbox::Faults;
 
 use super::trial::{Application, Trial};
@@ -45,6 +47,28 @@ async fn a_replica_that_postgres_does_not_hear_any_more_loses_its_work_and_accep
     application.sends(10).await;
     let accepted = application.end().await;
     trial.audit(&accepted).await;
+}
+
+/// One that is alone, whose workers, janitor and ears wait in the middle of a statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_postgres_does_not_hear_any_more_goes_on_by_itself() {
+    let (seed, _) = dice();
+    let trial = Trial::new(database().await).await;
+    let (gulf, far) = Gulf::to_database(&trial.database).await;
+    let server = trial.server_at(&far, &[]).await;
+    let application = Application::start(seed, vec![server.url.clone()]);
+    application.sends(10).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut ticks = tokio::time::interval(Duration::from_millis(5));
+    while trial.leased_by(&server).await == 0 {
+        assert!(Instant::now() < deadline, "it has something to do");
+        ticks.tick().await;
+    }
+    gulf.falls_silent();
+    application.sends(10).await;
+    let accepted = application.end().await;
+    trial.audit(&accepted).await;
+    assert!(server.terminate().await.success());
 }
 
 /// Two replicas whose machines' clocks are an hour apart from each other and from Postgres'.
