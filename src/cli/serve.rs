@@ -1,7 +1,10 @@
 //! `hubferry serve` and `hubferry migrate`.
 
+use std::pin::pin;
+
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 
 use super::exit::Exit;
@@ -32,6 +35,20 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
     let options = app::connect_options(config)?;
     config.keys()?;
     config.base(&app::mapping(config)?, !matches!(args.role, Role::Api))?;
+    let mut stop = pin!(stop_signal());
+    let app = tokio::select! {
+        app = start(args, config, options) => app?,
+        () = &mut stop => {
+            tracing::info!("stopped before it was ready");
+            return Ok(Exit::Done);
+        }
+    };
+    tracing::info!(server.address = %app.address, version = env!("CARGO_PKG_VERSION"), "ready");
+    app.run_until(stop).await?;
+    Ok(Exit::Done)
+}
+
+async fn start(args: &ServeArgs, config: &Config, options: PgConnectOptions) -> Result<App> {
     let queue = app::open_queue(config, options).await?;
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| {
@@ -42,10 +59,7 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
         Role::Api => app::Role::Api,
         Role::Worker => app::Role::Worker,
     };
-    let app = App::start(config, role, queue, listener).await?;
-    tracing::info!(server.address = %app.address, version = env!("CARGO_PKG_VERSION"), "ready");
-    app.run_until(stop_signal()).await?;
-    Ok(Exit::Done)
+    App::start(config, role, queue, listener).await
 }
 
 pub(super) async fn migrate(config: &Config) -> Result<Exit> {

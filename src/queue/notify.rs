@@ -96,7 +96,9 @@ impl Listener {
                 Ok(heard) => break heard?,
                 Err(_) => match timeout(ANSWER, sqlx::query("SELECT 1").execute(&mut self.0)).await
                 {
-                    Ok(answer) => drop(answer?),
+                    Ok(answer) => {
+                        answer?;
+                    }
                     Err(_) => return Err(silent()),
                 },
             }

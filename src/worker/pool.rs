@@ -81,7 +81,9 @@ pub fn tasks(
         let _ = end.run_until_cancelled(keep_schema(&reader, &asked, &ready)).await;
     }));
     tasks.push(Box::pin(async move {
-        let _ = stop.run_until_cancelled(keep_house(&queue, &checker, &wake, &known, &keep)).await;
+        let _ = stop
+            .run_until_cancelled(Box::pin(keep_house(&queue, &checker, &wake, &known, &keep)))
+            .await;
     }));
     tasks
 }
@@ -90,7 +92,7 @@ async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
     let mut news = worker.live.watch();
     let silence = worker.settings.lease + SILENCE.0;
     while !shutdown.is_cancelled() {
-        match answered(silence, worker.step()).await {
+        match answered(silence, Box::pin(worker.step())).await {
             Ok(Step::Worked { .. }) => {
                 // There may be more: one more worker looks, and wakes the next in turn.
                 bells.more.notify_one();
@@ -166,7 +168,7 @@ async fn keep_house(
     let mut forgotten = 0;
     loop {
         if checker.enabled() && round >= next_check {
-            match answered(SILENCE.1, checker.check_account()).await {
+            match answered(SILENCE.1, Box::pin(checker.check_account())).await {
                 Ok(true) => known.cancel(),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(error = %error, "the account check failed"),
@@ -204,7 +206,7 @@ async fn keep_schema(reader: &Worker, known: &CancellationToken, ready: &Cancell
     known.cancelled().await;
     loop {
         if reader.enabled() {
-            match watched(SILENCE.1, reader.refresh_schema(Instant::now())).await {
+            match watched(SILENCE.1, Box::pin(reader.refresh_schema(Instant::now()))).await {
                 Ok(()) => ready.cancel(),
                 Err(error) => tracing::warn!(error = %error, "the account's schema was not read"),
             }

@@ -73,6 +73,20 @@ async fn serve_says_what_is_missing_and_how_to_get_it() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_stopped_while_it_starts_ends_in_order() {
+    // A database that takes the call and says nothing.
+    let database = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://nobody@{}/none", database.local_addr().unwrap());
+    let mut environment = vec![("DATABASE_URL", url.as_str()), ("HUBSPOT_API_KEY", "pat")];
+    environment.extend(KEYS);
+    let mut child = command(&["serve"], &environment).spawn().unwrap();
+    let _held = database.accept().await.unwrap();
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_wrong_setting_is_named_with_its_key() {
     let cases = [
         (("HUBFERRY__WORKER__COLOUR", "red"), "colour"),
