@@ -77,10 +77,11 @@ impl Listener {
         let mut lost = 0;
         loop {
             let mut listener = PgListener::connect_with(pool).await?;
-            match listener.listen_all([DUE, SETTINGS]).await {
-                Ok(()) => return Ok(Self(listener)),
-                Err(_) if lost < pool.options().get_max_connections() => lost += 1,
-                Err(error) => return Err(error.into()),
+            match timeout(ANSWER, listener.listen_all([DUE, SETTINGS])).await {
+                Ok(Ok(())) => return Ok(Self(listener)),
+                Ok(Err(_)) if lost < pool.options().get_max_connections() => lost += 1,
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Err(silent()),
             }
         }
     }
