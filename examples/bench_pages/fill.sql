@@ -30,14 +30,15 @@ FROM generate_series(1, {rows}) n
 -- Dice that fall the same each time.
 CROSS JOIN LATERAL (SELECT (hashint8(n) & 1048575) % 1000 AS h) d;
 
-INSERT INTO event (no, portal, source, id, type, subject, occurred_at, data, hash, received_at)
+INSERT INTO event (no, portal, source, id, type, subject, occurred_at, data, hash, received_at,
+    row_ids)
 OVERRIDING SYSTEM VALUE
 SELECT l.n, 'default', 'bench', 'evt-' || l.n,
        o.entity || '.' || o.verbs[CASE WHEN l.h % 20 = 7 THEN 3 WHEN l.h % 6 = 1 THEN 2 ELSE 1 END],
        o.external_id, l.at,
        jsonb_build_object('email', 'person' || o.id || '@example.com', 'first_name', 'Marie',
            'last_name', 'Dupont ' || o.id, 'phone', '+33612345678', 'note', repeat('x', l.n % 400)),
-       sha256(('evt-' || l.n)::bytea), l.at
+       sha256(('evt-' || l.n)::bytea), l.at, ARRAY[l.n]
 FROM line l JOIN owner o ON o.id = l.record_id;
 
 INSERT INTO crm_record (id, portal, sync_type, external_id, hubspot_id, accepted, created_at, synced_at)
@@ -101,8 +102,9 @@ FROM (SELECT record_id, min(created_at) AS first, bool_or(status = 'retry') AS r
 WHERE w.record_id = r.id;
 
 -- The triggers slept: what they would have noted.
-UPDATE sync_queue q SET email_hash = hashint8(q.record_id)::bigint FROM crm_record r
-WHERE r.id = q.record_id AND r.sync_type = 'contact' AND q.id % 3 = 0;
+INSERT INTO row_email (email_hash, row_id)
+SELECT hashint8(q.record_id)::bigint, q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
+WHERE r.sync_type = 'contact' AND q.id % 3 = 0;
 INSERT INTO tally (sync_type, status, rows, last_at)
 SELECT r.sync_type, q.status, count(*), max(q.processed_at)
 FROM sync_queue q JOIN crm_record r ON r.id = q.record_id GROUP BY 1, 2;

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use crate::chaos::trial::Trial;
 use crate::support::binary::Server;
-use crate::support::{ADMIN_KEY, INGEST_KEY, database, event};
+use crate::support::{ADMIN_KEY, INGEST_KEY, World, database, event};
 
 /// Users of each burst.
 const BURST: usize = 2_000;
@@ -86,4 +86,22 @@ async fn entries(db: &mut sqlx::PgConnection) -> i64 {
     .fetch_one(db)
     .await
     .expect("statistics")
+}
+
+#[tokio::test]
+async fn the_tables_of_the_pages_benchmark_can_be_filled() {
+    let world = World::new().await;
+    let fill = include_str!("../../examples/bench_pages/fill.sql");
+    let fill = fill.replace("{rows}", "2000").replace("{records}", "400");
+    let mut db = world.queue.pool().acquire().await.expect("a connection");
+    sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut *db).await.expect("it is filled");
+    let counts = &world.get("/status").await["counts"];
+    let rows: i64 = ["pending", "processing", "synced", "failed", "retry"]
+        .iter()
+        .map(|status| counts[status].as_i64().expect("a count"))
+        .sum();
+    assert_eq!(rows, 2_000, "{counts}");
+    // What comes afterwards finds its numbers free.
+    let data = json!({ "email": "a@example.com" });
+    world.accept(&event("new", "user.created", "new", "2026-01-01T10:00:00Z", data)).await;
 }
