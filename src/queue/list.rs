@@ -156,7 +156,11 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, dep
         query.push(match status {
             Status::Pending => " AND kept = 'pending' AND taken IS NOT TRUE",
             Status::Retry => " AND kept = 'retry' AND taken IS NOT TRUE",
-            Status::Processing => " AND leased AND taken AND kept IN ('pending', 'retry')",
+            // The leased records first, which are few: the planner knows nothing of that.
+            Status::Processing => {
+                " AND record_id = ANY(ARRAY(SELECT id FROM crm_record WHERE lease_token IS NOT NULL))
+                 AND leased AND taken AND kept IN ('pending', 'retry')"
+            }
             Status::Synced => " AND kept = 'synced'",
             Status::Failed => " AND kept = 'failed' AND discarded_at IS NULL",
         });
