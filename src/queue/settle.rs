@@ -48,6 +48,20 @@ pub enum Backoff {
     AsBefore,
 }
 
+impl Backoff {
+    /// What the failures in a row become (0: none, 1: one more), and until when it is not due;
+    /// `None`: as before.
+    pub(super) fn noted(self) -> (Option<i32>, Option<DateTime<Utc>>) {
+        match self {
+            Self::Reset => (Some(0), None),
+            Self::Until(until) => (Some(1), Some(until)),
+            Self::Pause(until) => (None, Some(until)),
+            Self::Smaller => (Some(1), None),
+            Self::AsBefore => (None, None),
+        }
+    }
+}
+
 /// A record that cannot be created yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {

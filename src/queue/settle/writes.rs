@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::{Backoff, Certainty, RowVerdict, Settlement};
+use super::{Certainty, RowVerdict, Settlement};
 use crate::queue::QueueError;
 use crate::queue::model::{Accepted, Reason};
 
@@ -40,13 +40,7 @@ pub(super) async fn write_records(
         accepted.push(s.accepted.as_ref().map(Json));
         tomb_at.push(s.tombstone.map(|t| t.at));
         tomb_row.push(s.tombstone.map(|t| t.row));
-        let (count, until) = match s.backoff {
-            Backoff::Reset => (Some(0), None),
-            Backoff::Until(until) => (Some(1), Some(until)),
-            Backoff::Pause(until) => (None, Some(until)),
-            Backoff::Smaller => (Some(1), None),
-            Backoff::AsBefore => (None, None),
-        };
+        let (count, until) = s.backoff.noted();
         failed.push(count);
         backoff.push(until);
         wait_until.push(s.wait.as_ref().map(|w| w.until));

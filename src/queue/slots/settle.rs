@@ -188,13 +188,7 @@ async fn release(
 ) -> Result<(), QueueError> {
     let (mut counts, mut until) = (Vec::new(), Vec::new());
     for &id in held {
-        let (count, instant) = match backoff(id) {
-            Backoff::Reset => (Some(0), None),
-            Backoff::Until(instant) => (Some(1), Some(instant)),
-            Backoff::Pause(instant) => (None, Some(instant)),
-            Backoff::Smaller => (Some(1), None),
-            Backoff::AsBefore => (None, None),
-        };
+        let (count, instant) = backoff(id).noted();
         counts.push(count);
         until.push(instant);
     }
