@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::day::day_of;
 use super::{PORTAL, Queue, QueueError};
 
 /// What is remembered of the account.
@@ -15,10 +16,18 @@ pub struct Account {
     pub window_limit: Option<i32>,
     /// The day's limit that they named last.
     pub day_limit: Option<i32>,
-    /// Calls of the day that began at `day_started_at`.
+    /// Calls of the account's day that it is now.
     pub day_used: i32,
-    /// When that day began.
+    /// When that day began; `None` before the first call.
     pub day_started_at: Option<DateTime<Utc>>,
+}
+
+/// What the day is computed from.
+#[derive(sqlx::FromRow)]
+struct Zone {
+    now: DateTime<Utc>,
+    hubspot_portal_id: Option<i64>,
+    time_zone: String,
 }
 
 impl Queue {
@@ -27,41 +36,70 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn account(&self) -> Result<Account, QueueError> {
-        Ok(sqlx::query_as(
+        let account: Account = sqlx::query_as(
             "SELECT hubspot_portal_id, time_zone, window_limit, day_limit, day_used,
                     NULLIF(day_started_at, 'epoch') AS day_started_at
              FROM crm_portal WHERE portal = $1",
         )
         .bind(PORTAL)
         .fetch_one(&self.pool)
-        .await?)
+        .await?;
+        let today = day_of(self.about_now().await?, &account.time_zone).0;
+        Ok(match account.day_started_at {
+            // The first call of the new day has not been made yet.
+            Some(counted) if counted < today => {
+                Account { day_used: 0, day_started_at: Some(today), ..account }
+            }
+            _ => account,
+        })
     }
 
-    /// Remembers the account at the first connection and says which one is remembered. Where its
-    /// time zone is another than was thought, what was counted counts for the day that began at
-    /// `day_started_at` in it: rather twice than not at all.
+    /// When the account's day of `now` ends: its quota starts anew then.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn remember_account(
-        &self,
-        id: i64,
-        time_zone: &str,
-        day_started_at: DateTime<Utc>,
-    ) -> Result<i64, QueueError> {
-        Ok(sqlx::query_scalar(
+    pub async fn day_ends(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, QueueError> {
+        let zone: String = sqlx::query_scalar("SELECT time_zone FROM crm_portal WHERE portal = $1")
+            .bind(PORTAL)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(day_of(now, &zone).1)
+    }
+
+    /// Remembers the account at the first connection and says which one is remembered. Where its
+    /// time zone is another than was thought, what was counted counts for the day that it is now in
+    /// the new one: rather twice than not at all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remember_account(&self, id: i64, time_zone: &str) -> Result<i64, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        // The ledger's lock: nobody counts a call by the old zone meanwhile.
+        let known: Zone = sqlx::query_as(
+            "SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now, hubspot_portal_id, time_zone
+             FROM crm_portal WHERE portal = $1 FOR NO KEY UPDATE",
+        )
+        .bind(PORTAL)
+        .bind(self.ahead().num_microseconds().unwrap_or(0))
+        .fetch_one(&mut *tx)
+        .await?;
+        let remembered = known.hubspot_portal_id.unwrap_or(id);
+        if remembered != id || (known.hubspot_portal_id.is_some() && known.time_zone == time_zone) {
+            return Ok(remembered);
+        }
+        let today = (known.time_zone != time_zone).then(|| day_of(known.now, time_zone).0);
+        sqlx::query(
             "UPDATE crm_portal
-             SET hubspot_portal_id = COALESCE(hubspot_portal_id, $2),
-                 time_zone = CASE WHEN COALESCE(hubspot_portal_id, $2) = $2 THEN $3 ELSE time_zone END,
-                 day_started_at = CASE WHEN COALESCE(hubspot_portal_id, $2) = $2 AND time_zone <> $3
-                                       THEN GREATEST(day_started_at, $4) ELSE day_started_at END
-             WHERE portal = $1 RETURNING hubspot_portal_id",
+             SET hubspot_portal_id = $2, time_zone = $3, day_started_at = GREATEST(day_started_at, $4)
+             WHERE portal = $1",
         )
         .bind(PORTAL)
         .bind(id)
         .bind(time_zone)
-        .bind(day_started_at)
-        .fetch_one(&self.pool)
-        .await?)
+        .bind(today)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(remembered)
     }
 }

@@ -8,6 +8,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::day::day_of;
 use super::{PORTAL, Queue, QueueError};
 
 /// The limits that a reservation keeps.
@@ -54,6 +55,10 @@ pub struct Place {
     pub void_at: DateTime<Utc>,
     /// The part of the day's quota that is used, 0 to 1.
     pub day_used: f64,
+    /// When it was reserved.
+    pub reserved_at: DateTime<Utc>,
+    /// When the account's day ends.
+    pub day_ends: DateTime<Utc>,
 }
 
 /// What came of asking for a place.
@@ -63,8 +68,13 @@ pub enum Reserved {
     Place(Place),
     /// The window is full; a place may be free after this time.
     Full(TimeDelta),
-    /// The day's quota is spent; it starts anew at this instant.
-    Spent(DateTime<Utc>),
+    /// The day's quota is spent.
+    Spent {
+        /// When this was seen.
+        now: DateTime<Utc>,
+        /// When the account's day ends, and its quota starts anew.
+        until: DateTime<Utc>,
+    },
 }
 
 /// How a call ended.
@@ -91,6 +101,8 @@ pub struct Reply {
 #[derive(sqlx::FromRow)]
 struct Portal {
     now: DateTime<Utc>,
+    time_zone: String,
+    day_started_at: DateTime<Utc>,
     day_used: i32,
     window_limit: Option<i32>,
     day_limit: Option<i32>,
@@ -99,35 +111,30 @@ struct Portal {
 }
 
 impl Queue {
-    /// Asks for a place in the window and the day. `day` is the day's start and end in the
-    /// account's time zone.
+    /// Asks for a place in the window and in the account's day, which is found from its time zone as
+    /// it is known at this moment: all who ask count in the same day.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn reserve(
-        &self,
-        limits: &Limits,
-        day: (DateTime<Utc>, DateTime<Utc>),
-        holder: &str,
-    ) -> Result<Reserved, QueueError> {
+    pub async fn reserve(&self, limits: &Limits, holder: &str) -> Result<Reserved, QueueError> {
         let mut tx = self.pool.begin().await?;
         // The lock comes in a statement of its own: what follows must see all that was committed
         // before it was granted.
         let portal: Portal = sqlx::query_as(
             "SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now,
-                    CASE WHEN day_started_at >= $3 THEN day_used ELSE 0 END AS day_used,
-                    window_limit, day_limit, others_used, others_until
+                    time_zone, day_started_at, day_used, window_limit, day_limit, others_used, others_until
              FROM crm_portal WHERE portal = $1 FOR NO KEY UPDATE",
         )
         .bind(PORTAL)
         .bind(self.ahead().num_microseconds().unwrap_or(0))
-        .bind(day.0)
         .fetch_one(&mut *tx)
         .await?;
-        let (now, day_used) = (portal.now, portal.day_used);
+        let now = portal.now;
+        let (today, day_ends) = day_of(now, &portal.time_zone);
+        let day_used = if portal.day_started_at >= today { portal.day_used } else { 0 };
         let per_day = limits.corrected(limits.per_day, portal.day_limit).max(1);
         if i64::from(day_used) >= per_day {
-            return Ok(Reserved::Spent(day.1));
+            return Ok(Reserved::Spent { now, until: day_ends });
         }
         let others = if portal.others_until > now { portal.others_used } else { 0 };
         let per_window =
@@ -162,13 +169,14 @@ impl Queue {
         };
         sqlx::query("UPDATE crm_portal SET day_started_at = $2, day_used = $3 WHERE portal = $1")
             .bind(PORTAL)
-            .bind(day.0)
+            .bind(today)
             .bind(day_used + 1)
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
         let day_used = f64::from(day_used + 1) / per_day as f64;
-        Ok(Reserved::Place(Place { call, void_at: reserved_at + limits.longest, day_used }))
+        let void_at = reserved_at + limits.longest;
+        Ok(Reserved::Place(Place { call, void_at, day_used, reserved_at, day_ends }))
     }
 
     /// Learns from what HubSpot's headers say: another limit than ours, and what other integrations

@@ -14,8 +14,6 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn check_account(&self) -> Result<bool, StepError> {
-        // The day's count goes by the account's midnight, from the first call on.
-        self.permits.set_time_zone(&self.queue.account().await?.time_zone).await;
         let account = match details(&self.permits, self.client.version()).await {
             Ok(account) => account,
             Err(failure) => {
@@ -25,9 +23,11 @@ impl Worker {
                 return Ok(false);
             }
         };
-        self.permits.set_time_zone(&account.time_zone).await;
-        let today = self.permits.day(self.now().await?).await.0;
-        let remembered = self.queue.remember_account(account.id, &account.time_zone, today).await?;
+        if account.time_zone.parse::<chrono_tz::Tz>().is_err() {
+            let time_zone = account.time_zone.as_str();
+            tracing::warn!(time_zone, "unknown time zone: the daily quota ends at midnight UTC");
+        }
+        let remembered = self.queue.remember_account(account.id, &account.time_zone).await?;
         self.permits.set_foreign(remembered != account.id);
         if remembered == account.id {
             self.queue.open_gate(GateKind::Account).await?;

@@ -8,7 +8,6 @@ mod archive;
 mod associate;
 pub mod breaker;
 mod conflicts;
-mod day;
 mod deliver;
 pub mod explain;
 mod fitting;

@@ -5,11 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
-use super::day::day_of;
 use super::watch::elsewhere;
 use crate::hubspot::client::{Quota, Sender};
 use crate::hubspot::pacer::Pacer;
@@ -90,7 +88,6 @@ pub struct Permits {
     pace: Arc<RwLock<Pace>>,
     /// One asks at a time, in the order of asking: the others would only ask the same.
     turn: Arc<Mutex<()>>,
-    zone: Arc<RwLock<Tz>>,
     /// The token belongs to another account than the links.
     foreign: Arc<AtomicBool>,
     shutdown: CancellationToken,
@@ -130,19 +127,8 @@ impl Permits {
             grows: learn_limits,
             holder: holder.into(),
             turn: Arc::default(),
-            zone: Arc::new(RwLock::new(Tz::UTC)),
             foreign: Arc::default(),
             shutdown,
-        }
-    }
-
-    /// Sets the account's time zone, by whose midnight the daily quota ends.
-    pub async fn set_time_zone(&self, name: &str) {
-        match name.parse() {
-            Ok(zone) => *self.zone.write().await = zone,
-            Err(_) => {
-                tracing::warn!(time_zone = name, "unknown time zone, the day ends at midnight UTC")
-            }
         }
     }
 
@@ -176,13 +162,12 @@ impl Permits {
             // Read again each time: a limit that was changed holds from the next place on.
             let limits = self.limits();
             let asked = Instant::now();
-            let now = self.queue.now().await?;
-            let day = self.day(now).await;
-            match self.queue.reserve(&ledger_limits(limits, longest), day, &self.holder).await? {
+            match self.queue.reserve(&ledger_limits(limits, longest), &self.holder).await? {
                 Reserved::Place(place) => {
                     let permit = Permit { place, void: asked + longest, timeout };
                     if permit.scarce() {
-                        self.keep_reserve(day.1, now).await?;
+                        let Place { day_ends, reserved_at, .. } = permit.place;
+                        self.keep_reserve(day_ends, reserved_at).await?;
                     }
                     return Ok(permit);
                 }
@@ -193,7 +178,7 @@ impl Permits {
                     let wait = wait.clamp(Duration::from_millis(2), Duration::from_millis(250));
                     elsewhere(tokio::time::sleep(wait)).await;
                 }
-                Reserved::Spent(until) => {
+                Reserved::Spent { now, until } => {
                     let closure = Closure {
                         code: Some("DAILY_LIMIT".into()),
                         reason: format!("the daily quota of {} calls is spent", limits.per_day),
@@ -301,11 +286,6 @@ impl Permits {
             per_day: now.values.limit_per_day,
             grows: self.grows,
         }
-    }
-
-    /// When the day of `now` begins and ends in the account's time zone.
-    pub async fn day(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-        day_of(now, *self.zone.read().await)
     }
 }
 

@@ -217,7 +217,7 @@ impl Worker {
                 let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::days(1));
                 now + wait.clamp(TimeDelta::seconds(1), TimeDelta::days(1))
             }
-            (GateKind::Daily, None) => self.permits.day(now).await.1,
+            (GateKind::Daily, None) => self.queue.day_ends(now).await?,
             (_, None) => now + TimeDelta::seconds(60),
         };
         let closure = Closure {

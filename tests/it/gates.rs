@@ -1,6 +1,6 @@
 //! The gate: why nothing is sent, until when, and that waiting costs no attempt.
 
-use chrono::{DateTime, NaiveTime, TimeDelta};
+use chrono::{NaiveTime, TimeDelta};
 use hubferry::sandbox::{Faults, Locked, Settings};
 use hubferry::worker::{Limits, Step};
 use serde_json::{Value, json};
@@ -184,7 +184,7 @@ async fn a_day_of_twenty_calls(minutes_past_midnight: i64) {
 async fn nothing_is_sent_into_another_account() {
     let world = World::new().await;
     assert!(world.worker.check_account().await.expect("a check"));
-    world.queue.remember_account(1_234_567, "UTC", DateTime::UNIX_EPOCH).await.expect("remembered");
+    world.queue.remember_account(1_234_567, "UTC").await.expect("remembered");
     sqlx::query("UPDATE crm_portal SET hubspot_portal_id = 99")
         .execute(world.queue.pool())
         .await

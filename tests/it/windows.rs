@@ -75,9 +75,7 @@ async fn a_place_is_held_from_its_reservation_to_its_reply_plus_the_window() {
         longest: TimeDelta::seconds(16),
         grows: false,
     };
-    let now = world.queue.now().await.unwrap();
-    let day = (now - TimeDelta::hours(1), now + TimeDelta::hours(20));
-    let reserve = async || world.queue.reserve(&limits, day, "test").await.unwrap();
+    let reserve = async || world.queue.reserve(&limits, "test").await.unwrap();
     let (Reserved::Place(first), Reserved::Place(second)) = (reserve().await, reserve().await)
     else {
         panic!("two places are free");
@@ -95,4 +93,15 @@ async fn a_place_is_held_from_its_reservation_to_its_reply_plus_the_window() {
     assert!(matches!(reserve().await, Reserved::Full(_)));
     world.advance(TimeDelta::seconds(16));
     assert!(matches!(reserve().await, Reserved::Place(_)));
+}
+
+#[tokio::test]
+async fn yesterdays_calls_are_not_shown_as_todays() {
+    let world = World::new().await;
+    world.worker.check_account().await.unwrap();
+    assert!(world.get("/status").await["daily"]["used"].as_i64().is_some_and(|used| used > 0));
+    world.advance(chrono::TimeDelta::hours(24));
+    let tomorrow = world.queue.account().await.unwrap();
+    assert_eq!(tomorrow.day_used, 0, "no call of the new day has been made: {tomorrow:?}");
+    assert!(tomorrow.day_started_at.unwrap() <= world.queue.now().await.unwrap());
 }

@@ -80,7 +80,7 @@ async fn each_fault_is_a_problem_with_a_way_out() {
     let (code, checks) = doctor(&[hubspot, ("HUBSPOT_API_KEY", "wrong")]).await;
     assert_eq!((code, verdict(&checks, "hubspot", "token").as_str()), (1, "problem"));
     assert_eq!(verdict(&checks, "postgres", "reachable"), "not_configured");
-    world.queue.remember_account(99, "UTC", chrono::DateTime::UNIX_EPOCH).await.unwrap();
+    world.queue.remember_account(99, "UTC").await.unwrap();
     let (code, checks) = doctor(&[place, hubspot, token]).await;
     assert_eq!((code, verdict(&checks, "hubspot", "token").as_str()), (1, "problem"));
     assert!(check(&checks, "hubspot", "token")["detail"].as_str().unwrap().contains("99"));
@@ -108,4 +108,30 @@ async fn each_fault_is_a_problem_with_a_way_out() {
     assert_eq!(verdict(&again, "postgres", "schema"), "problem", "looking migrates nothing");
     let (code, checks) = doctor(&[("HUBFERRY__WORKER__COLOUR", "red")]).await;
     assert_eq!((code, verdict(&checks, "settings", "load").as_str()), (1, "problem"));
+}
+
+#[tokio::test]
+async fn setup_and_doctor_count_in_the_accounts_own_day() {
+    let world = World::new().await;
+    let url = database_url(&world.database);
+    let settings = [
+        ("DATABASE_URL", &*url),
+        ("HUBSPOT_API_URL", &*world.hubspot_url),
+        ("HUBSPOT_API_KEY", "sandbox-token"),
+    ];
+    // The account is in Paris, whose day never begins when that of UTC does.
+    world.worker.check_account().await.unwrap();
+    sqlx::query("UPDATE crm_portal SET day_used = 200000")
+        .execute(world.queue.pool())
+        .await
+        .unwrap();
+    for command in ["setup", "doctor"] {
+        let before = world.queue.account().await.unwrap().day_used;
+        run(&[command], &[&settings[..], &KEYS].concat()).await;
+        let after = world.queue.account().await.unwrap().day_used;
+        assert!(after > before, "{command}: {before} calls became {after}");
+        // The running server counts on.
+        world.worker.check_account().await.unwrap();
+        assert_eq!(world.queue.account().await.unwrap().day_used, after + 1, "{command}");
+    }
 }
