@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::notify::notify;
-use super::refresh::{lock, refresh};
+use super::refresh::{lock_records_of, refresh};
 use super::{PORTAL, Queue, QueueError};
 
 /// What the calls of a while came to.
@@ -58,19 +58,15 @@ impl Queue {
         .execute(&mut *tx)
         .await?
         .rows_affected();
-        let failed: Vec<(i64, i64)> = sqlx::query_as(
-            "SELECT a.row_id, q.record_id FROM attempt a
-             JOIN hubspot_call c ON c.id = a.call_id JOIN sync_queue q ON q.id = a.row_id
+        let rows: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT a.row_id FROM attempt a JOIN hubspot_call c ON c.id = a.call_id
              WHERE c.portal = $1 AND c.class = 'unavailable' AND c.replied_at > $2 AND a.counted",
         )
         .bind(PORTAL)
         .bind(since)
         .fetch_all(&mut *tx)
         .await?;
-        let (rows, mut records): (Vec<i64>, Vec<i64>) = failed.into_iter().unzip();
-        records.sort_unstable();
-        records.dedup();
-        lock(&mut tx, &records).await?;
+        let records = lock_records_of(&mut tx, &rows).await?;
         sqlx::query(
             "WITH back AS (
                  UPDATE attempt a SET counted = false FROM hubspot_call c

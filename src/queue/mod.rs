@@ -7,6 +7,7 @@
 pub mod account;
 pub mod audit;
 pub mod breaker;
+mod day;
 pub mod enqueue;
 pub mod errors;
 pub mod gate;
@@ -30,6 +31,7 @@ pub mod schema;
 pub mod settings;
 pub mod settle;
 pub mod slots;
+mod stranded;
 pub mod totals;
 pub mod why;
 
@@ -98,6 +100,8 @@ pub struct Queue {
     ahead: Arc<AtomicI64>,
     read: Arc<RwLock<Option<Reading>>>,
     lines: Arc<line::Lines>,
+    /// The record behind which the search for stranded rows goes on; see [`Queue::unstrand`].
+    unstranded: Arc<AtomicI64>,
 }
 
 /// When the database's clock was read last, by this process' own, and what it said.
@@ -113,7 +117,8 @@ impl Queue {
     /// A queue on `pool`, whose schema must be up to date (see [`Queue::migrate`]).
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, ahead: Arc::default(), read: Arc::default(), lines: Arc::default() }
+        let (ahead, read, lines) = (Arc::default(), Arc::default(), Arc::default());
+        Self { pool, ahead, read, lines, unstranded: Arc::default() }
     }
 
     /// Brings the schema up to date; safe to run from several processes at once.

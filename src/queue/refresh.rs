@@ -4,7 +4,7 @@
 //! none of them can strand a row.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::QueueError;
 
@@ -41,4 +41,31 @@ pub(super) async fn lock(db: &mut PgConnection, records: &[i64]) -> Result<(), Q
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// Locks the records of `rows`, in the same order, and answers with them. A merge moves rows to another
+/// record under the locks of both: whoever finds rows first and locks their records afterwards has to
+/// look once more, or he would refresh the record that they were at and strand them.
+pub(super) async fn lock_records_of(
+    db: &mut PgConnection,
+    rows: &[i64],
+) -> Result<Vec<i64>, QueueError> {
+    loop {
+        // What is locked in vain is given back with the savepoint, so that the order is kept.
+        let mut attempt = db.begin().await?;
+        let records = records_of(&mut attempt, rows).await?;
+        lock(&mut attempt, &records).await?;
+        if records_of(&mut attempt, rows).await? == records {
+            attempt.commit().await?;
+            return Ok(records);
+        }
+        attempt.rollback().await?;
+    }
+}
+
+async fn records_of(db: &mut PgConnection, rows: &[i64]) -> Result<Vec<i64>, QueueError> {
+    let records = sqlx::query_scalar(
+        "SELECT DISTINCT record_id FROM sync_queue WHERE id = ANY($1) ORDER BY record_id",
+    );
+    Ok(records.bind(rows).fetch_all(db).await?)
 }

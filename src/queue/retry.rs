@@ -8,7 +8,7 @@ use super::audit;
 use super::list::{Depth, RowFilter, narrow};
 use super::model::{Status, head_start, priority_of};
 use super::notify::notify;
-use super::refresh::{lock, refresh};
+use super::refresh::{lock_records_of, refresh};
 use super::{PORTAL, Queue, QueueError};
 
 /// At most so many rows are retried in one transaction.
@@ -79,10 +79,8 @@ impl Queue {
     ) -> Result<Option<(i64, u64)>, QueueError> {
         let mut tx = self.pool.begin().await?;
         let filter = RowFilter { retryable: true, ..filter.clone() };
-        let found: Vec<(i64, i64, i16)> = failed("id, record_id, priority", &filter, part)
-            .build_query_as()
-            .fetch_all(&mut *tx)
-            .await?;
+        let found: Vec<(i64, i16)> =
+            failed("id, priority", &filter, part).build_query_as().fetch_all(&mut *tx).await?;
         let Some(&(last, ..)) = found.last() else { return Ok(None) };
         let retried = reopen(&mut tx, &found, now).await?;
         filter.audit(&mut tx, "retry", retried, actor, now).await?;
@@ -249,15 +247,12 @@ fn failed(columns: &str, filter: &RowFilter, (after, top): (i64, i64)) -> QueryB
 /// Opens failed rows again, with their records locked.
 async fn reopen(
     db: &mut PgConnection,
-    found: &[(i64, i64, i16)],
+    found: &[(i64, i16)],
     now: DateTime<Utc>,
 ) -> Result<u64, QueueError> {
-    let mut records: Vec<i64> = found.iter().map(|(_, record, _)| *record).collect();
-    records.sort_unstable();
-    records.dedup();
-    lock(db, &records).await?;
     let (rows, ranks): (Vec<i64>, Vec<DateTime<Utc>>) =
-        found.iter().map(|&(id, _, p)| (id, now - head_start(priority_of(p)))).unzip();
+        found.iter().map(|&(id, p)| (id, now - head_start(priority_of(p)))).unzip();
+    let records = lock_records_of(db, &rows).await?;
     let retried = sqlx::query(
         "UPDATE sync_queue q
          SET status = 'pending', written = false, retry_count = 0, processed_at = NULL, rank = v.rank,

@@ -1,15 +1,25 @@
-//! Housekeeping: expired leases, ended gates, waiting links, and what is too old to be kept.
+//! Housekeeping: expired leases, ended gates, waiting links, stranded rows, and what is too old to be
+//! kept.
 
 use chrono::TimeDelta;
 
 use super::watch::heard;
 use crate::queue::{Queue, QueueError};
 
-/// Does one round. Answers whether something became due by it.
+/// What a round came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Whether something became due by it.
+    pub moved: bool,
+    /// Records with open rows that were neither due nor leased: always 0, unless there is a bug.
+    pub stranded: usize,
+}
+
+/// Does one round.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn tick(queue: &Queue) -> Result<bool, QueueError> {
+pub async fn tick(queue: &Queue) -> Result<Round, QueueError> {
     let now = queue.now().await?;
     heard();
     let reaped = queue.reap(now).await?;
@@ -20,10 +30,19 @@ pub async fn tick(queue: &Queue) -> Result<bool, QueueError> {
     }
     let woken = queue.wake_linked(now).await?;
     heard();
+    let stranded = queue.unstrand(now).await?;
+    heard();
+    metrics::counter!("hubferry_stranded_total").increment(stranded as u64);
+    if stranded > 0 {
+        tracing::error!(
+            records = stranded,
+            "open rows whose records were neither due nor leased: they are due now; please report this"
+        );
+    }
     queue.sweep_gates(now).await?;
     heard();
     queue.fold_totals(now).await?;
-    Ok(reaped + woken > 0)
+    Ok(Round { moved: reaped + woken + stranded > 0, stranded })
 }
 
 /// Forgets call-log lines older than `keep`.

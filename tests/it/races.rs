@@ -1,5 +1,7 @@
 //! What happens between two steps of somebody else: each test plays one interleaving by hand.
 
+mod stranded;
+
 use chrono::TimeDelta;
 use hubferry::queue::model::Batch;
 use hubferry::queue::settle::{Certainty, Settlement, Wait};

@@ -216,7 +216,8 @@ impl Lane {
     async fn pass(&mut self, time: TimeDelta) {
         self.world.advance(time);
         self.ahead += time;
-        janitor::tick(&self.world.queue).await.expect("a round");
+        let round = janitor::tick(&self.world.queue).await.expect("a round");
+        assert_eq!(round.stranded, 0, "open rows that nobody would have taken");
         self.note(format!("{} s pass", time.num_seconds()));
     }
 

@@ -216,7 +216,7 @@ impl Soak {
         let queue = &self.world.queue;
         for wait in 0..60 {
             let mut turns = 0;
-            while janitor::tick(queue).await.expect("a round") | self.turn().await {
+            while janitor::tick(queue).await.expect("a round").moved | self.turn().await {
                 turns += 1;
                 assert!(turns < 3_000, "the queue does not come to rest");
             }

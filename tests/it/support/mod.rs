@@ -275,7 +275,8 @@ impl World {
     pub async fn drain(&self) -> usize {
         let mut calls = 0;
         for _ in 0..2_000 {
-            janitor::tick(&self.queue).await.expect("a round");
+            let round = janitor::tick(&self.queue).await.expect("a round");
+            assert_eq!(round.stranded, 0, "open rows that nobody would have taken");
             match self.step().await {
                 Step::Worked { calls: more, .. } => calls += more,
                 Step::Idle => return calls,

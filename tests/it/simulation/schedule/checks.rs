@@ -1,7 +1,8 @@
 //! The way to the end, and what must hold on it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hubferry::worker::{Step, janitor};
+use hubferry::worker::Step;
+use hubferry::worker::janitor::{self, Round};
 
 use super::{At, Fate, Lane};
 
@@ -11,7 +12,9 @@ impl Lane {
         for _ in 0..200 {
             let mut turns = 0;
             loop {
-                let moved = janitor::tick(&self.world.queue).await.expect("a round");
+                let Round { moved, stranded } =
+                    janitor::tick(&self.world.queue).await.expect("a round");
+                assert_eq!(stranded, 0, "open rows that nobody would have taken");
                 let worker = self.workers[0].clone();
                 let mut step = tokio::spawn(async move { worker.step().await.expect("a step") });
                 let step = loop {
