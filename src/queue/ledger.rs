@@ -59,6 +59,10 @@ pub struct Place {
     pub reserved_at: DateTime<Utc>,
     /// When the account's day ends.
     pub day_ends: DateTime<Utc>,
+    /// How many more places of the window are free.
+    pub left: i64,
+    /// How long until the next place that is held becomes free, at the latest.
+    pub next: TimeDelta,
 }
 
 /// What came of asking for a place.
@@ -141,13 +145,16 @@ impl Queue {
             limits.corrected(limits.per_window, portal.window_limit) - i64::from(others);
         // The clock is read again after the lock was granted, so that no place that ended while
         // we waited is counted, and none that has not is missed.
-        let reserved: Option<(i64, DateTime<Utc>)> = sqlx::query_as(
-            "WITH clock AS (SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now)
+        let reserved: Option<(i64, DateTime<Utc>, i64, DateTime<Utc>)> = sqlx::query_as(
+            "WITH clock AS (SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now),
+             held AS MATERIALIZED (
+                 SELECT count(*) AS places, min(c.free_at) AS next
+                 FROM hubspot_call c, clock WHERE c.portal = $1 AND c.free_at > clock.now)
              INSERT INTO hubspot_call (portal, holder, reserved_at, free_at)
-             SELECT $1, $3, clock.now, clock.now + $4 * interval '1 microsecond' FROM clock
-             WHERE (SELECT count(*) FROM hubspot_call c
-                    WHERE c.portal = $1 AND c.free_at > clock.now) < $5
-             RETURNING id, reserved_at",
+             SELECT $1, $3, clock.now, clock.now + $4 * interval '1 microsecond' FROM clock, held
+             WHERE held.places < $5
+             RETURNING id, reserved_at, $5 - 1 - (SELECT places FROM held),
+                       LEAST(free_at, (SELECT next FROM held))",
         )
         .bind(PORTAL)
         .bind(self.ahead().num_microseconds().unwrap_or(0))
@@ -156,7 +163,7 @@ impl Queue {
         .bind(per_window.max(1))
         .fetch_optional(&mut *tx)
         .await?;
-        let Some((call, reserved_at)) = reserved else {
+        let Some((call, reserved_at, left, next)) = reserved else {
             let next: Option<DateTime<Utc>> = sqlx::query_scalar(
                 "SELECT free_at FROM hubspot_call WHERE portal = $1 AND free_at > $2
                  ORDER BY free_at LIMIT 1",
@@ -175,8 +182,8 @@ impl Queue {
             .await?;
         tx.commit().await?;
         let day_used = f64::from(day_used + 1) / per_day as f64;
-        let void_at = reserved_at + limits.longest;
-        Ok(Reserved::Place(Place { call, void_at, day_used, reserved_at, day_ends }))
+        let (void_at, next) = (reserved_at + limits.longest, next - reserved_at);
+        Ok(Reserved::Place(Place { call, void_at, day_used, reserved_at, day_ends, left, next }))
     }
 
     /// Learns from what HubSpot's headers say: another limit than ours, and what other integrations

@@ -156,7 +156,7 @@ impl Permits {
 
     async fn wait(&self, timeout: Duration) -> Result<Permit, NoPermit> {
         let _turn = elsewhere(self.turn.lock()).await;
-        elsewhere(self.pace()).await;
+        let pacer = elsewhere(self.pace()).await;
         let longest = LONGEST_IDLE + timeout;
         loop {
             // Read again each time: a limit that was changed holds from the next place on.
@@ -164,6 +164,8 @@ impl Permits {
             let asked = Instant::now();
             match self.queue.reserve(&ledger_limits(limits, longest), &self.holder).await? {
                 Reserved::Place(place) => {
+                    let left = u32::try_from(place.left).unwrap_or_default();
+                    pacer.granted(left, place.next.to_std().unwrap_or_default());
                     let permit = Permit { place, void: asked + longest, timeout };
                     if permit.scarce() {
                         let Place { day_ends, reserved_at, .. } = permit.place;
@@ -194,8 +196,9 @@ impl Permits {
         }
     }
 
-    /// Gives back a permit on which no call was made.
+    /// Gives back a permit on which no call was made: its place in the ledger and its turn.
     pub async fn give_back(&self, permit: Permit) {
+        self.pacer().await.give_back();
         if let Err(error) = self.queue.cancel(permit.place).await {
             tracing::debug!(error = %error, "an unused permit ends by itself");
         }
@@ -268,12 +271,12 @@ impl Permits {
     }
 
     /// Waits for the pacer; where another limit is set meanwhile, for the one of that.
-    async fn pace(&self) {
+    async fn pace(&self) -> Arc<Pacer> {
         let mut news = self.live.watch();
         loop {
             let pacer = self.pacer().await;
             tokio::select! {
-                () = pacer.wait() => return,
+                () = pacer.wait() => return pacer,
                 _ = news.changed() => {}
             }
         }

@@ -29,6 +29,7 @@ mod intake;
 mod mapping;
 mod merges;
 mod outages;
+mod pacing;
 mod plans;
 mod pooler;
 mod races;

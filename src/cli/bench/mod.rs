@@ -63,7 +63,7 @@ enum Measure {
     Bulk,
     /// Lease, fold and settle, with a HubSpot that agrees at once: one row a record, and ten
     Engine,
-    /// From the POST of an event to its call, with nothing else to do
+    /// From the POST of an event to its call, at 80 % of the quota and in a burst (default settings)
     Latency,
     /// HubSpot calls for a thousand records: new, changed, unchanged, with ten events each
     Calls,
@@ -165,7 +165,7 @@ async fn measure(args: &BenchArgs, bench: &Bench) -> Result<()> {
             Measure::Ingest => ingest::single(bench).await,
             Measure::Bulk => ingest::bulk(bench).await,
             Measure::Engine => engine::drain(bench).await,
-            Measure::Latency => way::idle(bench).await,
+            Measure::Latency => way::latency(bench).await,
             Measure::Calls => quota::calls(bench).await,
             Measure::Quota => quota::window(bench).await,
             Measure::Weight => weight::weigh(bench).await,

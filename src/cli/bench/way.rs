@@ -1,4 +1,4 @@
-//! How long an event takes to HubSpot.
+//! How long an event takes to HubSpot, with default settings.
 
 use std::time::{Duration, Instant};
 
@@ -7,50 +7,70 @@ use anyhow::{Context, Result};
 use super::Bench;
 use super::child::{INGEST_KEY, Server};
 use super::echo::Echo;
-use super::engine::{UNLIMITED, until_done};
+use super::engine::until_done;
 use super::figure::{Aim, Figure, percentile};
 use super::ingest::event;
 use crate::cli::remote;
+use crate::queue::Queue;
 
-/// Events that each find an idle service.
-const EVENTS: usize = 200;
+/// Events at four fifths of the quota of 100 calls in ten seconds: eight a second, each a call.
+const BUSY: Rate = Rate { events: 240, every: Duration::from_millis(125) };
+/// Events at half the quota.
+const HALF: Rate = Rate { events: 300, every: Duration::from_millis(200) };
+/// Events that come at once.
+const BURST: usize = 10;
+/// The first events of a run make connections and plans.
+const WARM_UP: usize = 10;
 
-/// From the POST of an event to the arrival of its call.
-pub(super) async fn idle(bench: &Bench) -> Result<Vec<Figure>> {
-    let mut half = Figure::new("idle, POST to call, p50", "ms", Some(Aim::AtMost(10.0)));
-    let mut most = Figure::new("idle, POST to call, p95", "ms", Some(Aim::AtMost(25.0)));
-    for run in 1..=bench.runs {
-        bench.says(format!("idle latency, run {run}"));
-        let (database, _queue) = bench.database().await?;
-        let echo = Echo::start().await?;
-        let server = Server::start(&database, &echo.url, "all", &UNLIMITED).await?;
-        let http = remote::client(Duration::from_secs(10))?;
-        let url = format!("http://{}/v1/events", server.address);
-        let mut latencies = Vec::new();
-        for number in 0..EVENTS + 10 {
-            let mut calls = echo.watch();
-            let sent = Instant::now();
-            let request = http.post(&url).bearer_auth(INGEST_KEY).body(event(number, number));
-            request.header("content-type", "application/json").send().await?.error_for_status()?;
-            tokio::time::timeout(Duration::from_secs(30), calls.changed())
-                .await
-                .context("an event did not reach HubSpot")??;
-            let arrived = *calls.borrow_and_update();
-            latencies.push(arrived.duration_since(sent).as_secs_f64() * 1_000.0);
-            // The settle of this one is no part of the next one's way.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        // The first ones make connections and plans.
-        half.runs.push(percentile(&latencies[10..], 0.5));
-        most.runs.push(percentile(&latencies[10..], 0.95));
-        server.kill().await?;
-    }
-    Ok(vec![half, most])
+/// Single events at a steady rate.
+#[derive(Clone, Copy)]
+struct Rate {
+    events: usize,
+    every: Duration,
 }
 
-/// Events of a run at half the quota: five a second, each a call.
-const STEADY: usize = 300;
-const EVERY: Duration = Duration::from_millis(200);
+/// From the POST of an event to the arrival of its call, at four fifths of the quota; then ten events
+/// at once in an idle window.
+pub(super) async fn latency(bench: &Bench) -> Result<Vec<Figure>> {
+    let aim = |most| Some(Aim::AtMost(most));
+    let mut half = Figure::new("POST to call at 80 % of the quota, p50", "ms", aim(10.0));
+    let mut most = Figure::new("POST to call at 80 % of the quota, p95", "ms", aim(25.0));
+    let mut burst = Figure::new("ten events at once in an idle window, the last", "ms", None);
+    for run in 1..=bench.runs {
+        bench.says(format!("latency, run {run}"));
+        let (database, queue) = bench.database().await?;
+        let echo = Echo::start().await?;
+        let server = Server::start(&database, &echo.url, "all", &[]).await?;
+        let steady = at(BUSY, &server, None, &queue, &echo).await?;
+        let waits: Vec<f64> = steady.waits[WARM_UP..].iter().map(|wait| wait * 1_000.0).collect();
+        half.runs.push(percentile(&waits, 0.5));
+        most.runs.push(percentile(&waits, 0.95));
+        // The places of the calls so far are free again after this.
+        tokio::time::sleep(Duration::from_millis(10_500)).await;
+        burst.runs.push(at_once(&server, &queue, &echo).await? * 1_000.0);
+        server.kill().await?;
+    }
+    Ok(vec![half, most, burst])
+}
+
+/// How long the last of ten events takes that are posted at once, in seconds.
+async fn at_once(server: &Server, queue: &Queue, echo: &Echo) -> Result<f64> {
+    let http = remote::client(Duration::from_secs(10))?;
+    let url = format!("http://{}/v1/events", server.address);
+    let numbers = BUSY.events..BUSY.events + BURST;
+    let sent = Instant::now();
+    let requests = numbers.clone().map(|number| {
+        let request = http.post(&url).bearer_auth(INGEST_KEY).body(event(number, number));
+        request.header("content-type", "application/json").send()
+    });
+    for reply in futures_util::future::join_all(requests).await {
+        reply?.error_for_status()?;
+    }
+    until_done(queue, Instant::now()).await?;
+    let arrived = numbers.map(|number| echo.arrival(&format!("u-{number}")));
+    let last = arrived.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+    Ok(last.context("an event that never came")?.duration_since(sent).as_secs_f64())
+}
 
 /// From the POST of an event to HubSpot at half the quota, with one replica, and with two of which
 /// one is killed after a third of the time.
@@ -69,7 +89,7 @@ pub(super) async fn fresh(bench: &Bench) -> Result<Vec<Figure>> {
         let two = at_half(bench, true).await?;
         killed.runs.push(percentile(&two.waits, 0.95));
         slowest.runs.push(percentile(&two.waits, 1.0));
-        taken.runs.push(100.0 * two.accepted as f64 / STEADY as f64);
+        taken.runs.push(100.0 * two.accepted as f64 / HALF.events as f64);
     }
     Ok(vec![alone, killed, slowest, taken])
 }
@@ -84,18 +104,32 @@ async fn at_half(bench: &Bench, kill: bool) -> Result<Fresh> {
     let (database, queue) = bench.database().await?;
     let echo = Echo::start().await?;
     let server = Server::start(&database, &echo.url, "all", &[]).await?;
-    let mut other = match kill {
+    let victim = match kill {
         true => Some(Server::start(&database, &echo.url, "all", &[]).await?),
         false => None,
     };
+    let fresh = at(HALF, &server, victim, &queue, &echo).await?;
+    server.kill().await?;
+    Ok(fresh)
+}
+
+/// Posts single events to `server` at `rate`, kills `victim` after a third of them, and waits until
+/// all is synced.
+async fn at(
+    rate: Rate,
+    server: &Server,
+    mut victim: Option<Server>,
+    queue: &Queue,
+    echo: &Echo,
+) -> Result<Fresh> {
     let http = remote::client(Duration::from_secs(10))?;
     let url = format!("http://{}/v1/events", server.address);
-    let mut turn = tokio::time::interval(EVERY);
+    let mut turn = tokio::time::interval(rate.every);
     let (mut sent, mut accepted) = (Vec::new(), 0);
-    for number in 0..STEADY {
+    for number in 0..rate.events {
         turn.tick().await;
-        if number == STEADY / 3
-            && let Some(victim) = other.take()
+        if number == rate.events / 3
+            && let Some(victim) = victim.take()
         {
             victim.kill().await?;
         }
@@ -104,12 +138,10 @@ async fn at_half(bench: &Bench, kill: bool) -> Result<Fresh> {
         let reply = request.header("content-type", "application/json").send().await;
         accepted += usize::from(reply.is_ok_and(|reply| reply.status() == 202));
     }
-    until_done(&queue, Instant::now()).await?;
+    until_done(queue, Instant::now()).await?;
     let waits = sent.iter().enumerate().map(|(number, sent)| {
         let arrived = echo.arrival(&format!("u-{number}")).context("an event that never came")?;
         Ok(arrived.duration_since(*sent).as_secs_f64())
     });
-    let waits = waits.collect::<Result<Vec<_>>>()?;
-    server.kill().await?;
-    Ok(Fresh { waits, accepted })
+    Ok(Fresh { waits: waits.collect::<Result<Vec<_>>>()?, accepted })
 }
