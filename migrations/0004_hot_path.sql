@@ -32,7 +32,8 @@ BEGIN
                     WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL THEN 'update'
                     WHEN (o.unwritten OR d.doubtful) AND r.resolve <> '!' THEN 'resolve'
                     WHEN o.unwritten OR d.doubtful THEN 'create'
-                    WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL) THEN 'archive'
+                    WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL)
+                         THEN CASE WHEN r.erased_at IS NULL THEN 'archive' ELSE 'erase' END
                     -- LIMIT, and not EXISTS: never answered by looking at what everybody owes.
                     WHEN (SELECT true FROM association_owed a WHERE a.record_id = r.id LIMIT 1)
                          THEN 'associate' END AS stage,

@@ -107,14 +107,18 @@ impl Queue {
         let targets: Vec<Option<i64>> = slots.iter().map(|s| s.target_id).collect();
         let from: Vec<Option<&str>> = slots.iter().map(|s| s.from_id.as_deref()).collect();
         let to: Vec<Option<&str>> = slots.iter().map(|s| s.to_id.as_deref()).collect();
+        // The records are locked before the slots, in the order of their ids. Without the lock a merge
+        // that commits meanwhile could move a pair, and this would overwrite it under a lost lease.
         let noted = sqlx::query(
-            "UPDATE crm_association a
+            "WITH held AS MATERIALIZED (
+                 SELECT id FROM crm_record WHERE id = ANY($2) AND lease_token = $1
+                 ORDER BY id FOR NO KEY UPDATE)
+             UPDATE crm_association a
              SET made_target_id = s.target_id, made_from = s.from_id, made_to = s.to_id, sure = false
              FROM UNNEST($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[])
                   AS s (record_id, slot, target_id, from_id, to_id),
-                  crm_record r
-             WHERE a.record_id = s.record_id AND a.slot = s.slot
-               AND r.id = a.record_id AND r.lease_token = $1",
+                  held
+             WHERE a.record_id = s.record_id AND a.slot = s.slot AND held.id = a.record_id",
         )
         .bind(lease.token)
         .bind(owners)

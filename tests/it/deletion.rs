@@ -1,5 +1,6 @@
 //! Deletes and erasures.
 
+use hubferry::queue::settle::{Certainty, Settlement};
 use hubferry::sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};
 
@@ -190,4 +191,27 @@ async fn a_reply_that_does_not_speak_of_a_record_is_no_proof_that_it_is_gone() {
     world.advance(chrono::TimeDelta::seconds(60));
     world.drain().await;
     assert!(world.sandbox.objects("contacts").is_empty());
+}
+
+#[tokio::test]
+async fn who_was_erased_and_comes_back_by_a_late_call_is_erased_again() {
+    let world = World::new().await;
+    world.accept(&ada("1", 1)).await;
+    let slow = world.lease("contact").await;
+    world.advance(chrono::TimeDelta::seconds(21));
+    world.accept(&event("2", "user.erased", "u-1", "2026-01-02T10:00:00Z", json!({}))).await;
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    // The slow holder's call reaches HubSpot only now, and then it settles.
+    let id =
+        world.sandbox.create("contacts", &[("email", "ada@example.com"), ("hubferry_id", "u-1")]);
+    let mut late = Settlement::release(slow.records[0].id, slow.records[0].doubt);
+    late.certainty = Certainty::Certain;
+    let now = world.queue.now().await.unwrap();
+    assert_eq!(world.queue.settle(&slow.lease, &[late], None, now).await.unwrap().fenced, 1);
+    world.sandbox.clear_calls();
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    assert_eq!((world.calls("gdpr-delete"), world.calls("batch/archive")), (1, 0), "{id}");
+    assert_eq!(world.queue.outstanding().await.unwrap(), 0);
 }

@@ -253,3 +253,48 @@ async fn a_delete_right_after_a_merge_leaves_the_survivor_alone() {
     world.drain().await;
     assert!(world.sandbox.objects("contacts").is_empty());
 }
+
+#[tokio::test]
+async fn a_pair_is_not_noted_under_a_lease_that_is_lost_while_its_record_is_locked() {
+    let world = World::new().await;
+    let data = json!({ "email": "a@example.com", "business_id": "b-1" });
+    let company =
+        event("b", "business.created", "b-1", "2026-01-01T09:00:00Z", json!({ "name": "B" }));
+    world.accept(&json!([company, user("1", "u-1", "2026-01-01T10:00:00Z", data)])).await;
+    while sqlx::query("SELECT 1 FROM crm_record WHERE stage = 'associate'")
+        .fetch_optional(world.queue.pool())
+        .await
+        .unwrap()
+        .is_none()
+    {
+        world.step().await;
+    }
+    let slow = world.lease("contact").await;
+    let owed = world.queue.owed_slots(&[slow.records[0].id]).await.unwrap();
+    assert_eq!(owed.len(), 1);
+    // A merge takes the lease away and moves a pair to this slot.
+    let mut merge = world.queue.pool().begin().await.unwrap();
+    for statement in [
+        "UPDATE crm_record SET lease_token = NULL, lease_until = NULL WHERE sync_type = 'contact'",
+        "UPDATE crm_association SET made_from = 'moved', made_to = 'here'",
+    ] {
+        sqlx::query(statement).execute(&mut *merge).await.unwrap();
+    }
+    let (noted, ()) = tokio::join!(
+        async { world.queue.intend(&slow.lease, &[&owed[0]]).await.unwrap() },
+        async {
+            let waits = "SELECT 1 FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while sqlx::query(waits).fetch_optional(world.queue.pool()).await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+            merge.commit().await.unwrap();
+        }
+    );
+    assert!(!noted, "the lease is lost");
+    let stands: (String, String) = sqlx::query_as("SELECT made_from, made_to FROM crm_association")
+        .fetch_one(world.queue.pool())
+        .await
+        .unwrap();
+    assert_eq!(stands, ("moved".into(), "here".into()));
+}
