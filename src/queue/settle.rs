@@ -42,7 +42,8 @@ pub enum Backoff {
     Until(DateTime<Utc>),
     /// Not due before the instant, and no failure counted.
     Pause(DateTime<Utc>),
-    /// Due again at once in smaller company: the call was refused, and it is not known for whose sake.
+    /// Due again at once in a smaller batch: the call was refused, and it is not known for which record.
+    /// One more failure of the record, which sets the size of its batches, but no attempt of a row.
     Smaller,
     /// Nothing was tried.
     AsBefore,
