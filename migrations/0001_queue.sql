@@ -60,6 +60,13 @@ CREATE TABLE crm_record (
     waiting_reason text,
     -- Merged in HubSpot into the record of another of ours, to which all that is this one's goes.
     alias_of       bigint REFERENCES crm_record (id),
+    -- Only of records that share a HubSpot record, survivor and aliases: the newest of what the events
+    -- of this one brought, as {"properties": {name: [value, time, row]}, "slots": {slot: [target, time,
+    -- row]}}. `accepted` of the survivor has the newest of all of them.
+    brought        jsonb,
+    -- The last link, if HubSpot knew it no longer: a record that lists it among those merged into it
+    -- is this one's.
+    lost_link      text,
     -- HubSpot holds a record with a unique value of ours: its id, or empty where it named none.
     -- It is read, and adopted if it is nobody else's, before the record goes out again.
     -- `?`: read ahead, since the account shows such conflicts; `!`: read, and nothing is there;
@@ -107,6 +114,8 @@ CREATE TABLE sync_queue (
     -- events and locked their records, and asking again for each row costs a third of it.
     event_no       bigint      NOT NULL,
     record_id      bigint      NOT NULL,
+    -- The alias whose event it is, where `record_id` is its survivor.
+    subject_id     bigint,
     operation      text        NOT NULL,
     status         text        NOT NULL DEFAULT 'pending',
     -- Its properties stand in HubSpot; associations of its record are still owed.
@@ -138,6 +147,7 @@ CREATE INDEX sync_queue_written ON sync_queue (record_id)
     WHERE status IN ('pending', 'retry') AND written;
 CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
+CREATE INDEX sync_queue_subject ON sync_queue (subject_id) WHERE subject_id IS NOT NULL;
 
 -- An association slot of a record: a last-writer-wins register over its target.
 CREATE TABLE crm_association (

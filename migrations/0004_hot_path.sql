@@ -29,7 +29,8 @@ BEGIN
         SELECT r.id,
                CASE WHEN o.erases THEN 'erase'
                     WHEN o.archives THEN 'archive'
-                    WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL THEN 'update'
+                    WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL
+                         AND (r.resolve IS NULL OR r.resolve IN ('?', '!', '-', '=')) THEN 'update'
                     WHEN (o.unwritten OR d.doubtful) AND r.resolve <> '!' THEN 'resolve'
                     WHEN o.unwritten OR d.doubtful THEN 'create'
                     WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL)
@@ -110,6 +111,8 @@ DECLARE
     fresh bigint;
     own bigint[];
     aliases bigint[];
+    -- `own` before aliases give way to their survivors.
+    whose bigint[];
     -- `own` less what is made here.
     found_ids bigint[];
     missing bigint;
@@ -224,6 +227,7 @@ BEGIN
     END IF;
     -- An alias' values go to its survivor; its delete concerns itself alone.
     IF aliases IS NOT NULL THEN
+        whose := own;
         SELECT array_agg(CASE WHEN c.operation = 'upsert' THEN COALESCE(r.alias_of, r.id) ELSE r.id END
                          ORDER BY c.n)
         INTO own
@@ -231,11 +235,12 @@ BEGIN
         LEFT JOIN crm_record r ON r.id = c.record;
     END IF;
 
-    INSERT INTO sync_queue (id, event_no, record_id, operation, priority, rank, created_at)
+    INSERT INTO sync_queue (id, event_no, record_id, operation, priority, rank, created_at, subject_id)
     OVERRIDING SYSTEM VALUE
-    SELECT c.id, nos[c.place], c.record, c.operation, c.priority, c.rank, now_
-    FROM UNNEST(row_ids, places, own, operations, priorities, ranks)
-         AS c (id, place, record, operation, priority, rank)
+    SELECT c.id, nos[c.place], c.record, c.operation, c.priority, c.rank, now_,
+           NULLIF(c.subject, c.record)
+    FROM UNNEST(row_ids, places, own, operations, priorities, ranks, whose)
+         AS c (id, place, record, operation, priority, rank, subject)
     WHERE c.id IS NOT NULL;
     INSERT INTO row_email (email_hash, row_id)
     SELECT c.email, c.id FROM UNNEST(emails, row_ids) AS c (email, id)

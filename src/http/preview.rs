@@ -132,6 +132,8 @@ pub async fn of_events(
             else {
                 continue;
             };
+            // A delete of the survivor says nothing of an alias' values.
+            let of_alias = (prospect.record.external_id != key.1).then_some(0);
             prospect.record.rows.push(Row {
                 // Behind all rows there are.
                 id: i64::MAX / 2 + number,
@@ -142,6 +144,8 @@ pub async fn of_events(
                 event_type: event.event_type.to_string(),
                 subject: event.subject.clone(),
                 data: Some(event.data.clone().into()),
+                of_alias,
+                alias_tombstone: None,
             });
         }
     }

@@ -163,7 +163,8 @@ impl Queue {
                  due_at = NULL, stage = NULL, rank = NULL, waiting_until = NULL, waiting_reason = NULL
              FROM picked, token WHERE r.id = picked.id
              RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
-                       r.doubt, r.resolve, r.failures, r.lease_token, picked.rank",
+                       r.doubt, r.resolve, r.failures, r.lease_token, picked.rank,
+                       r.brought IS NOT NULL AS shared, r.lost_link",
         )
         .bind(PORTAL)
         .bind(&due.sync_type)
@@ -221,7 +222,11 @@ async fn load_rows(db: &mut PgConnection, records: &mut [Record]) -> Result<(), 
     let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
     let rows: Vec<OpenRow> = sqlx::query_as(
         "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
-                e.occurred_at, e.type AS event_type, e.subject, e.data
+                e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
+                CASE WHEN q.subject_id IS NOT NULL THEN
+                    (SELECT tombstone_at FROM crm_record WHERE id = q.subject_id) END AS tombstone_at,
+                CASE WHEN q.subject_id IS NOT NULL THEN
+                    (SELECT tombstone_row FROM crm_record WHERE id = q.subject_id) END AS tombstone_row
          FROM UNNEST($1::bigint[]) AS l (id)
          CROSS JOIN LATERAL (
              SELECT * FROM sync_queue
@@ -268,6 +273,8 @@ struct LeasedRow {
     failures: i32,
     lease_token: i64,
     rank: DateTime<Utc>,
+    shared: bool,
+    lost_link: Option<String>,
 }
 
 impl LeasedRow {
@@ -280,6 +287,8 @@ impl LeasedRow {
             tombstone: self.tombstone_at.zip(self.tombstone_row).map(|(at, row)| Stamp { at, row }),
             doubt: self.doubt,
             resolve: self.resolve,
+            shared: self.shared,
+            lost_link: self.lost_link,
             failures: self.failures,
             rows: Vec::new(),
         }
@@ -297,6 +306,9 @@ pub(super) struct OpenRow {
     event_type: String,
     subject: String,
     data: Option<serde_json::Value>,
+    subject_id: Option<i64>,
+    tombstone_at: Option<DateTime<Utc>>,
+    tombstone_row: Option<i64>,
 }
 
 impl OpenRow {
@@ -314,6 +326,11 @@ impl OpenRow {
             event_type: self.event_type,
             subject: self.subject,
             data: self.data,
+            of_alias: self.subject_id,
+            alias_tombstone: self
+                .tombstone_at
+                .zip(self.tombstone_row)
+                .map(|(at, row)| Stamp { at, row }),
         })
     }
 }

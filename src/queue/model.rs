@@ -197,6 +197,10 @@ pub struct Record {
     /// The HubSpot record that holds a unique value of ours; empty where it is not known yet. See
     /// [`READ_AHEAD`] and [`NOTHING_THERE`].
     pub resolve: Option<String>,
+    /// Whether other subjects share its HubSpot record, after people merged theirs into it.
+    pub shared: bool,
+    /// The last link, if HubSpot knew it no longer.
+    pub lost_link: Option<String>,
     /// Transient failures in a row.
     pub failures: i32,
     /// Its open rows that are not written yet, oldest first.
@@ -222,6 +226,10 @@ pub struct Row {
     pub subject: String,
     /// The event's data; `None` once erased.
     pub data: Option<serde_json::Value>,
+    /// The alias whose event it is, where that is not the record itself.
+    pub of_alias: Option<i64>,
+    /// The newest delete of that alias.
+    pub alias_tombstone: Option<Stamp>,
 }
 
 impl Row {

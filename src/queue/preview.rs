@@ -122,7 +122,8 @@ impl Queue {
         let ids: Vec<i64> = prospects.iter().map(|p| p.record.id).collect();
         let open: Vec<OpenRow> = sqlx::query_as(
             "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
-                    e.occurred_at, e.type AS event_type, e.subject, e.data
+                    e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
+                    o.tombstone_at, o.tombstone_row
              FROM UNNEST($1::bigint[]) AS l (id)
              CROSS JOIN LATERAL (
                  SELECT * FROM sync_queue
@@ -130,6 +131,9 @@ impl Queue {
                    AND ((status IN ('pending', 'retry') AND NOT written) OR id = ANY($2))
                  ORDER BY id DESC LIMIT $3) q
              JOIN event e ON e.no = q.event_no
+             LEFT JOIN LATERAL (
+                 SELECT tombstone_at, tombstone_row FROM crm_record
+                 WHERE id = q.subject_id LIMIT 1) AS o ON true
              ORDER BY q.record_id, q.id",
         )
         .bind(&ids)
@@ -172,6 +176,8 @@ fn blank(sync_type: &str, external_id: &str) -> Prospect {
         tombstone: None,
         doubt: 0,
         resolve: None,
+        shared: false,
+        lost_link: None,
         failures: 0,
         rows: Vec::new(),
     };
@@ -181,7 +187,7 @@ fn blank(sync_type: &str, external_id: &str) -> Prospect {
 fn select() -> QueryBuilder<Postgres> {
     QueryBuilder::new(
         "SELECT r.sync_type, r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at,
-                r.tombstone_row, r.doubt, r.resolve, r.failures,
+                r.tombstone_row, r.doubt, r.resolve, r.failures, r.brought IS NOT NULL AS shared,
                 r.erased_at IS NOT NULL AS erased FROM crm_record r WHERE ",
     )
 }
@@ -207,6 +213,7 @@ struct Found {
     doubt: i64,
     resolve: Option<String>,
     failures: i32,
+    shared: bool,
     erased: bool,
 }
 
@@ -221,6 +228,8 @@ impl Found {
             tombstone: tombstone.map(|(at, row)| Stamp { at, row }),
             doubt: self.doubt,
             resolve: self.resolve,
+            shared: self.shared,
+            lost_link: None,
             failures: self.failures,
             rows: Vec::new(),
         };

@@ -5,6 +5,7 @@
 
 mod alias;
 mod gone;
+mod subject;
 mod writes;
 
 use std::collections::{BTreeSet, HashSet};
@@ -17,8 +18,9 @@ use super::refresh::{lock, refresh};
 use super::{Queue, QueueError};
 use crate::mapping::Warning;
 
-use alias::{aliases, holders, merge, release_aliases};
+use alias::{absorbed, aliases, holders, merge};
 use gone::{erase, reopen_newer, void_slots};
+use subject::{living, part_ways, promote, void_aliases, write_own};
 pub(super) use writes::refuse_rows;
 use writes::{write_records, write_rows, write_slots};
 
@@ -96,6 +98,17 @@ pub struct SlotWrite {
     pub stamp: Stamp,
 }
 
+/// What the written rows of one subject brought, where several share a HubSpot record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPart {
+    /// The subject's record: the leased one or an alias of it.
+    pub record: i64,
+    /// Its newest values.
+    pub values: Accepted,
+    /// Its newest targets.
+    pub slots: Vec<SlotWrite>,
+}
+
 /// What became of one leased record.
 #[derive(Debug, Clone)]
 pub struct Settlement {
@@ -109,6 +122,13 @@ pub struct Settlement {
     pub adopts: bool,
     /// A linked record came back under another id: people merged it.
     pub relinks: bool,
+    /// The HubSpot records that were merged into its own: records linked to them become its aliases.
+    pub absorbs: Vec<String>,
+    /// It is deleted, and an alias of it takes the HubSpot record over. If none lives any more,
+    /// nothing happens, and it is looked at again.
+    pub promotes: bool,
+    /// What each subject's rows brought, where several share the HubSpot record.
+    pub own: Vec<OwnPart>,
     /// The HubSpot record that holds a unique value of ours, if that changed.
     pub resolve: Option<Option<String>>,
     /// What HubSpot has accepted now.
@@ -142,6 +162,9 @@ impl Settlement {
             link: None,
             adopts: false,
             relinks: false,
+            absorbs: Vec::new(),
+            promotes: false,
+            own: Vec::new(),
             resolve: None,
             accepted: None,
             tombstone: None,
@@ -181,14 +204,20 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<Settled, QueueError> {
         let mut tx = self.begin().await?;
-        let targets = settlements.iter().flat_map(|s| &s.slots).filter_map(|s| s.target.as_ref());
+        let mut slots: Vec<&SlotWrite> = settlements.iter().flat_map(|s| &s.slots).collect();
+        for settlement in settlements {
+            slots.extend(settlement.own.iter().flat_map(|part| &part.slots));
+        }
+        let targets = slots.into_iter().filter_map(|s| s.target.as_ref());
         let targets =
             ensure_records(&mut tx, targets.map(|(t, id)| (t.as_str(), id.as_str())), now).await?;
         let ids: Vec<i64> = settlements.iter().map(|s| s.record).collect();
         let holders = holders(&mut tx, settlements).await?;
         let aliases = aliases(&mut tx, settlements, &holders).await?;
+        let absorbs = absorbed(&mut tx, settlements).await?;
         // Targets too: their link must not change between our look at it and our commit.
         let locks = ids.iter().chain(targets.values()).chain(holders.values()).chain(&aliases);
+        let locks = locks.chain(absorbs.iter().map(|(record, _)| record));
         let locks: BTreeSet<i64> = locks.copied().collect();
         lock(&mut tx, &locks.into_iter().collect::<Vec<_>>()).await?;
         let held: HashSet<i64> =
@@ -201,8 +230,15 @@ impl Queue {
                 .collect();
         let (ours, fenced): (Vec<_>, Vec<_>) =
             settlements.iter().partition(|s| held.contains(&s.record));
-        // Looked at once more, an adoption that came too late finds whose record it is.
-        let too_late = |s: &Settlement| s.adopts && holders.contains_key(&s.record);
+        let promoting: Vec<i64> = ours.iter().filter(|s| s.promotes).map(|s| s.record).collect();
+        let mut heirs = living(&mut tx, &promoting).await?;
+        heirs.retain(|_, heir| !ids.contains(heir));
+        // Looked at once more, an adoption that came too late finds whose record it is, and a delete
+        // that no alias survives takes the HubSpot record along.
+        let too_late = |s: &Settlement| {
+            (s.adopts && holders.contains_key(&s.record))
+                || (s.promotes && !heirs.contains_key(&s.record))
+        };
         let late: Vec<Settlement> = ours
             .iter()
             .filter(|s| too_late(s))
@@ -211,19 +247,29 @@ impl Queue {
         let mut ours = ours;
         ours.retain(|s| !too_late(s));
         ours.extend(&late);
-        let merged: Vec<(i64, i64)> = ours
+        let mut merged: Vec<(i64, i64)> = ours
             .iter()
             .filter(|s| s.relinks)
             .filter_map(|s| Some((s.record, *holders.get(&s.record)?)))
             .collect();
+        if !absorbs.is_empty() {
+            let absorbs = absorbed(&mut tx, settlements).await?;
+            merged.extend(absorbs.into_iter().filter(|(_, record)| held.contains(record)));
+        }
 
+        for (survivor, heir) in &heirs {
+            promote(&mut tx, *survivor, *heir).await?;
+        }
         write_records(&mut tx, &ours, lease.token, now).await?;
         void_slots(&mut tx, &ours).await?;
         write_slots(&mut tx, &ours, &targets).await?;
         write_rows(&mut tx, &ours, call, now).await?;
         reopen_newer(&mut tx, &ours).await?;
         erase(&mut tx, &ours, now).await?;
-        release_aliases(&mut tx, &ours).await?;
+        write_own(&mut tx, &ours, &targets).await?;
+        let mut touched = void_aliases(&mut tx, &ours, now).await?;
+        touched.extend(part_ways(&mut tx, &ours).await?);
+        refresh(&mut tx, &touched, now).await?;
         merge(&mut tx, &merged, now).await?;
         let lost: Vec<i64> = fenced
             .iter()
@@ -246,10 +292,10 @@ impl Queue {
         .fetch_one(&mut *tx)
         .await?;
         tx.commit().await?;
-        if again || !merged.is_empty() {
+        if again || !merged.is_empty() || !touched.is_empty() {
             self.lines.joined();
         }
-        if ours.iter().any(|s| s.link.is_some()) {
+        if ours.iter().any(|s| s.link.is_some()) || !touched.is_empty() {
             self.wake_linked(now).await?;
         }
         Ok(Settled { records: ours.len(), fenced: fenced.len(), again })

@@ -46,6 +46,8 @@ pub struct Faults {
     pub keep_unique_on_archive: bool,
     /// A merge keeps the id of the primary record instead of making a new one.
     pub merge_keeps_primary_id: bool,
+    /// The ids of records that were merged away answer 404 instead of leading to the survivor.
+    pub merged_ids_vanish: bool,
     /// Error bodies and error items come without a `category`.
     pub missing_category: bool,
     /// The token is no longer accepted.

@@ -82,11 +82,12 @@ impl State {
             return Err(Refusal::validation("A record cannot be merged with itself"));
         }
         let id = if self.faults.merge_keeps_primary_id { primary.id } else { self.new_id() };
+        let vanish = self.faults.merged_ids_vanish;
         let survivor = joined(kind, id, &primary, &other);
         let store = self.store_mut(kind);
         for gone in [primary.id, other.id] {
             store.remove(gone);
-            if gone != id {
+            if gone != id && !vanish {
                 store.redirects.insert(gone, id);
             }
         }

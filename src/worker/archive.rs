@@ -1,6 +1,6 @@
 //! Archiving and erasing: deletes of the application, carried by HubSpot's id only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Worker;
 use super::deliver::{Held, unanswered};
@@ -9,6 +9,7 @@ use super::step::{Delivered, StepError, Work};
 use super::verdict;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
+use crate::queue::QueueError;
 use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, Reason, Row, Stage};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
@@ -35,6 +36,8 @@ impl Worker {
             batch.records.into_iter().map(|r| plan(&self.mapping, object, None, r)).collect();
         let ids: Vec<i64> = planned.iter().map(|p| p.record.id).collect();
         let shared = self.queue.shared_links(&ids).await?;
+        let inherited = self.queue.with_living_aliases(&ids).await?;
+        let passed_on = |p: &Planned| Settlement { promotes: true, ..deleted(p, false) };
 
         // What needs no call, what must be found first, what is to go.
         let (mut settled, mut unsure, mut linked) = (Vec::new(), Vec::new(), Vec::new());
@@ -44,6 +47,10 @@ impl Worker {
             let unknown = erasing || planned.record.doubt != 0;
             match &planned.record.hubspot_id {
                 _ if !erasing && stale(&planned) => settled.push(past(&planned)),
+                // An alias takes the HubSpot record over.
+                Some(_) if !erasing && inherited.contains(&planned.record.id) => {
+                    settled.push(passed_on(&planned))
+                }
                 // Merged with another of ours: its delete never takes the other's record along.
                 Some(_) if !erasing && shared.contains(&planned.record.id) => {
                     settled.push(deleted(&planned, erasing))
@@ -85,19 +92,35 @@ impl Worker {
         let settlements: Vec<Settlement> = match answer.result {
             Ok(body) if purpose == Purpose::Find => {
                 let (shown, missing) = (batch::results(&body), batch::missing(&body));
+                let linked = self.linked(object, &shown).await?;
                 let found = |p: &Planned| {
-                    let gone = || missing.contains(&self.key_of(p)).then(|| deleted(p, erasing));
-                    self.found(p, object, &shown).or_else(gone).unwrap_or_else(|| unread(p, terms))
+                    let not_there = || {
+                        if !erasing && inherited.contains(&p.record.id) {
+                            return passed_on(p);
+                        }
+                        deleted(p, erasing)
+                    };
+                    // What another record is linked to may still show the key of who had it before.
+                    let key = self.key_of(p);
+                    let others = shown.iter().any(|w| {
+                        w.properties.get(&object.key) == Some(&key)
+                            && linked.get(&w.id).is_some_and(|id| *id != p.record.external_id)
+                    });
+                    if others || missing.contains(&key) {
+                        return not_there();
+                    }
+                    self.found(p, object, &shown).unwrap_or_else(|| unread(p, terms))
                 };
                 group.iter().map(found).collect()
             }
             Ok(body) if purpose == Purpose::Verify => {
                 let (shown, missing) = (batch::results(&body), batch::missing(&body));
+                let linked = self.linked(object, &shown).await?;
                 let verify = |p: &Planned| {
                     let link = p.record.hubspot_id.as_ref();
-                    let gone =
-                        || link.is_some_and(|id| missing.contains(id)).then(|| deleted(p, false));
-                    self.verify(p, object, &shown).or_else(gone).unwrap_or_else(|| unread(p, terms))
+                    let gone = || link.is_some_and(|id| missing.contains(id)).then(|| unknown(p));
+                    let verified = self.verify(p, object, &shown, &linked);
+                    verified.or_else(gone).unwrap_or_else(|| unread(p, terms))
                 };
                 group.iter().map(verify).collect()
             }
@@ -143,18 +166,36 @@ impl Worker {
         key(self.settings.namespace.as_deref(), &planned.record.external_id)
     }
 
+    /// Who is linked to the records that are `shown`, or to one that was merged into them.
+    async fn linked(
+        &self,
+        object: &ObjectKind,
+        shown: &[batch::Written],
+    ) -> Result<HashMap<String, String>, QueueError> {
+        let mut ids: Vec<String> = shown.iter().flat_map(merged).map(str::to_owned).collect();
+        ids.extend(shown.iter().map(|w| w.id.clone()));
+        self.queue.linked(&object.sync_type, &ids).await
+    }
+
     /// What the link leads to: the record's own, or that of somebody whom its delete must not touch.
     fn verify(
         &self,
         planned: &Planned,
         object: &ObjectKind,
         shown: &[batch::Written],
+        linked: &HashMap<String, String>,
     ) -> Option<Settlement> {
         let link = planned.record.hubspot_id.as_deref().unwrap_or_default();
-        let merged = |w: &batch::Written| {
-            w.properties.get(MERGED).is_some_and(|ids| ids.split(';').any(|id| id == link))
-        };
-        let found = shown.iter().find(|w| w.id == link || merged(w))?;
+        let found = shown.iter().find(|w| w.id == link || merged(w).any(|id| id == link))?;
+        let others = |id: &str| linked.get(id).is_some_and(|o| *o != planned.record.external_id);
+        if others(&found.id) || merged(found).any(others) {
+            // A merge that was not known: who is merged with whom is noted first.
+            let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
+            settlement.link = (found.id != link).then(|| Some(found.id.clone()));
+            settlement.relinks = true;
+            settlement.absorbs = merged(found).map(str::to_owned).collect();
+            return Some(settlement);
+        }
         let key = found.properties.get(&object.key).map_or("", String::as_str);
         if found.id != link && !key.is_empty() && key != self.key_of(planned) {
             return Some(deleted(planned, false));
@@ -185,8 +226,23 @@ impl Worker {
     }
 }
 
+/// The property that lists the ids that were merged into a record.
+pub(super) const MERGED: &str = "hs_merged_object_ids";
+
 /// The ids that were merged into a record.
-const MERGED: &str = "hs_merged_object_ids";
+pub(super) fn merged(written: &batch::Written) -> impl Iterator<Item = &str> {
+    let ids = written.properties.get(MERGED).map_or("", String::as_str);
+    ids.split(';').filter(|id| !id.is_empty())
+}
+
+/// HubSpot does not know the link any more. If people merged the record, the one that it became may
+/// have its key: it is looked for.
+fn unknown(planned: &Planned) -> Settlement {
+    let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
+    settlement.link = Some(None);
+    settlement.certainty = Certainty::Doubtful;
+    settlement
+}
 
 /// Whether the link was read for this delete already.
 fn verified(planned: &Planned) -> bool {
@@ -226,7 +282,10 @@ fn past(planned: &Planned) -> Settlement {
 /// erasure leaves nothing to create it from.
 fn deleted(planned: &Planned, erased: bool) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
-    let dead = planned.folded.tombstone;
+    let dead = planned.folded.tombstone.max(planned.record.tombstone);
+    // What the events of aliases brought is not the deleted subject's.
+    let alias: HashSet<i64> =
+        planned.record.rows.iter().filter(|r| r.of_alias.is_some()).map(|r| r.id).collect();
     settlement.link = planned.record.hubspot_id.is_some().then_some(None);
     settlement.certainty = Certainty::Certain;
     // What is newer than the delete comes from its rows once more.
@@ -236,10 +295,12 @@ fn deleted(planned: &Planned, erased: bool) -> Settlement {
     settlement.gone = true;
     settlement.erase = erased;
     settlement.rows = if erased {
-        planned.record.rows.iter().map(|row| (row.id, void(planned, row))).collect()
+        let own = planned.record.rows.iter().filter(|row| !alias.contains(&row.id));
+        own.map(|row| (row.id, void(planned, row))).collect()
     } else {
         let dead_row = |row: &super::fold::MappedRow| {
-            row.operation != Operation::Upsert || dead.is_some_and(|d| row.stamp <= d)
+            !alias.contains(&row.stamp.row)
+                && (row.operation != Operation::Upsert || dead.is_some_and(|d| row.stamp <= d))
         };
         let rows = planned.rows.iter().filter(|row| dead_row(row));
         rows.map(|row| (row.stamp.row, RowVerdict::Written(Vec::new()))).collect()

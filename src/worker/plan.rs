@@ -57,15 +57,21 @@ pub fn plan(
     record: Record,
 ) -> Planned {
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
+    // Where subjects share the HubSpot record, a delete voids only what its own subject's events say.
+    let tombstone = record.tombstone.filter(|_| !record.shared);
     for row in &record.rows {
         match map(mapping, &object.sync_type, row) {
+            Ok(mapped) if void(&record, row) => {
+                let (properties, slots) = (BTreeMap::new(), BTreeMap::new());
+                rows.push(MappedRow { properties, slots, ..mapped });
+            }
             Ok(mapped) => rows.push(mapped),
             Err(reason) => refused.push((row.id, reason)),
         }
     }
     // Every further round has fewer rows.
     loop {
-        let folded = fold(&record.accepted, record.tombstone, &rows);
+        let folded = fold(&record.accepted, tombstone, &rows);
         let need = need(mapping, object, &record, &folded);
         let fitted = match (definitions, &need) {
             (Some(definitions), Need::Write(changes)) => {
@@ -114,6 +120,12 @@ pub fn input(
         _ => key,
     };
     BatchInput { trace: record.id.to_string(), id, properties }
+}
+
+/// Whether a row of a shared record is not newer than the delete of its subject.
+fn void(record: &Record, row: &Row) -> bool {
+    let deleted = if row.of_alias.is_some() { row.alias_tombstone } else { record.tombstone };
+    record.shared && deleted.is_some_and(|deleted| row.stamp() <= deleted)
 }
 
 fn need(mapping: &Mapping, object: &ObjectKind, record: &Record, folded: &Folded) -> Need {

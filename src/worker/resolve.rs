@@ -4,7 +4,7 @@
 //! Never an upsert by e-mail: that would silently take over a contact of another external id.
 
 use super::Worker;
-use super::archive::{smaller, unread};
+use super::archive::{MERGED, merged, smaller, unread};
 use super::deliver::Held;
 use super::plan::{Planned, plan};
 use super::step::{Delivered, StepError, Work};
@@ -15,9 +15,8 @@ use crate::mapping::ObjectKind;
 use crate::queue::model::{NOTHING_THERE, READ_AHEAD};
 use crate::queue::settle::{Certainty, Settlement};
 
-/// Further addresses of a contact, and the ids that were merged into a record.
+/// Further addresses of a contact.
 const MORE_EMAILS: &str = "hs_additional_emails";
-const MERGED: &str = "hs_merged_object_ids";
 
 impl Worker {
     /// Looks at the records in conflict, with one call: those whose id HubSpot named, else those
@@ -77,16 +76,18 @@ impl Worker {
                         settlements.push(unread(planned, terms));
                         continue;
                     }
+                    if let Some(found) = found.filter(|w| became(planned, w)) {
+                        settlements.push(merged_into(planned, found));
+                        continue;
+                    }
                     let other =
                         found.and_then(|w| self.other(w, object, planned, linked.get(&w.id)));
                     // The address is at fault where the record was found by it, or holds it.
-                    let blamed = object.email_property.as_ref().filter(|name| {
-                        let ours = planned.folded.properties.get(*name).map(|r| r.value.as_str());
-                        let theirs = found.and_then(|w| w.properties.get(*name));
-                        by_email
-                            || theirs
-                                .is_some_and(|t| ours.is_some_and(|o| o.eq_ignore_ascii_case(t)))
-                    });
+                    let ours = sought(planned, object, true);
+                    let holds =
+                        |w: &Written| ours.as_ref().is_some_and(|ours| is(w, object, ours, true));
+                    let blamed = object.email_property.as_ref();
+                    let blamed = blamed.filter(|_| by_email || found.is_some_and(holds));
                     settlements.push(judge(planned, found, other, blamed, terms));
                 }
             }
@@ -143,8 +144,27 @@ fn is(found: &Written, object: &ObjectKind, wanted: &str, by_email: bool) -> boo
             .chain(more.split(';'))
             .any(|e| e.eq_ignore_ascii_case(wanted))
     } else {
-        found.id == wanted || list(MERGED).split(';').any(|id| id == wanted)
+        found.id == wanted || merged(found).any(|id| id == wanted)
     }
+}
+
+/// Whether `found` is what the record's own HubSpot record became when people merged it. HubSpot may
+/// know the old id no longer, so that the record lost its link over it.
+fn became(planned: &Planned, found: &Written) -> bool {
+    let links = [&planned.record.hubspot_id, &planned.record.lost_link];
+    links.into_iter().flatten().any(|link| merged(found).any(|id| id == link))
+}
+
+/// The merge of a linked record, learnt from a conflict: whoever has the record that it became, or
+/// had another that went into it, is one with it from now on.
+fn merged_into(planned: &Planned, found: &Written) -> Settlement {
+    let mut settlement = verdict::base(planned);
+    settlement.resolve = Some(None);
+    settlement.link = Some(Some(found.id.clone()));
+    settlement.relinks = true;
+    settlement.absorbs = merged(found).map(str::to_owned).collect();
+    settlement.certainty = Certainty::Doubtful;
+    settlement
 }
 
 fn judge(
@@ -159,8 +179,18 @@ fn judge(
         settlement.resolve = Some(Some(NOTHING_THERE.into()));
         return settlement;
     }
+    let link = planned.record.hubspot_id.as_ref();
+    if link.is_some() && (blamed.is_none() || found.is_none_or(|w| Some(&w.id) == link)) {
+        // Its address has changed since, or nobody is seen with it: it goes out once more, and is
+        // not looked for again.
+        settlement.resolve = Some(Some(NOTHING_THERE.into()));
+        return settlement;
+    }
     settlement.resolve = Some(None);
     let message = match (found, other) {
+        (Some(found), None) if link.is_some() => {
+            format!("HubSpot record {} holds the same unique value", found.id)
+        }
         (Some(found), None) => {
             // Doubtful with a link: all that we own goes to it, our key first of all.
             settlement.link = Some(Some(found.id.clone()));

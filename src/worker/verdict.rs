@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::fold::{Folded, MappedRow};
+use super::fold::{Folded, MappedRow, fold};
 use super::plan::{Need, Planned};
 use super::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing, Warning};
 use crate::queue::lease::ROWS_PER_RECORD;
-use crate::queue::model::{NOTHING_THERE, Reason, Row};
-use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement, SlotWrite, Wait};
+use crate::queue::model::{Accepted, NOTHING_THERE, Reason, Row};
+use crate::queue::settle::{Backoff, Certainty, OwnPart, RowVerdict, Settlement, SlotWrite, Wait};
 
 /// What a settlement depends on besides the verdict.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,7 @@ pub(super) fn unchanged(planned: &Planned, terms: Terms<'_>) -> Settlement {
     let mut settlement = base(planned);
     settlement.accepted = Some(planned.folded.properties.clone());
     settlement.slots = slots(&planned.folded, terms.object);
+    settlement.own = own(planned, terms.object);
     settlement.rows.extend(written_rows(planned, BTreeMap::new()));
     settlement
 }
@@ -144,7 +145,12 @@ pub(super) fn failed(
         Blame::Rejected if resolvable(planned, failure) => {
             settlement.resolve = Some(Some(failure.existing_id.clone().unwrap_or_default()));
         }
-        Blame::Rejected => rejected(&mut settlement, planned, failure, reason, terms),
+        Blame::Rejected => {
+            if planned.record.hubspot_id.is_some() && planned.record.resolve.is_some() {
+                settlement.resolve = Some(None);
+            }
+            rejected(&mut settlement, planned, failure, reason, terms);
+        }
     }
     settlement
 }
@@ -156,11 +162,16 @@ fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
     }
 }
 
-/// Whether the record in conflict can be looked at, to adopt it if it is nobody else's.
+/// Whether the record in conflict can be looked at: to adopt it if it is nobody else's, and to name
+/// whose it is. That of a linked record is looked at once.
 fn resolvable(planned: &Planned, failure: &Failure) -> bool {
+    let looked = planned.record.resolve.as_deref();
+    let fresh = match planned.record.hubspot_id {
+        None => looked.is_none_or(|resolve| resolve == NOTHING_THERE),
+        Some(_) => looked != Some(NOTHING_THERE),
+    };
     failure.class == Class::Conflict
-        && planned.record.hubspot_id.is_none()
-        && planned.record.resolve.as_deref().is_none_or(|resolve| resolve == NOTHING_THERE)
+        && fresh
         && (failure.existing_id.is_some() || failure.property.is_some())
 }
 
@@ -320,6 +331,28 @@ fn warnings(
         }
     }
     warnings
+}
+
+/// What the rows of each subject bring, where several share the HubSpot record.
+fn own(planned: &Planned, object: &ObjectKind) -> Vec<OwnPart> {
+    if !planned.record.shared {
+        return Vec::new();
+    }
+    let whose: BTreeMap<i64, i64> = (planned.record.rows.iter())
+        .map(|row| (row.id, row.of_alias.unwrap_or(planned.record.id)))
+        .collect();
+    let mut parts: BTreeMap<i64, Vec<MappedRow>> = BTreeMap::new();
+    for row in &planned.rows {
+        if let Some(subject) = whose.get(&row.stamp.row) {
+            parts.entry(*subject).or_default().push(row.clone());
+        }
+    }
+    let part = |(record, rows): (i64, Vec<MappedRow>)| {
+        let folded = fold(&Accepted::new(), None, &rows);
+        let slots = slots(&folded, object);
+        OwnPart { record, values: folded.properties, slots }
+    };
+    parts.into_iter().map(part).collect()
 }
 
 fn slots(folded: &Folded, object: &ObjectKind) -> Vec<SlotWrite> {

@@ -81,6 +81,11 @@ async fn a_changed_address_that_belongs_to_somebody_else_fails_only_its_row() {
         (&json!("failed"), &json!("email")),
         "{row}"
     );
+    let message = row["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("`u-1`") && !message.contains("@"),
+        "whose it is, as for a new one: {row}"
+    );
 }
 
 #[tokio::test]

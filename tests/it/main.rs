@@ -38,6 +38,7 @@ mod retries;
 mod sandbox;
 mod schema;
 mod settings;
+mod shared;
 mod simulation;
 mod soak;
 mod support;

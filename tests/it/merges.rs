@@ -97,7 +97,7 @@ async fn the_pair_of_one_that_is_deleted_right_after_its_merge_comes_to_its_end(
     assert_eq!(companies(&world).len(), 2, "both pairs stand still");
     world.accept(&event("gone", "user.deleted", "u-2", "2026-01-06T10:00:00Z", json!({}))).await;
     world.drain().await;
-    assert_eq!(companies(&world), ["b-2"], "the newer of the two stays, with the survivor");
+    assert_eq!(companies(&world), ["b-1"], "the survivor's own; the other's went with its delete");
     assert_eq!(world.only("contacts")["hubferry_id"], "u-1");
     assert_eq!(world.get("/status").await["counts"]["synced"], 6);
 }

@@ -175,6 +175,8 @@ impl Gathered {
                 event_type: event.event_type.to_string(),
                 subject: event.subject.clone(),
                 data: Some(event.data.clone().into()),
+                of_alias: None,
+                alias_tombstone: None,
             });
             first = first.or(Some(place));
         }
@@ -192,6 +194,8 @@ fn record(id: i64, external_id: String) -> Record {
         tombstone: None,
         doubt: 0,
         resolve: None,
+        shared: false,
+        lost_link: None,
         failures: 0,
         rows: Vec::new(),
     }

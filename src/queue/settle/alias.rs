@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::Settlement;
+use super::subject::keep_apart;
 use crate::queue::QueueError;
 use crate::queue::model::Accepted;
 use crate::queue::refresh::refresh;
@@ -57,8 +58,29 @@ pub(super) async fn holders(
     Ok(holders)
 }
 
-/// The aliases of records that are deleted or merged on, which change with them: they are locked
-/// in the order of their numbers like all others.
+/// Records linked to what was merged into the HubSpot record of a settlement, and the settlement's
+/// record, whose aliases they become.
+pub(super) async fn absorbed(
+    db: &mut PgConnection,
+    settlements: &[Settlement],
+) -> Result<Vec<(i64, i64)>, QueueError> {
+    let each = settlements.iter().flat_map(|s| s.absorbs.iter().map(|id| (s.record, id.as_str())));
+    let (records, links): (Vec<i64>, Vec<&str>) = each.unzip();
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = sqlx::query_as(
+        "SELECT DISTINCT r.id, a.id FROM UNNEST($1::bigint[], $2::text[]) AS a (id, link)
+         JOIN crm_record me ON me.id = a.id
+         JOIN crm_record r ON r.hubspot_id = a.link AND r.sync_type = me.sync_type
+              AND r.portal = me.portal AND r.id <> a.id
+         ORDER BY r.id, a.id",
+    );
+    Ok(found.bind(records).bind(links).fetch_all(db).await?)
+}
+
+/// The aliases of records that are deleted or merged on, and the survivors of those that are deleted,
+/// which change with them: they are locked in the order of their numbers like all others.
 pub(super) async fn aliases(
     db: &mut PgConnection,
     settlements: &[Settlement],
@@ -66,11 +88,19 @@ pub(super) async fn aliases(
 ) -> Result<Vec<i64>, QueueError> {
     let changing = settlements.iter().filter(|s| s.gone || s.relinks).map(|s| s.record);
     let changing: Vec<i64> = changing.chain(holders.values().copied()).collect();
-    if changing.is_empty() {
-        return Ok(Vec::new());
+    let own = settlements.iter().flat_map(|s| &s.own).map(|part| part.record);
+    let mut locks: Vec<i64> = own.collect();
+    if !changing.is_empty() {
+        let more: Vec<i64> = sqlx::query_scalar(
+            "SELECT id FROM crm_record WHERE alias_of = ANY($1)
+             UNION SELECT alias_of FROM crm_record WHERE id = ANY($1) AND alias_of IS NOT NULL",
+        )
+        .bind(&changing)
+        .fetch_all(db)
+        .await?;
+        locks.extend(more);
     }
-    let aliases = sqlx::query_scalar("SELECT id FROM crm_record WHERE alias_of = ANY($1)");
-    Ok(aliases.bind(&changing).fetch_all(db).await?)
+    Ok(locks)
 }
 
 /// Makes `pairs` of record and survivor one: everything that is the record's goes over. The caller
@@ -81,7 +111,13 @@ pub(super) async fn merge(
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
     let mut touched = HashSet::new();
+    let mut gone_over = HashSet::new();
     for &(alias, survivor) in pairs {
+        // Two that each would take the other in.
+        if gone_over.contains(&survivor) || !gone_over.insert(alias) {
+            continue;
+        }
+        keep_apart(db, &[alias, survivor]).await?;
         let accepted: Vec<(i64, Json<Accepted>)> =
             sqlx::query_as("SELECT id, accepted FROM crm_record WHERE id IN ($1, $2)")
                 .bind(alias)
@@ -109,7 +145,8 @@ pub(super) async fn merge(
         sqlx::query(
             "UPDATE crm_record
              SET alias_of = $2, hubspot_id = NULL, link_mark = nextval('lease_token'), accepted = '{}', doubt = 0,
-                 resolve = NULL
+                 resolve = NULL, lost_link = NULL, lease_token = NULL, lease_until = NULL,
+                 lease_holder = NULL, leased_at = NULL
              WHERE id = $1",
         )
         .bind(alias)
@@ -131,7 +168,7 @@ async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(
         .await?;
     // Failed ones too: retried under their old record they would create it again.
     sqlx::query(
-        "UPDATE sync_queue SET record_id = $2
+        "UPDATE sync_queue SET record_id = $2, subject_id = NULLIF(COALESCE(subject_id, $1), $2)
          WHERE record_id = $1 AND status <> 'synced' AND operation = 'upsert'",
     )
     .bind(alias)
@@ -201,20 +238,5 @@ async fn part(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), Qu
     .bind(survivor)
     .execute(db)
     .await?;
-    Ok(())
-}
-
-/// Records whose survivor is gone stand for themselves again.
-pub(super) async fn release_aliases(
-    db: &mut PgConnection,
-    ours: &[&Settlement],
-) -> Result<(), QueueError> {
-    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
-    if !gone.is_empty() {
-        sqlx::query("UPDATE crm_record SET alias_of = NULL WHERE alias_of = ANY($1)")
-            .bind(&gone)
-            .execute(db)
-            .await?;
-    }
     Ok(())
 }

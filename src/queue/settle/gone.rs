@@ -53,6 +53,8 @@ pub(super) async fn reopen_newer(
          FROM crm_record r, event e
          WHERE r.id = ANY($1) AND q.record_id = r.id AND e.no = q.event_no
            AND q.operation = 'upsert' AND q.written AND q.status <> 'failed'
+           -- An alias' values stand at its survivor.
+           AND q.subject_id IS NULL AND r.alias_of IS NULL
            AND (e.occurred_at, q.id) > (r.tombstone_at, r.tombstone_row)",
     )
     .bind(&gone)
@@ -71,21 +73,24 @@ pub(super) async fn erase(
     for record in ours.iter().filter(|s| s.erase).map(|s| s.record) {
         sqlx::query(
             "UPDATE event SET data = NULL
-             WHERE no IN (SELECT event_no FROM sync_queue WHERE record_id = $1)",
+             WHERE no IN (SELECT event_no FROM sync_queue
+                          WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)",
         )
         .bind(record)
         .execute(&mut *db)
         .await?;
         sqlx::query(
             "UPDATE attempt SET message = 'erased'
-             WHERE row_id IN (SELECT id FROM sync_queue WHERE record_id = $1)",
+             WHERE row_id IN (SELECT id FROM sync_queue
+                              WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)",
         )
         .bind(record)
         .execute(&mut *db)
         .await?;
         sqlx::query(
             "DELETE FROM row_email
-             WHERE row_id IN (SELECT id FROM sync_queue WHERE record_id = $1)",
+             WHERE row_id IN (SELECT id FROM sync_queue
+                              WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)",
         )
         .bind(record)
         .execute(&mut *db)
@@ -93,7 +98,7 @@ pub(super) async fn erase(
         sqlx::query(
             "UPDATE sync_queue SET warnings = NULL,
                     error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
-             WHERE record_id = $1",
+             WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1",
         )
         .bind(record)
         .execute(&mut *db)

@@ -51,6 +51,8 @@ pub(super) async fn write_records(
         "UPDATE crm_record r
          SET lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL,
              hubspot_id = CASE WHEN s.relink THEN s.link ELSE r.hubspot_id END,
+             lost_link = CASE WHEN NOT s.relink THEN r.lost_link
+                              WHEN s.link IS NULL THEN COALESCE(r.hubspot_id, r.lost_link) END,
              resolve = CASE WHEN s.resolves THEN s.resolve WHEN s.relink THEN NULL ELSE r.resolve END,
              -- Only where somebody waits for the link. Who makes a slot to this record locks it, as we
              -- have: he is seen here, or sees the link himself.

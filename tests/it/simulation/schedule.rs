@@ -123,6 +123,7 @@ impl Lane {
         self.rest().await;
         if self.merged {
             self.both_are_written().await;
+            self.one_is_deleted().await;
         }
         let silent: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM sync_queue

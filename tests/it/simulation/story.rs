@@ -14,8 +14,7 @@ pub enum Theme {
     Plain,
     /// Entities are erased.
     Erasures,
-    /// People merge the two contacts in HubSpot. Users are not deleted then: what a delete takes along
-    /// depends on whether it came before the merge was known, which is for tests of its own.
+    /// People merge the two contacts in HubSpot, and both are deleted and come back like all others.
     Merges,
 }
 
@@ -42,7 +41,6 @@ pub fn event(dice: &mut StdRng, n: usize, theme: Theme) -> Value {
     let verb = match dice.random_range(0..10) {
         0..5 => "created",
         5..9 => "updated",
-        _ if theme == Theme::Merges && kind == "user" => "updated",
         _ if theme == Theme::Erasures && dice.random_bool(0.5) => "erased",
         _ => "deleted",
     };

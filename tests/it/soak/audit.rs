@@ -73,7 +73,9 @@ async fn told(
         let key = (change.sync_type.clone(), change.external_id.clone());
         let failed = status == "failed";
         let stamp = (time(event), id);
-        told.entry(key).or_default().push(Told { stamp, change, failed, code, property, message });
+        let subject = key.clone();
+        let row = Told { subject, stamp, change, failed, code, property, message };
+        told.entry(key).or_default().push(row);
     }
     told
 }

@@ -11,6 +11,8 @@ use serde_json::Value;
 /// One event of one record, and how its row ended.
 #[derive(Debug, Clone)]
 pub struct Told {
+    /// Whose event it is: what people merged is told of by several.
+    pub subject: Key,
     /// Event time and number of the row: the newest wins.
     pub stamp: (DateTime<Utc>, i64),
     pub change: Change,
@@ -54,17 +56,20 @@ pub fn time(event: &Value) -> DateTime<Utc> {
 
 /// The last word on everything, of those rows that count. `None`: nothing is left of the record.
 pub fn last_words<'a>(told: impl Iterator<Item = &'a Told>) -> Option<Expected> {
-    let mut told: Vec<&Told> = told.collect();
-    // An erasure counts by arrival.
-    let erased = erasure(told.iter().copied());
-    told.retain(|t| erased.is_none_or(|erased| t.stamp.1 > erased));
+    let all: Vec<&Told> = told.collect();
+    // A delete voids what its own subject told before.
+    let lives = |t: &&Told| {
+        let own = || all.iter().copied().filter(|other| other.subject == t.subject);
+        // An erasure counts by arrival.
+        let erased = erasure(own());
+        let later = |told: &Told| erased.is_none_or(|erased| told.stamp.1 > erased);
+        let deletes = own().filter(|o| o.change.operation != Operation::Upsert && later(o));
+        later(t) && deletes.map(|o| o.stamp).max().is_none_or(|dead| t.stamp > dead)
+    };
+    let mut told: Vec<&Told> = all.iter().copied().filter(lives).collect();
     told.sort_by_key(|t| t.stamp);
     let mut expected = None;
     for Told { change, .. } in told {
-        if change.operation != Operation::Upsert {
-            expected = None;
-            continue;
-        }
         let record = expected.get_or_insert_with(Expected::default);
         record.properties.extend(change.properties.clone());
         for (slot, target) in &change.associations {

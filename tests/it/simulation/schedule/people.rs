@@ -52,6 +52,21 @@ impl Lane {
         }
     }
 
+    /// Of two that are one, the survivor or the alias is deleted, mostly, and the other stays.
+    pub(super) async fn one_is_deleted(&mut self) {
+        let Some(user) = [None, Some("u-1"), Some("u-2")].choose(&mut self.dice).copied().flatten()
+        else {
+            return;
+        };
+        self.told += 1;
+        let (id, time) = (format!("e{}", self.told), "2026-02-02T10:00:00Z");
+        let event = support::event(&id, "user.deleted", user, time, json!({}));
+        self.note(format!("{user} is deleted"));
+        self.world.accept(&event).await;
+        self.accepted.insert(id, event);
+        self.rest().await;
+    }
+
     /// The application tells of something, sometimes once more.
     pub(super) async fn post(&mut self) {
         let mut body: Vec<Value> = Vec::new();
