@@ -29,6 +29,17 @@ pub enum OneRow {
     Erased,
 }
 
+/// What came of allowing an erased subject again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allow {
+    /// Its events are accepted again.
+    Done,
+    /// There is no erased subject of this kind and id.
+    Unknown,
+    /// Its erasure has not ended yet.
+    Erasing,
+}
+
 impl Queue {
     /// Retries one failed row.
     ///
@@ -149,7 +160,8 @@ impl Queue {
         Ok(top.unwrap_or(0))
     }
 
-    /// Allows an erased subject again. `false`: there is none of this kind and id.
+    /// Allows an erased subject again, once its erasure has ended. Before that the settle of the
+    /// erasure would take what comes later along.
     ///
     /// # Errors
     /// When the database fails.
@@ -159,23 +171,41 @@ impl Queue {
         external_id: &str,
         actor: &str,
         now: DateTime<Utc>,
-    ) -> Result<bool, QueueError> {
+    ) -> Result<Allow, QueueError> {
         let mut tx = self.pool.begin().await?;
         let record: Option<i64> = sqlx::query_scalar(
-            "UPDATE crm_record SET erased_at = NULL
-             WHERE portal = $1 AND sync_type = $2 AND external_id = $3 AND erased_at IS NOT NULL
-             RETURNING id",
+            "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3
+             FOR NO KEY UPDATE",
         )
         .bind(PORTAL)
         .bind(sync_type)
         .bind(external_id)
         .fetch_optional(&mut *tx)
         .await?;
-        let Some(record) = record else { return Ok(false) };
+        let Some(record) = record else { return Ok(Allow::Unknown) };
+        // Looked at under the lock. A failed erasure can be retried, and a lease may be about to erase.
+        let erasing: Option<bool> = sqlx::query_scalar(
+            "SELECT lease_token IS NOT NULL OR stage IS NOT DISTINCT FROM 'erase' OR EXISTS (
+                 SELECT 1 FROM sync_queue q
+                 WHERE q.record_id = r.id AND q.operation = 'erase' AND q.status <> 'synced'
+                   AND q.discarded_at IS NULL)
+             FROM crm_record r WHERE id = $1 AND erased_at IS NOT NULL",
+        )
+        .bind(record)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(erasing) = erasing else { return Ok(Allow::Unknown) };
+        if erasing {
+            return Ok(Allow::Erasing);
+        }
+        sqlx::query("UPDATE crm_record SET erased_at = NULL WHERE id = $1")
+            .bind(record)
+            .execute(&mut *tx)
+            .await?;
         let target = format!("record {record}");
         audit::record(&mut tx, now, actor, "allow", Some(&target), json!({})).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(Allow::Done)
     }
 
     /// Why a verb did not touch a row.

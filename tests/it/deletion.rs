@@ -1,6 +1,7 @@
 //! Deletes and erasures.
 
-use hubferry::queue::settle::{Certainty, Settlement};
+use hubferry::queue::model::Reason;
+use hubferry::queue::settle::{Certainty, RowVerdict, Settlement};
 use hubferry::sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};
 
@@ -214,4 +215,47 @@ async fn who_was_erased_and_comes_back_by_a_late_call_is_erased_again() {
     assert!(world.sandbox.objects("contacts").is_empty());
     assert_eq!((world.calls("gdpr-delete"), world.calls("batch/archive")), (1, 0), "{id}");
     assert_eq!(world.queue.outstanding().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn who_is_being_erased_is_not_allowed_before_the_erasure_has_ended() {
+    let world = World::new().await;
+    world.accept(&ada("1", 1)).await;
+    world.drain().await;
+    let erasure = event("2", "user.erased", "u-1", "2026-01-02T10:00:00Z", json!({}));
+    let erasure = row_id(&world.accept(&erasure).await, 0);
+    let allow = async || {
+        let (status, answer) = world.admin("POST", "/records/contact/u-1/allow", None).await;
+        (status, answer["code"].as_str().unwrap_or_default().to_owned())
+    };
+    // Accepted now, an event would lose its payload to the erasure that is still to come.
+    assert_eq!(allow().await, (409, "erasure_open".into()));
+    assert_eq!(world.post(&ada("3", 3)).await.0, 422, "still refused");
+    // Nor while a worker is at it, nor while it failed and may be retried.
+    let slow = world.lease("contact").await;
+    assert_eq!(allow().await, (409, "erasure_open".into()));
+    let mut failed = Settlement::release(slow.records[0].id, slow.records[0].doubt);
+    let reason = Reason {
+        class: "rejected",
+        code: "VALIDATION_ERROR".into(),
+        property: None,
+        message: "HubSpot would not".into(),
+        hint: None,
+        correlation_id: None,
+        http_status: Some(400),
+    };
+    failed.rows = vec![(erasure.parse().unwrap(), RowVerdict::Failed(reason))];
+    let now = world.queue.now().await.unwrap();
+    world.queue.settle(&slow.lease, &[failed], None, now).await.unwrap();
+    assert_eq!(allow().await, (409, "erasure_open".into()));
+    world.admin("POST", &format!("/queue/{erasure}/retry"), None).await;
+    world.drain().await;
+    assert!(world.sandbox.objects("contacts").is_empty());
+    assert_eq!(allow().await.0, 200);
+    let mut back = ada("4", 4);
+    back["data"]["email"] = json!("ada.new@example.com");
+    let back = row_id(&world.accept(&back).await, 0);
+    world.drain().await;
+    let row = world.row(&back).await;
+    assert_eq!((&row["status"], row["payload"].is_object()), (&json!("synced"), true), "{row}");
 }

@@ -16,6 +16,7 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::list::RowFilter;
 use crate::queue::page::Page;
 use crate::queue::records::{OneRecord, RecordFilter, RecordState};
+use crate::queue::retry::Allow;
 
 /// Which records; what is left out means any.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -141,16 +142,24 @@ pub(super) struct Allowed {
 #[utoipa::path(post, path = "/records/{sync_type}/{external_id}/allow", tag = "records",
     params(("sync_type" = String, Path, example = "contact"),
            ("external_id" = String, Path, example = "u-1001")),
-    responses((status = 200, body = Allowed), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = Allowed), (status = 404, body = ProblemBody),
+              (status = 409, body = ProblemBody)))]
 pub(super) async fn allow(
     Operator(actor): Operator,
     State(state): State<AppState>,
     Path((sync_type, external_id)): Path<(String, String)>,
 ) -> Result<Json<Allowed>, Problem> {
     let now = state.queue.now().await?;
-    if state.queue.allow(&sync_type, &external_id, &actor.name, now).await? {
-        return Ok(Json(Allowed { allowed: true }));
+    match state.queue.allow(&sync_type, &external_id, &actor.name, now).await? {
+        Allow::Done => Ok(Json(Allowed { allowed: true })),
+        Allow::Unknown => {
+            let detail = "no erased subject has this kind and id";
+            Err(Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail))
+        }
+        Allow::Erasing => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "erasure_open",
+            "the erasure has not ended yet: wait until its row is synced, or discard the row if it failed",
+        )),
     }
-    let detail = "no erased subject has this kind and id";
-    Err(Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail))
 }
