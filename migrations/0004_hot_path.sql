@@ -85,15 +85,39 @@ BEGIN
     PERFORM schedule_here(records, now_);
 END $$;
 
+-- What an event without a time is ordered by: the newest stamp drawn so far, in microseconds of 1970.
+CREATE SEQUENCE event_stamp;
+
+-- The first of `count_` stamps, a microsecond apart. All are newer than any drawn before, by whatever
+-- replica, even if the server's clock has been set back meanwhile. `ahead` is added to the clock.
+CREATE FUNCTION draw_stamps(count_ int, ahead interval) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    first_stamp bigint;
+BEGIN
+    -- The subtransaction is undone at once, which gives its lock back: a draw waits for other draws,
+    -- and never for a commit. What a sequence was set to stays.
+    BEGIN
+        PERFORM pg_advisory_xact_lock(hashtextextended('hubferry stamps', 0));
+        SELECT GREATEST(last_value + 1, extract(epoch FROM clock_timestamp() + ahead) * 1000000)
+        INTO first_stamp FROM event_stamp;
+        PERFORM setval('event_stamp', first_stamp + count_ - 1);
+        RAISE EXCEPTION 'drawn' USING ERRCODE = 'HF000';
+    EXCEPTION WHEN SQLSTATE 'HF000' THEN
+        NULL;
+    END;
+    RETURN timestamptz 'epoch' + first_stamp * interval '1 microsecond';
+END $$;
+
 -- Stores events whole or not at all: the events, the records that they are about, and a row for each
 -- change. Arrays of one length describe events (no two with the same id and source) and, by `places`
--- (from 1), their changes, which stand together: those of an event from its first to its last. Answers with the rows' numbers, in the order of the changes, NULL for those
--- of events that were known, and with the places of these.
+-- (from 1), their changes, which stand together: those of an event from its first to its last.
+-- Answers with the rows' numbers, in the order of the changes, NULL for those of events that were
+-- known, and with the places of these. An event whose time is NULL is stamped here.
 --
 -- Fails with the places of the events at fault as DETAIL: HF409 an id is known with another body;
 -- HF410 its subject was erased; 40001 people merged records at this very moment.
 CREATE FUNCTION enqueue(
-    in_portal text, now_ timestamptz,
+    in_portal text, now_ timestamptz, ahead interval,
     sources text[], ids text[], types text[], subjects text[], times timestamptz[], payloads text[],
     hashes bytea[], traces text[], first_changes int[], last_changes int[],
     places int[], kinds text[], externals text[], operations text[], priorities smallint[],
@@ -117,6 +141,9 @@ DECLARE
     found_ids bigint[];
     missing bigint;
     made bigint;
+    -- The stamp before the first.
+    stamps timestamptz;
+    idle bigint[];
     held record;
     faulty text;
 BEGIN
@@ -125,16 +152,79 @@ BEGIN
     SELECT array_agg(nextval('sync_queue_id_seq')) INTO row_ids
     FROM generate_series(1, cardinality(places));
 
+    -- What is missing is made before anything is locked, here as in a settle, and in the order of its
+    -- keys: who makes a record never waits for it with others in his hands. A new record is due for
+    -- its creation; what else may be owed is for `schedule` to see.
+    SELECT array_agg(r.id ORDER BY c.n), array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL),
+           count(*) FILTER (WHERE r.id IS NULL)
+    INTO own, aliases, missing
+    FROM UNNEST(kinds, externals) WITH ORDINALITY AS c (kind, external_id, n)
+    LEFT JOIN LATERAL (
+        SELECT id, alias_of FROM crm_record
+        WHERE portal = in_portal AND sync_type = c.kind AND external_id = c.external_id
+        LIMIT 1) AS r ON true;
+    found_ids := own;
+    IF missing > 0 THEN
+        SELECT array_agg(COALESCE(c.id, nextval('crm_record_id_seq')) ORDER BY c.n) INTO own
+        FROM UNNEST(own) WITH ORDINALITY AS c (id, n);
+        INSERT INTO crm_record (id, portal, sync_type, external_id, created_at, stage, rank, due_at)
+        OVERRIDING SYSTEM VALUE
+        SELECT min(c.id), in_portal, c.kind, c.external_id, now_, 'create', min(c.rank), now_
+        FROM UNNEST(own, found_ids, kinds, externals, ranks)
+             AS c (id, known_id, kind, external_id, rank)
+        WHERE c.known_id IS NULL
+        -- The order of bytes, as a settle has it, whatever the collation of the database.
+        GROUP BY c.kind, c.external_id
+        ORDER BY c.kind COLLATE "C", c.external_id COLLATE "C"
+        ON CONFLICT ON CONSTRAINT crm_record_key DO NOTHING;
+        GET DIAGNOSTICS made = ROW_COUNT;
+        IF made < missing THEN
+            -- Some are the same, or somebody else has made them: they are looked up.
+            SELECT array_agg(r.id ORDER BY c.n),
+                   array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL)
+            INTO own, aliases
+            FROM UNNEST(kinds, externals) WITH ORDINALITY AS c (kind, external_id, n)
+            LEFT JOIN LATERAL (
+                SELECT id, alias_of FROM crm_record
+                WHERE portal = in_portal AND sync_type = c.kind AND external_id = c.external_id
+                LIMIT 1) AS r ON true;
+            found_ids := own;
+        END IF;
+    END IF;
+    -- Nobody sees what we have made: only the others are locked, in the order of their numbers.
+    SELECT array_agg(r.id) AS ids,
+           array_agg(r.id) FILTER (WHERE r.erased_at IS NOT NULL) AS erased,
+           array_agg(r.id) FILTER (WHERE r.waiting_until IS NOT NULL) AS waiting,
+           -- A further value changes nothing for one that is due already, and no later than this.
+           array_agg(r.id) FILTER (
+               WHERE r.due_at IS NULL OR r.deferred OR r.waiting_until IS NOT NULL
+                     OR r.stage NOT IN ('create', 'update', 'resolve')
+                     OR r.rank > (SELECT min(k) FROM UNNEST(ranks) AS k)) AS stale,
+           bool_or(r.alias_of IS NOT NULL AND r.alias_of <> ALL(COALESCE(aliases, '{}')))
+               AS moved
+    INTO held
+    FROM (SELECT id, alias_of, erased_at, waiting_until, due_at, deferred, stage, rank FROM crm_record
+          WHERE id = ANY(found_ids || aliases) ORDER BY id FOR NO KEY UPDATE) AS r;
+    IF held.moved THEN
+        RAISE EXCEPTION 'records were merged meanwhile' USING ERRCODE = '40001';
+    END IF;
+    -- Who comes later under the lock of a record has the newer stamp. With every record of the request
+    -- locked, nobody can come between.
+    IF array_position(times, NULL) IS NOT NULL THEN
+        stamps := draw_stamps(cardinality(ids), ahead) - interval '1 microsecond';
+    END IF;
+
     -- In the order of the keys, so that two requests with the same events wait in one order.
     INSERT INTO event (no, portal, source, id, type, subject, occurred_at, data, hash, received_at,
                        traceparent, row_ids)
     OVERRIDING SYSTEM VALUE
-    SELECT e.no, in_portal, e.source, e.id, e.type, e.subject, e.occurred_at, e.data::jsonb, e.hash,
+    SELECT e.no, in_portal, e.source, e.id, e.type, e.subject,
+           COALESCE(e.occurred_at, stamps + e.place * interval '1 microsecond'), e.data::jsonb, e.hash,
            now_, e.traceparent, COALESCE(row_ids[e.first_change:e.last_change], '{}')
     FROM UNNEST(nos, sources, ids, types, subjects, times, payloads, hashes, traces, first_changes,
-                last_changes)
+                last_changes) WITH ORDINALITY
          AS e (no, source, id, type, subject, occurred_at, data, hash, traceparent, first_change,
-               last_change)
+               last_change, place)
     ORDER BY e.id, e.source
     ON CONFLICT ON CONSTRAINT event_key DO NOTHING;
     GET DIAGNOSTICS fresh = ROW_COUNT;
@@ -156,67 +246,15 @@ BEGIN
         SELECT array_agg(CASE WHEN c.place = ANY(known) THEN NULL ELSE c.id END ORDER BY c.n)
         INTO row_ids
         FROM UNNEST(places, row_ids) WITH ORDINALITY AS c (place, id, n);
+        -- Made for a known event, which the mapping files give another record by now: it owes nothing.
+        idle := CASE WHEN made > 0 THEN own END;
+        SELECT array_agg(CASE WHEN c.row_id IS NOT NULL THEN c.record END ORDER BY c.n) INTO own
+        FROM UNNEST(own, row_ids) WITH ORDINALITY AS c (record, row_id, n);
     END IF;
-    IF fresh = 0 THEN
+    IF fresh = 0 AND idle IS NULL THEN
         RETURN;
     END IF;
 
-    -- What is missing is made before anything is locked, here as in a settle, and in the order of its
-    -- keys: who makes a record never waits for it with others in his hands. A new record is due for
-    -- its creation; what else may be owed is for `schedule` to see.
-    SELECT array_agg(r.id ORDER BY c.n), array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL),
-           count(*) FILTER (WHERE r.id IS NULL AND c.row_id IS NOT NULL)
-    INTO own, aliases, missing
-    FROM UNNEST(kinds, externals, row_ids) WITH ORDINALITY AS c (kind, external_id, row_id, n)
-    LEFT JOIN LATERAL (
-        SELECT id, alias_of FROM crm_record
-        WHERE portal = in_portal AND sync_type = c.kind AND external_id = c.external_id
-        LIMIT 1) AS r ON c.row_id IS NOT NULL;
-    found_ids := own;
-    IF missing > 0 THEN
-        SELECT array_agg(COALESCE(c.id, nextval('crm_record_id_seq')) ORDER BY c.n) INTO own
-        FROM UNNEST(own) WITH ORDINALITY AS c (id, n);
-        INSERT INTO crm_record (id, portal, sync_type, external_id, created_at, stage, rank, due_at)
-        OVERRIDING SYSTEM VALUE
-        SELECT min(c.id), in_portal, c.kind, c.external_id, now_, 'create', min(c.rank), now_
-        FROM UNNEST(own, found_ids, row_ids, kinds, externals, ranks)
-             AS c (id, known_id, row_id, kind, external_id, rank)
-        WHERE c.known_id IS NULL AND c.row_id IS NOT NULL
-        -- The order of bytes, as a settle has it, whatever the collation of the database.
-        GROUP BY c.kind, c.external_id
-        ORDER BY c.kind COLLATE "C", c.external_id COLLATE "C"
-        ON CONFLICT ON CONSTRAINT crm_record_key DO NOTHING;
-        GET DIAGNOSTICS made = ROW_COUNT;
-        IF made < missing THEN
-            -- Some are the same, or somebody else has made them: they are looked up.
-            SELECT array_agg(r.id ORDER BY c.n),
-                   array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL)
-            INTO own, aliases
-            FROM UNNEST(kinds, externals, row_ids) WITH ORDINALITY AS c (kind, external_id, row_id, n)
-            LEFT JOIN LATERAL (
-                SELECT id, alias_of FROM crm_record
-                WHERE portal = in_portal AND sync_type = c.kind AND external_id = c.external_id
-                LIMIT 1) AS r ON c.row_id IS NOT NULL;
-            found_ids := own;
-        END IF;
-    END IF;
-    -- Nobody sees what we have made: only the others are locked, in the order of their numbers.
-    SELECT array_agg(r.id) AS ids,
-           array_agg(r.id) FILTER (WHERE r.erased_at IS NOT NULL) AS erased,
-           array_agg(r.id) FILTER (WHERE r.waiting_until IS NOT NULL) AS waiting,
-           -- A further value changes nothing for one that is due already, and no later than this.
-           array_agg(r.id) FILTER (
-               WHERE r.due_at IS NULL OR r.deferred OR r.waiting_until IS NOT NULL
-                     OR r.stage NOT IN ('create', 'update', 'resolve')
-                     OR r.rank > (SELECT min(k) FROM UNNEST(ranks) AS k)) AS stale,
-           bool_or(r.alias_of IS NOT NULL AND r.alias_of <> ALL(COALESCE(aliases, '{}')))
-               AS moved
-    INTO held
-    FROM (SELECT id, alias_of, erased_at, waiting_until, due_at, deferred, stage, rank FROM crm_record
-          WHERE id = ANY(found_ids || aliases) ORDER BY id FOR NO KEY UPDATE) AS r;
-    IF held.moved THEN
-        RAISE EXCEPTION 'records were merged meanwhile' USING ERRCODE = '40001';
-    END IF;
     IF held.erased IS NOT NULL THEN
         SELECT string_agg(DISTINCT c.place::text, ',') INTO faulty
         FROM UNNEST(places, own, operations) AS c (place, record, operation)
@@ -255,10 +293,11 @@ BEGIN
     END IF;
     IF held.waiting IS NOT NULL THEN
         -- A record that waits for what this row may bring need not wait any longer.
-        UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL WHERE id = ANY(held.waiting);
+        UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL
+        WHERE id = ANY(held.waiting) AND id = ANY(own);
     END IF;
-    IF 'archive' = ANY(operations) OR 'erase' = ANY(operations) THEN
-        PERFORM schedule_here(own || held.ids, now_);
+    IF idle IS NOT NULL OR 'archive' = ANY(operations) OR 'erase' = ANY(operations) THEN
+        PERFORM schedule_here(own || held.ids || idle, now_);
     ELSIF held.stale IS NOT NULL THEN
         PERFORM schedule_here(held.stale, now_);
     END IF;

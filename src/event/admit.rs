@@ -30,7 +30,7 @@ const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
 pub struct Admission<'a> {
     /// The source of an event that names none.
     pub default_source: &'a str,
-    /// The database's clock, and the time of an event that has none.
+    /// The database's clock.
     pub now: DateTime<Utc>,
     /// How far ahead of `now` an event may be: a clock gone wrong would freeze a record.
     pub max_ahead: Duration,
@@ -179,22 +179,22 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn time(&mut self, admission: &Admission<'_>) -> DateTime<Utc> {
-        let now = whole_micros(admission.now);
-        let Some(text) = self.text("time") else { return now };
+    fn time(&mut self, admission: &Admission<'_>) -> Option<DateTime<Utc>> {
+        let text = self.text("time")?;
         let parsed = DateTime::parse_from_rfc3339(text).map(|time| whole_micros(time.to_utc()));
         match parsed {
             Ok(time) if YEARS.contains(&time.year()) => {
+                let now = whole_micros(admission.now);
                 if time.signed_duration_since(now) > admission.max_ahead {
                     let detail = "is further ahead of our clock than is allowed";
                     self.fault("/time", "time_in_future", detail);
                 }
-                time
+                Some(time)
             }
             _ => {
                 let detail = "must be RFC 3339, such as 2026-11-20T10:00:00Z, from 1970 to 9999";
                 self.fault("/time", "invalid_time", detail);
-                now
+                None
             }
         }
     }

@@ -36,8 +36,9 @@ pub struct Event {
     pub event_type: EventType,
     /// The application's id of the thing, 1 to 512 characters.
     pub subject: String,
-    /// When it happened, in whole microseconds, which is all that Postgres keeps.
-    pub time: DateTime<Utc>,
+    /// When it happened, in whole microseconds, which is all that Postgres keeps. Without one the
+    /// database stamps it when it is stored, in the order of arrival.
+    pub time: Option<DateTime<Utc>>,
     /// The sender's wish; the mapping's own default holds without one.
     pub priority: Option<Priority>,
     /// The trace it belongs to, by W3C Trace Context.

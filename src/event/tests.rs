@@ -35,7 +35,7 @@ fn what_is_left_out_is_filled_in() {
     let event = admitted(&raw).unwrap();
     assert_eq!((event.portal.as_str(), event.source.as_str()), ("default", "app"));
     assert_eq!(event.id, Uuid::from_u128(7).to_string());
-    assert_eq!(event.time, "2026-11-20T10:00:00.123456Z".parse::<DateTime<Utc>>().unwrap());
+    assert_eq!(event.time, None, "the database stamps it");
     assert_eq!(event.priority, None);
     assert_eq!(event.hash, canonical_hash(&raw));
     assert!(!format!("{event:?}").contains("u-1"), "no subject, no data in Debug");
@@ -51,7 +51,7 @@ fn what_is_sent_is_kept_and_extensions_are_ignored() {
     }))
     .unwrap();
     assert_eq!((event.id.as_str(), event.priority), ("e-1", Some(Priority::High)));
-    assert_eq!(event.time, "2024-12-06T10:00:00.123456Z".parse::<DateTime<Utc>>().unwrap());
+    assert_eq!(event.time, "2024-12-06T10:00:00.123456Z".parse().ok());
     let latest = with("time", json!("2026-11-20T10:05:00.123456Z"));
     assert!(admitted(&latest).is_ok(), "exactly as far ahead as is allowed");
 }

@@ -140,7 +140,7 @@ pub async fn of_events(
                 operation: change.operation,
                 retry_count: 0,
                 created_at: now,
-                occurred_at: event.time,
+                occurred_at: event.time.unwrap_or(now),
                 event_type: event.event_type.to_string(),
                 subject: event.subject.clone(),
                 data: Some(event.data.clone().into()),

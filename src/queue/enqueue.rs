@@ -6,7 +6,7 @@ mod records;
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use super::list::email_hash;
@@ -82,11 +82,13 @@ fn key(admitted: &Admitted) -> Key<'_> {
 
 /// Stores `events` whole or not at all and says what became of each, in their order. An event
 /// whose id is known with the same body is a duplicate and changes nothing. Tells nobody that
-/// something is due; see `queue::intake`.
+/// something is due; see `queue::intake`. Postgres stamps events without a time by its own clock,
+/// to which `ahead` is added.
 pub(super) async fn enqueue(
     db: &mut PgConnection,
     events: &[&Admitted],
     now: DateTime<Utc>,
+    ahead: TimeDelta,
 ) -> Result<Vec<Receipt>, EnqueueError> {
     let mut first: HashMap<Key<'_>, usize> = HashMap::with_capacity(events.len());
     let (mut unique, mut conflicts) = (Vec::with_capacity(events.len()), Vec::new());
@@ -101,7 +103,7 @@ pub(super) async fn enqueue(
     if !conflicts.is_empty() {
         return Err(EnqueueError::Conflict(conflicts));
     }
-    let stored = insert(db, &unique, now).await.map_err(|error| {
+    let stored = insert(db, &unique, now, ahead).await.map_err(|error| {
         let everywhere = |places: Vec<usize>| {
             // A body of ten thousand events may be at fault as a whole.
             let at_fault: HashSet<Key<'_>> = places.iter().map(|&p| key(unique[p])).collect();
@@ -151,6 +153,7 @@ async fn insert(
     db: &mut PgConnection,
     events: &[&Admitted],
     now: DateTime<Utc>,
+    ahead: TimeDelta,
 ) -> Result<Stored, sqlx::Error> {
     let n = events.len();
     let (mut sources, mut ids) = (Vec::with_capacity(n), Vec::with_capacity(n));
@@ -186,10 +189,11 @@ async fn insert(
     let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as(
             "SELECT row_ids, known
              FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                          $18, $19)",
+                          $18, $19, $20)",
         )
         .bind(PORTAL)
         .bind(now)
+        .bind(ahead)
         .bind(sources)
         .bind(ids)
         .bind(types)

@@ -246,7 +246,7 @@ impl Lane<'_> {
         };
         // Never back into the pool: whoever took it there would wait for it in turn.
         db.close_on_drop();
-        let answer = enqueue(&mut db, events, now).await;
+        let answer = enqueue(&mut db, events, now, self.queue.ahead()).await;
         if !matches!(answer, Err(EnqueueError::Queue(_))) {
             self.db = Some(db);
         }

@@ -147,7 +147,8 @@ impl Queue {
     }
 
     /// The database's time as far as it was read within the last second: for the door, which must not
-    /// ask for every event. It is late by the way of the answer, never ahead.
+    /// ask for every event. It is late by the way of the answer, never ahead, so no value is ordered by
+    /// it.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -10,6 +10,7 @@
 
 mod accounting;
 mod api;
+mod arrival;
 mod associations;
 mod browser;
 mod chaos;

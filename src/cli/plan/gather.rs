@@ -171,7 +171,7 @@ impl Gathered {
                 operation: change.operation,
                 retry_count: 0,
                 created_at: now,
-                occurred_at: event.time,
+                occurred_at: event.time.unwrap_or(now),
                 event_type: event.event_type.to_string(),
                 subject: event.subject.clone(),
                 data: Some(event.data.clone().into()),

@@ -180,36 +180,15 @@ impl World {
             fixed,
             "test/0".into(),
         );
-        let (intake, lanes) = Intake::new(&queue, &Arc::default(), Duration::from_secs(5));
-        for lane in lanes {
-            tokio::spawn(lane);
-        }
-        let state = Shared {
-            queue: queue.clone(),
-            intake,
-            mapping: Arc::clone(&mapping),
-            access: Access::new(&queue, INGEST_KEY, ADMIN_KEY),
-            explain: hubferry::app::explain(&mapping, &hubferry::worker::Schema::default()),
-            turns: Arc::new(Semaphore::new(3)),
-            snapshot: Arc::default(),
-            errors: Arc::default(),
-            tail: Tail::new(queue.clone(), CancellationToken::new()),
-            ingest: Arc::new(IngestSettings {
-                default_source: "app".into(),
-                max_ahead: TimeDelta::minutes(5),
-                max_body: 8 * 1024 * 1024,
-                max_events: 10_000,
-            }),
-            settings: live.clone(),
-            metrics: hubferry::telemetry::start_metrics().expect("metrics"),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let service =
-            router(state.into()).into_make_service_with_connect_info::<std::net::SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let url = open_door(&queue, &mapping, &live).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { queue, database, sandbox, hubspot_url, worker, live, url, http }
+    }
+
+    /// The address of another replica's door, over `queue`.
+    pub async fn another_door(&self, queue: &Queue) -> String {
+        let mapping = Arc::new(Mapping::builtin(&Vars::default()).expect("the built-in files"));
+        open_door(queue, &mapping, &self.live).await
     }
 
     /// Posts `body` as JSON with the ingest key.
@@ -222,10 +201,34 @@ impl World {
         content_type: &str,
         body: impl Into<reqwest::Body>,
     ) -> (u16, Value) {
-        let request = self.http.post(format!("{}/v1/events", self.url)).bearer_auth(INGEST_KEY);
+        self.post_to(&self.url, content_type, body).await
+    }
+
+    /// Posts to the door at `url`.
+    pub async fn post_to(
+        &self,
+        url: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Value) {
+        let request = self.http.post(format!("{url}/v1/events")).bearer_auth(INGEST_KEY);
         let reply =
             request.header("content-type", content_type).body(body).send().await.expect("a reply");
         (reply.status().as_u16(), reply.json().await.unwrap_or(Value::Null))
+    }
+
+    /// Waits until `statements` of this database wait for a lock.
+    pub async fn blocked(&self, statements: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        loop {
+            let now: i64 =
+                sqlx::query_scalar(waiting).fetch_one(self.queue.pool()).await.expect("a count");
+            if now >= statements {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Posts `body`, which must be accepted.
@@ -300,6 +303,39 @@ impl World {
     pub fn calls(&self, part: &str) -> usize {
         self.sandbox.calls().iter().filter(|c| c.method != "GET" && c.path.contains(part)).count()
     }
+}
+
+/// Serves the HTTP interface of `queue`; answers its address.
+async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String {
+    let (intake, lanes) = Intake::new(queue, &Arc::default(), Duration::from_secs(5));
+    for lane in lanes {
+        tokio::spawn(lane);
+    }
+    let state = Shared {
+        queue: queue.clone(),
+        intake,
+        mapping: Arc::clone(mapping),
+        access: Access::new(queue, INGEST_KEY, ADMIN_KEY),
+        explain: hubferry::app::explain(mapping, &hubferry::worker::Schema::default()),
+        turns: Arc::new(Semaphore::new(3)),
+        snapshot: Arc::default(),
+        errors: Arc::default(),
+        tail: Tail::new(queue.clone(), CancellationToken::new()),
+        ingest: Arc::new(IngestSettings {
+            default_source: "app".into(),
+            max_ahead: TimeDelta::minutes(5),
+            max_body: 8 * 1024 * 1024,
+            max_events: 10_000,
+        }),
+        settings: live.clone(),
+        metrics: hubferry::telemetry::start_metrics().expect("metrics"),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let service =
+        router(state.into()).into_make_service_with_connect_info::<std::net::SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    url
 }
 
 /// A user event.
