@@ -67,6 +67,12 @@ CREATE TABLE crm_record (
     -- The last link, if HubSpot knew it no longer: a record that lists it among those merged into it
     -- is this one's.
     lost_link      text,
+    -- HubSpot had its record before us: when it was adopted, and the row that led to it. It outlives an
+    -- unlink, since a call that comes late may write our key there again, and ends with that record.
+    adopted_at     timestamptz,
+    adopted_by     bigint,
+    -- A person has decided that an erasure takes the adopted record along.
+    erase_confirmed boolean    NOT NULL DEFAULT false,
     -- HubSpot holds a record with a unique value of ours: its id, or empty where it named none.
     -- It is read, and adopted if it is nobody else's, before the record goes out again.
     -- `?`: read ahead, since the account shows such conflicts; `!`: read, and nothing is there;

@@ -23,7 +23,7 @@ use crate::settings::{Bounds, Source};
 pub use environment::Environment;
 use environment::{Variable, environment_keys, parse};
 pub use sections::{
-    Breaker, Database, HubSpot, Ingest, Log, MappingFiles, Retry, Security, Server, Worker,
+    Adopted, Breaker, Database, HubSpot, Ingest, Log, MappingFiles, Retry, Security, Server, Worker,
 };
 
 /// The defaults, commented.
@@ -79,6 +79,8 @@ pub struct Config {
     pub retry: Retry,
     /// When HubSpot is left alone after failures.
     pub breaker: Breaker,
+    /// Records that HubSpot had before us.
+    pub adopted: Adopted,
     /// The engine.
     pub worker: Worker,
     /// The door.

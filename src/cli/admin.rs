@@ -115,6 +115,9 @@ pub(super) struct RetryArgs {
     /// Every failed row
     #[arg(long, conflicts_with = "rows")]
     all: bool,
+    /// Erase what HubSpot had before it was adopted: confirms rows that failed with ADOPTED_RECORD
+    #[arg(long, requires = "rows", conflicts_with = "dry_run")]
+    confirm_erasure: bool,
     /// Only say how many rows match, and show some
     #[arg(long)]
     dry_run: bool,
@@ -162,6 +165,17 @@ pub(super) async fn retry(args: &RetryArgs, config: &Config) -> Result<Exit> {
             eprintln!("nothing is tried again");
             return Ok(if answer["matching"] == 0 { Exit::Done } else { Exit::Interrupted });
         }
+    }
+    if args.confirm_erasure {
+        for row in &args.rows {
+            remote.call(Method::POST, &format!("/admin/sync/queue/{row}/confirm"), None).await?;
+        }
+        tell(
+            &args.server,
+            &json!({ "confirmed": args.rows.len() }),
+            "confirmed: it is erased for good",
+        );
+        return Ok(Exit::Done);
     }
     let answer = remote.call(Method::POST, PATH, Some(body)).await?;
     if args.server.json {

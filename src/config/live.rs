@@ -88,6 +88,8 @@ impl Config {
             timeout: Duration::from_secs(self.hubspot.timeout_seconds),
             breaker_threshold: self.breaker.threshold,
             breaker_timeout_seconds: self.breaker.timeout_seconds,
+            on_delete: self.adopted.on_delete,
+            on_erase: self.adopted.on_erase,
             priorities: self.ingest.priorities.clone(),
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::settings::Priorities;
+use crate::settings::{OnDelete, OnErase, Priorities};
 
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $kind:ty),* $(,)? }) => {
@@ -81,6 +81,13 @@ Breaker {
     threshold: u32,
     /// For so long.
     timeout_seconds: u32,
+});
+section!(/// Records that HubSpot had before us.
+Adopted {
+    /// What a delete does to them.
+    on_delete: OnDelete,
+    /// What an erasure does to them.
+    on_erase: OnErase,
 });
 section!(/// The engine.
 Worker {

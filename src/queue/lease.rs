@@ -164,7 +164,8 @@ impl Queue {
              FROM picked, token WHERE r.id = picked.id
              RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
                        r.doubt, r.resolve, r.failures, r.lease_token, picked.rank,
-                       r.brought IS NOT NULL AS shared, r.lost_link",
+                       r.brought IS NOT NULL AS shared, r.lost_link,
+                       r.adopted_at IS NOT NULL AS adopted, r.erase_confirmed",
         )
         .bind(PORTAL)
         .bind(&due.sync_type)
@@ -275,6 +276,8 @@ struct LeasedRow {
     rank: DateTime<Utc>,
     shared: bool,
     lost_link: Option<String>,
+    adopted: bool,
+    erase_confirmed: bool,
 }
 
 impl LeasedRow {
@@ -289,6 +292,8 @@ impl LeasedRow {
             resolve: self.resolve,
             shared: self.shared,
             lost_link: self.lost_link,
+            adopted: self.adopted,
+            erase_confirmed: self.erase_confirmed,
             failures: self.failures,
             rows: Vec::new(),
         }

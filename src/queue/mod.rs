@@ -7,6 +7,7 @@
 pub mod account;
 pub mod audit;
 pub mod breaker;
+mod confirm;
 mod day;
 pub mod enqueue;
 pub mod errors;

@@ -179,6 +179,9 @@ pub const ITS_OWN: &str = "=";
 /// A record's `resolve`: found by our key after its delete was done; it goes once more.
 pub const GO_AGAIN: &str = "-";
 
+/// The code of an erasure that waits for a person, since HubSpot had the record before us.
+pub const ADOPTED_RECORD: &str = "ADOPTED_RECORD";
+
 /// A leased record.
 #[derive(Debug)]
 pub struct Record {
@@ -201,6 +204,10 @@ pub struct Record {
     pub shared: bool,
     /// The last link, if HubSpot knew it no longer.
     pub lost_link: Option<String>,
+    /// Whether HubSpot had its record before us.
+    pub adopted: bool,
+    /// Whether a person has decided that an erasure takes the adopted record along.
+    pub erase_confirmed: bool,
     /// Transient failures in a row.
     pub failures: i32,
     /// Its open rows that are not written yet, oldest first.

@@ -178,6 +178,8 @@ fn blank(sync_type: &str, external_id: &str) -> Prospect {
         resolve: None,
         shared: false,
         lost_link: None,
+        adopted: false,
+        erase_confirmed: false,
         failures: 0,
         rows: Vec::new(),
     };
@@ -188,6 +190,7 @@ fn select() -> QueryBuilder<Postgres> {
     QueryBuilder::new(
         "SELECT r.sync_type, r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at,
                 r.tombstone_row, r.doubt, r.resolve, r.failures, r.brought IS NOT NULL AS shared,
+                r.adopted_at IS NOT NULL AS adopted, r.erase_confirmed,
                 r.erased_at IS NOT NULL AS erased FROM crm_record r WHERE ",
     )
 }
@@ -214,6 +217,8 @@ struct Found {
     resolve: Option<String>,
     failures: i32,
     shared: bool,
+    adopted: bool,
+    erase_confirmed: bool,
     erased: bool,
 }
 
@@ -230,6 +235,8 @@ impl Found {
             resolve: self.resolve,
             shared: self.shared,
             lost_link: None,
+            adopted: self.adopted,
+            erase_confirmed: self.erase_confirmed,
             failures: self.failures,
             rows: Vec::new(),
         };

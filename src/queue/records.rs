@@ -51,6 +51,10 @@ pub struct RecordView {
     pub erased_at: Option<DateTime<Utc>>,
     /// The external id of the record it was merged into.
     pub merged_into: Option<String>,
+    /// When it was adopted, if HubSpot had it before us.
+    pub adopted_at: Option<DateTime<Utc>>,
+    /// The row that led to it.
+    pub adopted_by: Option<i64>,
 }
 
 /// How a record stands.
@@ -164,7 +168,9 @@ pub enum OneRecord {
 const COLUMNS: &str = "SELECT r.id, r.sync_type, r.external_id, r.hubspot_id, r.accepted,
     r.doubt <> 0 AS uncertain, r.failures, r.due_at, r.stage, r.backoff_until, r.waiting_reason,
     r.waiting_until, r.lease_holder, r.lease_until, r.created_at, r.synced_at,
-    r.tombstone_at AS deleted_at, r.erased_at, s.external_id AS merged_into
+    r.tombstone_at AS deleted_at, r.erased_at, s.external_id AS merged_into,
+    CASE WHEN r.hubspot_id IS NOT NULL THEN r.adopted_at END AS adopted_at,
+    CASE WHEN r.hubspot_id IS NOT NULL THEN r.adopted_by END AS adopted_by
     FROM crm_record r LEFT JOIN crm_record s ON s.id = r.alias_of WHERE r.portal = ";
 
 impl Queue {

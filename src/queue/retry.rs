@@ -275,7 +275,7 @@ fn failed(columns: &str, filter: &RowFilter, (after, top): (i64, i64)) -> QueryB
 }
 
 /// Opens failed rows again, with their records locked.
-async fn reopen(
+pub(super) async fn reopen(
     db: &mut PgConnection,
     found: &[(i64, i16)],
     now: DateTime<Utc>,

@@ -120,6 +120,10 @@ pub struct Settlement {
     pub link: Option<Option<String>>,
     /// The link is another's record until now: taken only if no other record of ours holds it.
     pub adopts: bool,
+    /// HubSpot had the record before us: the row whose value led to its adoption.
+    pub adopted_by: Option<i64>,
+    /// What was adopted is no more: it was deleted in HubSpot, or a new record took its place.
+    pub disowns: bool,
     /// A linked record came back under another id: people merged it.
     pub relinks: bool,
     /// The HubSpot records that were merged into its own: records linked to them become its aliases.
@@ -161,6 +165,8 @@ impl Settlement {
             doubt,
             link: None,
             adopts: false,
+            adopted_by: None,
+            disowns: false,
             relinks: false,
             absorbs: Vec::new(),
             promotes: false,

@@ -222,6 +222,7 @@ impl Store {
             .collect();
         let addresses = addresses(properties, &self.schema);
         keys.extend(addresses.into_iter().map(|a| ("email".to_owned(), a)));
+        keys.retain(|(_, value)| !value.is_empty());
         keys
     }
 

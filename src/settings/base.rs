@@ -139,6 +139,8 @@ mod tests {
             timeout: Duration::from_secs(10),
             breaker_threshold: 5,
             breaker_timeout_seconds: 120,
+            on_delete: Default::default(),
+            on_erase: Default::default(),
             priorities: super::super::Priorities::default(),
         };
         let map = flat(&values);

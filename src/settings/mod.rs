@@ -4,6 +4,7 @@
 //! value, which wins. Whoever works takes one [`Runtime`] and finishes with it; [`Live`] publishes
 //! the next one. The same checks hold for every way in.
 
+mod adopted;
 mod base;
 mod live;
 mod priorities;
@@ -15,6 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use adopted::{OnDelete, OnErase};
 pub use base::Base;
 pub use live::{Live, Refused};
 pub use priorities::Priorities;
@@ -62,6 +64,12 @@ pub struct Values {
     /// For so long.
     #[serde(rename = "breaker.timeout_seconds")]
     pub breaker_timeout_seconds: u32,
+    /// What a delete does to a record that HubSpot had before us.
+    #[serde(rename = "adopted.on_delete")]
+    pub on_delete: OnDelete,
+    /// What an erasure does to it.
+    #[serde(rename = "adopted.on_erase")]
+    pub on_erase: OnErase,
     /// The urgency of events that name none.
     #[serde(rename = "ingest.priorities")]
     pub priorities: Priorities,

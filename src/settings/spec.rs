@@ -17,6 +17,8 @@ pub enum Kind {
     Number(f64, f64),
     /// Whole seconds, at least one; the most is what the life of a lease allows.
     Timeout,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// A map of event types, or `<entity>.*`, to urgencies.
     Priorities,
 }
@@ -69,7 +71,7 @@ const fn spec(
 }
 
 /// All of them, in the order in which people see them.
-pub const SPECS: [Spec; 14] = [
+pub const SPECS: [Spec; 16] = [
     spec(
         "worker.enabled",
         Kind::Flag,
@@ -162,6 +164,20 @@ pub const SPECS: [Spec; 14] = [
         "How long HubSpot is left alone",
     ),
     spec(
+        "adopted.on_delete",
+        Kind::Choice(&["unlink", "archive"]),
+        None,
+        None,
+        "What a delete does to a record that HubSpot had before it was adopted: unlink leaves it in HubSpot",
+    ),
+    spec(
+        "adopted.on_erase",
+        Kind::Choice(&["ask", "erase"]),
+        None,
+        None,
+        "What an erasure does to a record that HubSpot had before it was adopted: ask waits for a person",
+    ),
+    spec(
         "ingest.priorities",
         Kind::Priorities,
         None,
@@ -184,7 +200,7 @@ impl Spec {
             Kind::Whole(least, most) => Some((least.into(), most.into())),
             Kind::Number(least, most) => Some((least.into(), most.into())),
             Kind::Timeout => Some((1.into(), bounds.longest_timeout.into())),
-            Kind::Flag | Kind::Priorities => None,
+            Kind::Flag | Kind::Choice(_) | Kind::Priorities => None,
         }
     }
 
@@ -206,6 +222,11 @@ impl Spec {
                 Some(number) if (least..=most).contains(&number) => Vec::new(),
                 Some(_) => vec![out_of_range(least, most)],
                 None => vec![wrong("wrong_type", "must be a number")],
+            },
+            Kind::Choice(words) => match value.as_str() {
+                Some(word) if words.contains(&word) => Vec::new(),
+                Some(_) => vec![wrong("unknown_choice", format!("must be {}", words.join(" or ")))],
+                None => vec![wrong("wrong_type", format!("must be {}", words.join(" or ")))],
             },
             Kind::Priorities => priorities(value, bounds),
         }
@@ -297,6 +318,9 @@ mod tests {
             ("retry.factor", json!(2), None),
             ("retry.factor", json!(0.5), Some("out_of_range")),
             ("retry.rejected", json!("yes"), Some("wrong_type")),
+            ("adopted.on_delete", json!("archive"), None),
+            ("adopted.on_erase", json!("archive"), Some("unknown_choice")),
+            ("adopted.on_erase", json!(true), Some("wrong_type")),
             ("worker.enabled", json!(false), None),
             ("worker.enabled", json!(true), Some("no_token")),
             ("hubspot.timeout_seconds", json!(19), None),

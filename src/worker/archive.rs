@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Worker;
+use super::adopted::{Fate, asked};
 use super::deliver::{Held, unanswered};
 use super::plan::{Planned, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict;
+use crate::hubspot::batch::Write;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
 use crate::queue::QueueError;
@@ -21,6 +23,8 @@ enum Purpose {
     Verify,
     /// Put into the recycle bin.
     Archive,
+    /// Take our key off a record that HubSpot had before us, and leave it there.
+    Unlink,
     /// Erase for good, one record a call.
     Erase,
 }
@@ -47,6 +51,9 @@ impl Worker {
             let unknown = erasing || planned.record.doubt != 0;
             match &planned.record.hubspot_id {
                 _ if !erasing && stale(&planned) => settled.push(past(&planned)),
+                Some(_) if erasing && self.fate(&planned, true) == Fate::Asked => {
+                    settled.push(asked(&planned));
+                }
                 // An alias takes the HubSpot record over.
                 Some(_) if !erasing && inherited.contains(&planned.record.id) => {
                     settled.push(passed_on(&planned))
@@ -66,10 +73,14 @@ impl Worker {
             (Purpose::Find, unsure, verified.into_iter().chain(unverified).collect())
         } else if !unverified.is_empty() {
             (Purpose::Verify, unverified, verified)
-        } else if erasing && object.erasable {
-            (Purpose::Erase, verified, Vec::new())
         } else {
-            (Purpose::Archive, verified, Vec::new())
+            let (stay, go): (Vec<_>, Vec<_>) =
+                verified.into_iter().partition(|p| self.fate(p, erasing) == Fate::Stays);
+            match (stay.is_empty(), erasing && object.erasable) {
+                (false, _) => (Purpose::Unlink, stay, go),
+                (true, true) => (Purpose::Erase, go, Vec::new()),
+                (true, false) => (Purpose::Archive, go, Vec::new()),
+            }
         };
         if purpose == Purpose::Erase {
             rest.extend(group.split_off(group.len().min(1)));
@@ -124,10 +135,15 @@ impl Worker {
                 };
                 group.iter().map(verify).collect()
             }
-            Ok(_) => group.iter().map(|p| deleted(p, erasing)).collect(),
+            Ok(body) if purpose == Purpose::Unlink => {
+                let (settlements, shut) = self.unlinked(object, &group, &body, terms).await?;
+                closed = shut;
+                settlements
+            }
+            Ok(_) => group.iter().map(|p| gone(p, erasing)).collect(),
             // What is not there is deleted.
             Err(failure) if failure.class == Class::NotFound && group.len() == 1 => {
-                group.iter().map(|p| deleted(p, erasing)).collect()
+                group.iter().map(|p| gone(p, erasing)).collect()
             }
             // Somebody's fault, not known whose: smaller batches find out.
             Err(failure) if group.len() > 1 && failure.blames_inputs() => {
@@ -153,6 +169,9 @@ impl Worker {
             }
             Purpose::Verify => batch::read(version, plural, None, &links, &[&object.key, MERGED]),
             Purpose::Archive => batch::archive(version, plural, &links),
+            Purpose::Unlink => {
+                batch::write(version, plural, Write::Update, &self.keyless(object, group))
+            }
             Purpose::Erase => {
                 let body = serde_json::json!({ "objectId": links.first() });
                 Call::post(version.gdpr_delete(plural), format!("erase {plural}"), body, 1)
@@ -280,7 +299,7 @@ fn past(planned: &Planned) -> Settlement {
 
 /// The record is gone: what is older than the delete is done, newer values create it again. An
 /// erasure leaves nothing to create it from.
-fn deleted(planned: &Planned, erased: bool) -> Settlement {
+pub(super) fn deleted(planned: &Planned, erased: bool) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let dead = planned.folded.tombstone.max(planned.record.tombstone);
     // What the events of aliases brought is not the deleted subject's.
@@ -306,6 +325,11 @@ fn deleted(planned: &Planned, erased: bool) -> Settlement {
         rows.map(|row| (row.stamp.row, RowVerdict::Written(Vec::new()))).collect()
     };
     settlement
+}
+
+/// The same after HubSpot deleted it, or never had it: what was adopted is no more.
+pub(super) fn gone(planned: &Planned, erased: bool) -> Settlement {
+    Settlement { disowns: true, ..deleted(planned, erased) }
 }
 
 /// An erasure is absolute, by arrival: what came before it is done, and a delete after it; values that

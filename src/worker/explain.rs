@@ -54,8 +54,12 @@ pub fn explain(
     }));
     let note = if erased && !asks_erase(&planned) {
         Some("is refused: its subject was erased".into())
+    } else if erases && planned.record.adopted && !planned.record.erase_confirmed {
+        Some("was adopted: by the setting adopted.on_erase it is erased, or waits for a person who confirms that".into())
     } else if erases {
         Some("is erased for good in HubSpot and here".into())
+    } else if deleted.is_some() && linked && planned.record.adopted {
+        Some("was adopted: by the setting adopted.on_delete it is unlinked or archived first; what is newer creates it again".into())
     } else if deleted.is_some() && linked {
         Some("is archived first; what is newer creates it again".into())
     } else {

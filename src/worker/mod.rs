@@ -4,6 +4,7 @@
 //! events are in the fold. Tests drive [`Worker::step`] by hand; [`pool`] drives it for good.
 
 pub mod account;
+mod adopted;
 mod archive;
 mod associate;
 pub mod breaker;
@@ -33,7 +34,7 @@ use crate::hubspot::Client;
 use crate::mapping::Mapping;
 use crate::queue::lease::Holder;
 use crate::queue::{Queue, QueueError};
-use crate::settings::{Live, Values};
+use crate::settings::{Live, OnDelete, OnErase, Values};
 
 pub use breaker::BreakerPolicy;
 pub use permit::{Limits, Permits};
@@ -66,6 +67,10 @@ struct Settings {
     breaker: BreakerPolicy,
     /// How long a record that cannot be created yet waits for what is missing.
     wait_create: TimeDelta,
+    /// What a delete does to a record that HubSpot had before us.
+    on_delete: OnDelete,
+    /// What an erasure does to it.
+    on_erase: OnErase,
     /// What the key is put behind, where several applications share an account.
     namespace: Option<String>,
     /// The time-out of each call.
@@ -89,6 +94,8 @@ impl Settings {
                 ..BreakerPolicy::default()
             },
             wait_create: TimeDelta::hours(values.wait_create_hours),
+            on_delete: values.on_delete,
+            on_erase: values.on_erase,
             namespace: fixed.namespace.clone(),
             timeout: values.timeout,
         }

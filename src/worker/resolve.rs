@@ -167,6 +167,13 @@ fn merged_into(planned: &Planned, found: &Written) -> Settlement {
     settlement
 }
 
+/// The row that leads to an adoption: the one that brought the address, else the newest.
+fn adopter(planned: &Planned, object: &ObjectKind) -> i64 {
+    let email = object.email_property.as_ref().and_then(|e| planned.folded.properties.get(e));
+    let newest = || planned.folded.properties.values().map(|register| register.stamp).max();
+    email.map(|register| register.stamp).or_else(newest).map_or(0, |stamp| stamp.row)
+}
+
 fn judge(
     planned: &Planned,
     found: Option<&Written>,
@@ -195,6 +202,9 @@ fn judge(
             // Doubtful with a link: all that we own goes to it, our key first of all.
             settlement.link = Some(Some(found.id.clone()));
             settlement.adopts = true;
+            // What bears our key already was ours before its link was lost.
+            let ours = found.properties.get(&terms.object.key).is_some_and(|key| !key.is_empty());
+            settlement.adopted_by = (!ours).then(|| adopter(planned, terms.object));
             settlement.certainty = Certainty::Doubtful;
             return settlement;
         }

@@ -90,6 +90,7 @@ pub(super) fn written(
     settlement.certainty = Certainty::Certain;
     settlement.backoff = Backoff::Reset;
     settlement.resolve = planned.record.resolve.is_some().then_some(None);
+    settlement.disowns = shown.new;
     if planned.record.hubspot_id.as_deref() != Some(shown.id.as_str()) {
         settlement.link = Some(Some(shown.id.clone()));
         settlement.relinks = planned.record.hubspot_id.is_some();

@@ -51,7 +51,7 @@ async fn every_setting_is_shown_with_its_default_bounds_and_source() {
             setting["key"].as_str().unwrap()
         })
         .collect();
-    assert_eq!(keys.len(), 14, "{keys:?}");
+    assert_eq!(keys.len(), 16, "{keys:?}");
     let retries = setting(&body, "retry.max_retries");
     let want = json!({ "key": "retry.max_retries", "value": 3, "default": 3, "source": "default",
         "unit": "retries", "description": "A row that has been retried so often fails",

@@ -196,6 +196,8 @@ fn record(id: i64, external_id: String) -> Record {
         resolve: None,
         shared: false,
         lost_link: None,
+        adopted: false,
+        erase_confirmed: false,
         failures: 0,
         rows: Vec::new(),
     }

@@ -24,6 +24,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(queue::show))
         .routes(routes!(verbs::retry_one))
         .routes(routes!(verbs::discard_one))
+        .routes(routes!(verbs::confirm))
         .routes(routes!(verbs::retry))
         .routes(routes!(verbs::discard))
         .routes(routes!(plan::plan))

@@ -30,7 +30,7 @@ pub struct SettingView {
     /// Dotted, as in config/default.toml.
     #[schema(example = "retry.max_retries")]
     pub key: String,
-    /// The value in force: a number, a flag, or a map of event types to priorities.
+    /// The value in force: a number, a flag, a word, or a map of event types to priorities.
     #[schema(value_type = Value, example = 5)]
     pub value: Value,
     /// The value that is compiled in.

@@ -275,6 +275,10 @@ pub struct Record {
     pub erased_at: Option<DateTime<Utc>>,
     /// The external id of the record it was merged into.
     pub merged_into: Option<String>,
+    /// When it was adopted, if HubSpot had its record before us.
+    pub adopted_at: Option<DateTime<Utc>>,
+    /// The number of the row that led to the adoption.
+    pub adopted_by: Option<String>,
     /// What HubSpot has accepted, by property.
     pub accepted: BTreeMap<String, AcceptedValue>,
 }
@@ -305,6 +309,8 @@ impl Record {
             deleted_at: record.deleted_at,
             erased_at: record.erased_at,
             merged_into: record.merged_into,
+            adopted_at: record.adopted_at,
+            adopted_by: record.adopted_by.map(|row| row.to_string()),
         }
     }
 }

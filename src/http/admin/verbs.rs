@@ -235,6 +235,38 @@ pub(super) async fn discard_one(
     Ok(Json(Discarded { discarded: 1, dry_run: false, preview: Preview::default() }))
 }
 
+/// An erasure was confirmed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Confirmed {
+    /// Always `true`.
+    confirmed: bool,
+}
+
+/// Erase a record that HubSpot had before it was adopted: confirms an erasure that failed with
+/// `ADOPTED_RECORD`. This cannot be undone.
+#[utoipa::path(post, path = "/queue/{id}/confirm", tag = "queue",
+    params(("id" = String, Path, description = "The row's number", example = "1")),
+    responses((status = 200, body = Confirmed), (status = 404, body = ProblemBody),
+              (status = 409, body = ProblemBody)))]
+pub(super) async fn confirm(
+    Operator(actor): Operator,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Confirmed>, Problem> {
+    let now = state.queue.now().await?;
+    let outcome = state.queue.confirm_erasure(number(&id)?, &actor.name, now).await?;
+    if outcome == OneRow::NotFailed {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "nothing_to_confirm",
+            "only an erasure that failed with ADOPTED_RECORD can be confirmed",
+        ));
+    }
+    done(outcome)?;
+    state.forget().await;
+    Ok(Json(Confirmed { confirmed: true }))
+}
+
 fn done(outcome: OneRow) -> Result<(), Problem> {
     match outcome {
         OneRow::Done => Ok(()),

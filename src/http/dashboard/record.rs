@@ -163,6 +163,7 @@ fn times(record: &RecordView, visitor: &Visitor) -> Vec<(&'static str, When)> {
         ("Backs off until", record.backoff_until),
         ("Waits until", record.waiting_until),
         ("Leased until", record.lease_until),
+        ("Adopted", record.adopted_at),
         ("Deleted", record.deleted_at),
         ("Erasure asked for", record.erased_at),
     ];
@@ -178,6 +179,7 @@ fn facts(record: &RecordView) -> Vec<(&'static str, String)> {
         ("Waits for", record.waiting_reason.clone()),
         ("Held by", record.lease_holder.clone()),
         ("Merged into", record.merged_into.clone()),
+        ("Adopted by", record.adopted_by.map(|row| format!("row {row}; HubSpot had it before"))),
         ("In doubt", record.uncertain.then(|| doubt.to_owned())),
         ("Failures in a row", (failures > 0).then(|| failures.to_string())),
     ];

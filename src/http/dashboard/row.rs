@@ -18,6 +18,7 @@ use super::words::{priority, veiled};
 use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::inspect::RowDetail;
+use crate::queue::model::ADOPTED_RECORD;
 use crate::queue::retry::OneRow;
 
 #[derive(Template)]
@@ -25,6 +26,8 @@ use crate::queue::retry::OneRow;
 struct RowPage {
     page: Page,
     row: RowLine,
+    /// Whether it is an erasure that waits for a person.
+    asks: bool,
     /// Whether it is under way, so that the page asks again by itself.
     live: bool,
     why: Vec<String>,
@@ -51,6 +54,9 @@ impl Done {
         let text = match self.done.as_str() {
             "retried" => "The row is retried: it goes out as soon as its turn comes.",
             "discarded" => "The row is discarded.",
+            "confirmed" => {
+                "Confirmed: the record is erased in HubSpot and here as soon as its turn comes."
+            }
             _ => return None,
         };
         Some(Notice { tone: "good", text: text.into() })
@@ -106,6 +112,19 @@ pub(super) async fn discard(
     let outcome = state.queue.discard(id, visitor.name(), visitor.now).await?;
     state.forget().await;
     after(outcome, id, "discarded")
+}
+
+/// `POST /admin/queue/{id}/confirm`: the erasure takes the adopted record along.
+pub(super) async fn confirm(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    visitor.must(Role::Operator)?;
+    let id = number(&id)?;
+    let outcome = state.queue.confirm_erasure(id, visitor.name(), visitor.now).await?;
+    state.forget().await;
+    after(outcome, id, "confirmed")
 }
 
 fn after(outcome: OneRow, id: i64, done: &str) -> Result<Response, Failure> {
@@ -167,6 +186,7 @@ async fn whole(
     page_of.here = row.href.clone();
     Ok(page(&RowPage {
         page: page_of,
+        asks: row.failed && row.code.as_deref() == Some(ADOPTED_RECORD),
         live: !revealed && matches!(&*detail.row.status, "pending" | "processing" | "retry"),
         why: why.collect(),
         facts: facts(detail, &row),

@@ -131,7 +131,11 @@ fn setting(entry: &Entry, given: &Given, visitor: &Visitor) -> Setting {
     let spec = entry.spec;
     let was = text(&entry.value);
     let value = given.texts.get(spec.key).cloned().unwrap_or_else(|| was.clone());
-    let flag = spec.kind == Kind::Flag;
+    let choices = match spec.kind {
+        Kind::Flag => options(["true", "false"], &value),
+        Kind::Choice(words) => options(words.iter().copied(), &value),
+        _ => Vec::new(),
+    };
     let mut note: Vec<String> = spec.unit.map(str::to_owned).into_iter().collect();
     if let Some((least, most)) = &entry.range {
         note.push(format!("{least} to {most}"));
@@ -144,7 +148,7 @@ fn setting(entry: &Entry, given: &Given, visitor: &Visitor) -> Setting {
         key: spec.key,
         description: spec.description,
         note: note.join(", "),
-        choices: if flag { options(["true", "false"], &value) } else { Vec::new() },
+        choices,
         lines: spec.kind == Kind::Priorities,
         value,
         was,
@@ -193,6 +197,7 @@ fn parsed(kind: Kind, text: &str) -> Value {
             (_, Ok(number)) if number.is_finite() => Value::from(number),
             _ => as_text(),
         },
+        Kind::Choice(_) => as_text(),
         Kind::Priorities => {
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             let pairs = lines.map(|line| line.split_once('=').unwrap_or((line, "")));
@@ -212,6 +217,7 @@ mod tests {
     fn a_field_means_what_it_shows() {
         let table = [
             (Kind::Flag, json!(true)),
+            (Kind::Choice(&["ask", "erase"]), json!("ask")),
             (Kind::Whole(0, 9), json!(7)),
             (Kind::Timeout, json!(10)),
             (Kind::Number(0.0, 9.0), json!(2.5)),

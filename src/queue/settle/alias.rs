@@ -143,10 +143,20 @@ pub(super) async fn merge(
         .execute(&mut *db)
         .await?;
         sqlx::query(
+            "UPDATE crm_record s SET adopted_at = a.adopted_at, adopted_by = a.adopted_by
+             FROM crm_record a
+             WHERE s.id = $2 AND a.id = $1 AND s.adopted_at IS NULL AND a.adopted_at IS NOT NULL",
+        )
+        .bind(alias)
+        .bind(survivor)
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
             "UPDATE crm_record
              SET alias_of = $2, hubspot_id = NULL, link_mark = nextval('lease_token'), accepted = '{}', doubt = 0,
                  resolve = NULL, lost_link = NULL, lease_token = NULL, lease_until = NULL,
-                 lease_holder = NULL, leased_at = NULL
+                 lease_holder = NULL, leased_at = NULL, adopted_at = NULL, adopted_by = NULL,
+                 erase_confirmed = false
              WHERE id = $1",
         )
         .bind(alias)

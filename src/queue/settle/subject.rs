@@ -127,6 +127,7 @@ pub(super) async fn promote(
         "UPDATE crm_record h
          SET alias_of = NULL, hubspot_id = s.hubspot_id, lost_link = s.lost_link,
              accepted = s.accepted, doubt = nextval('lease_token'),
+             adopted_at = s.adopted_at, adopted_by = s.adopted_by,
              link_mark = nextval('lease_token'), resolve = NULL, failures = 0, backoff_until = NULL,
              lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL
          FROM crm_record s WHERE h.id = $2 AND s.id = $1",
@@ -139,6 +140,7 @@ pub(super) async fn promote(
         "UPDATE crm_record
          SET alias_of = $2, hubspot_id = CASE WHEN id <> $1 THEN hubspot_id END,
              lost_link = NULL, accepted = '{}', doubt = 0, resolve = NULL,
+             adopted_at = NULL, adopted_by = NULL, erase_confirmed = false,
              link_mark = nextval('lease_token')
          WHERE id = $1 OR alias_of = $1",
     )

@@ -25,6 +25,7 @@ pub(super) async fn write_records(
     let (mut failed, mut backoff) = (vec![], vec![]);
     let (mut wait_until, mut wait_reason) = (vec![], vec![]);
     let (mut resolves, mut resolve, mut loaded) = (vec![], vec![], vec![]);
+    let (mut adopters, mut disowns) = (vec![], vec![]);
     for s in ours {
         ids.push(s.record);
         doubts.push(s.doubt);
@@ -46,6 +47,8 @@ pub(super) async fn write_records(
         wait_until.push(s.wait.as_ref().map(|w| w.until));
         wait_reason.push(s.wait.as_ref().map(|w| w.reason.clone()));
         loaded.push(s.wait.as_ref().map_or(0, |w| w.loaded));
+        adopters.push(s.adopted_by);
+        disowns.push(s.disowns);
     }
     sqlx::query(
         "UPDATE crm_record r
@@ -61,6 +64,11 @@ pub(super) async fn write_records(
                                    OR EXISTS (SELECT 1 FROM crm_association a WHERE a.record_id = r.id)
                                    OR EXISTS (SELECT 1 FROM crm_record x WHERE x.alias_of = r.id))
                               THEN $1 ELSE r.link_mark END,
+             adopted_at = CASE WHEN s.adopter IS NOT NULL THEN $2
+                               WHEN NOT s.disowns THEN r.adopted_at END,
+             adopted_by = CASE WHEN s.adopter IS NOT NULL THEN s.adopter
+                               WHEN NOT s.disowns THEN r.adopted_by END,
+             erase_confirmed = r.erase_confirmed AND s.adopter IS NULL AND NOT s.disowns,
              accepted = COALESCE(s.accepted, r.accepted),
              tombstone_at = COALESCE(s.tomb_at, r.tombstone_at),
              tombstone_row = COALESCE(s.tomb_row, r.tombstone_row),
@@ -74,9 +82,9 @@ pub(super) async fn write_records(
          FROM UNNEST($3::bigint[], $4::bigint[], $5::smallint[], $6::bool[], $7::text[], $8::jsonb[],
                      $9::timestamptz[], $10::bigint[], $11::int[], $12::timestamptz[],
                      $13::timestamptz[], $14::text[], $15::bool[], $16::text[],
-                     $17::bigint[])
+                     $17::bigint[], $18::bigint[], $19::bool[])
               AS s (id, doubt, certain, relink, link, accepted, tomb_at, tomb_row, failed, backoff,
-                    wait_until, wait_reason, resolves, resolve, loaded)
+                    wait_until, wait_reason, resolves, resolve, loaded, adopter, disowns)
          CROSS JOIN LATERAL (
              -- What has arrived since the lease may be what the record waits for.
              SELECT CASE WHEN s.wait_until IS NOT NULL THEN s.loaded >= (
@@ -102,6 +110,8 @@ pub(super) async fn write_records(
     .bind(resolves)
     .bind(resolve)
     .bind(loaded)
+    .bind(adopters)
+    .bind(disowns)
     .execute(db)
     .await?;
     Ok(())

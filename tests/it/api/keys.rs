@@ -7,7 +7,7 @@ use super::{ask, make_key};
 use crate::support::{ADMIN_KEY, INGEST_KEY, World, user};
 
 /// Each door, and the least role that opens it.
-const DOORS: [(&str, &str, &str); 18] = [
+const DOORS: [(&str, &str, &str); 19] = [
     ("GET", "/admin/sync/status", "viewer"),
     ("GET", "/admin/sync/queue", "viewer"),
     ("GET", "/admin/sync/queue/1", "viewer"),
@@ -20,6 +20,7 @@ const DOORS: [(&str, &str, &str); 18] = [
     ("POST", "/admin/sync/retry", "operator"),
     ("POST", "/admin/sync/queue/1/retry", "operator"),
     ("POST", "/admin/sync/queue/1/discard", "operator"),
+    ("POST", "/admin/sync/queue/1/confirm", "operator"),
     ("POST", "/admin/sync/records/contact/u-1/resync", "operator"),
     ("POST", "/admin/sync/pause", "operator"),
     ("POST", "/admin/sync/resume", "operator"),

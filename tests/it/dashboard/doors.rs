@@ -183,6 +183,7 @@ async fn each_role_sees_and_does_what_it_may() {
     let deeds = [
         format!("{failed}/retry"),
         format!("{failed}/discard"),
+        format!("{failed}/confirm"),
         format!("{failed}/reveal"),
         "/admin/queue/retry".into(),
         "/admin/queue/discard".into(),

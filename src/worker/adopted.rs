@@ -1,0 +1,123 @@
+//! Records that HubSpot had before us. A delete takes our key off them and leaves them there; an
+//! erasure waits for a person, unless the settings say otherwise.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde_json::Value;
+
+use super::Worker;
+use super::archive::{deleted, gone, unread};
+use super::plan::Planned;
+use super::step::StepError;
+use super::verdict::{self, Terms};
+use crate::hubspot::Class;
+use crate::hubspot::batch::{self, Verdict};
+use crate::mapping::{ObjectKind, Operation, Warning};
+use crate::queue::model::{ADOPTED_RECORD, Reason};
+use crate::queue::settle::{RowVerdict, Settlement};
+use crate::settings::{OnDelete, OnErase};
+
+/// What a delete or an erasure does to the HubSpot record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes.
+    Goes,
+    /// It was there before us and stays, without our key.
+    Stays,
+    /// It was there before us, and a person decides.
+    Asked,
+}
+
+impl Worker {
+    /// Inputs that take our key off the records of `group`.
+    pub(super) fn keyless(&self, object: &ObjectKind, group: &[Planned]) -> Vec<batch::Input> {
+        let input = |p: &Planned| batch::Input {
+            trace: p.record.id.to_string(),
+            id: p.record.hubspot_id.clone().unwrap_or_default(),
+            properties: BTreeMap::from([(object.key.clone(), String::new())]),
+        };
+        group.iter().map(input).collect()
+    }
+
+    pub(super) fn fate(&self, planned: &Planned, erasing: bool) -> Fate {
+        let asks = planned.record.rows.iter().any(|row| row.operation == Operation::Erase);
+        match (planned.record.adopted, erasing) {
+            (false, _) => Fate::Goes,
+            (true, true)
+                if planned.record.erase_confirmed || self.settings.on_erase == OnErase::Erase =>
+            {
+                Fate::Goes
+            }
+            // A late call has written our key there again; nobody asks for more than it took away.
+            (true, true) => {
+                if asks {
+                    Fate::Asked
+                } else {
+                    Fate::Stays
+                }
+            }
+            (true, false) if self.settings.on_delete == OnDelete::Archive => Fate::Goes,
+            (true, false) => Fate::Stays,
+        }
+    }
+
+    /// Settles records whose key was taken off; also answers whether the gate closed.
+    pub(super) async fn unlinked(
+        &self,
+        object: &ObjectKind,
+        group: &[Planned],
+        body: &Value,
+        terms: Terms<'_>,
+    ) -> Result<(Vec<Settlement>, bool), StepError> {
+        let verdicts = batch::verdicts(&self.keyless(object, group), None, body);
+        let (mut settlements, mut closed) = (Vec::with_capacity(group.len()), false);
+        for (planned, verdict) in group.iter().zip(verdicts) {
+            settlements.push(match verdict {
+                Verdict::Written(_) => kept(planned),
+                Verdict::Refused(failure) if failure.class == Class::NotFound => {
+                    gone(planned, false)
+                }
+                Verdict::Refused(failure) => {
+                    closed |= self.close_for(&object.sync_type, &failure, terms.now).await?;
+                    verdict::failed(planned, &BTreeMap::new(), &failure, terms)
+                }
+                Verdict::Unanswered => unread(planned, terms),
+            });
+        }
+        Ok((settlements, closed))
+    }
+}
+
+/// HubSpot had the record before us: it stays there, unlinked, and the deletes say so.
+fn kept(planned: &Planned) -> Settlement {
+    let mut settlement = deleted(planned, false);
+    let deletes = planned.rows.iter().filter(|row| row.operation != Operation::Upsert);
+    let deletes: HashSet<i64> = deletes.map(|row| row.stamp.row).collect();
+    let message = "HubSpot had this record before it was adopted: it was unlinked and stays there";
+    for (row, verdict) in &mut settlement.rows {
+        if deletes.contains(row) {
+            let (code, message) = ("adopted_kept".to_owned(), message.to_owned());
+            *verdict = RowVerdict::Written(vec![Warning { code, property: None, message }]);
+        }
+    }
+    settlement
+}
+
+/// HubSpot had the record before us: whether it is erased is for a person to decide.
+pub(super) fn asked(planned: &Planned) -> Settlement {
+    let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
+    let reason = Reason {
+        class: "rejected",
+        code: ADOPTED_RECORD.into(),
+        property: None,
+        message: "HubSpot had this record before it was adopted, so nothing was erased".into(),
+        hint: Some(
+            "confirm the erasure if the record is this person's; else discard the row".into(),
+        ),
+        correlation_id: None,
+        http_status: None,
+    };
+    let erasures = planned.record.rows.iter().filter(|row| row.operation == Operation::Erase);
+    settlement.rows = erasures.map(|row| (row.id, RowVerdict::Failed(reason.clone()))).collect();
+    settlement
+}
