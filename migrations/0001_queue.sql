@@ -23,12 +23,13 @@ CREATE TABLE event (
     source      text        NOT NULL,
     id          text        NOT NULL,
     type        text        NOT NULL,
+    -- Empty once erased.
     subject     text        NOT NULL,
     occurred_at timestamptz NOT NULL,
     -- NULL once erased.
     data        jsonb,
-    -- SHA-256 of the canonical JSON as it was sent.
-    hash        bytea       NOT NULL,
+    -- SHA-256 of the canonical JSON as it was sent. NULL once erased: then the id alone tells a duplicate.
+    hash        bytea,
     received_at timestamptz NOT NULL,
     -- The numbers of its rows. Here, where nothing is updated: an index over the event in `sync_queue`
     -- would have an entry more with every version of a row.

@@ -275,6 +275,7 @@ impl App {
         let settings = pool::Settings {
             workers: config.worker.count,
             keep_calls: TimeDelta::days(config.worker.keep_calls_days),
+            keep_audit: TimeDelta::days(config.worker.keep_audit_days),
             keep_done: Some(config.worker.keep_done_days)
                 .filter(|&days| days > 0)
                 .map(TimeDelta::days),

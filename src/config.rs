@@ -137,8 +137,9 @@ impl Config {
                 return Err(invalid(key, format!("must be at least {least}")));
             }
         }
-        let spans: [(&'static str, i64, std::ops::RangeInclusive<i64>); 3] = [
+        let spans: [(&'static str, i64, std::ops::RangeInclusive<i64>); 4] = [
             ("worker.keep_calls_days", self.worker.keep_calls_days, 1..=3_650),
+            ("worker.keep_audit_days", self.worker.keep_audit_days, 1..=3_650),
             ("worker.keep_done_days", self.worker.keep_done_days, 0..=36_500),
             ("ingest.max_ahead_seconds", self.ingest.max_ahead_seconds, 1..=86_400),
         ];

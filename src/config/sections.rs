@@ -103,6 +103,8 @@ Worker {
     enabled: bool,
     /// How long call-log lines are kept.
     keep_calls_days: i64,
+    /// How long audit lines are kept.
+    keep_audit_days: i64,
     /// How long rows that are done are kept, with their events; 0: for good.
     keep_done_days: i64,
 });

@@ -18,9 +18,9 @@ pub struct Forgotten {
 
 impl Queue {
     /// Deletes rows that ended `synced` or were discarded before `before` and whose record owes
-    /// nothing, with their tries, and the events that no other row is of. One step of at most 1,000 rows
-    /// behind the row `behind`. Failed rows stay until a person retries or discards them; records,
-    /// with what HubSpot has accepted of them, stay for good.
+    /// nothing, with their tries and their event, once that holds of all rows of the event. One step
+    /// looks at up to 1,000 rows behind the row `behind`. Failed rows stay until a person retries or
+    /// discards them; records, with what HubSpot has accepted of them, stay for good.
     ///
     /// # Errors
     /// When the database fails.
@@ -34,7 +34,19 @@ impl Queue {
                  -- Two at a time could each leave the event of a row that the other deletes.
                  SELECT pg_try_advisory_xact_lock(hashtextextended('hubferry forget', 0)) AS ours
              ), old AS MATERIALIZED (
-                 SELECT q.id, q.event_no,
+                 SELECT q.id, q.event_no FROM sync_queue q
+                 WHERE (SELECT ours FROM turn)
+                   AND q.id > $2 AND q.id < (SELECT first_row_since($1))
+                 ORDER BY q.id LIMIT $3
+             ), done AS MATERIALIZED (
+                 -- An event goes with all of its rows: one that is forgotten before the others could
+                 -- not lead an erasure to the payload.
+                 SELECT e.no, array_agg(q.id) AS ids
+                 FROM (SELECT DISTINCT event_no FROM old) o
+                 JOIN event e ON e.no = o.event_no
+                 JOIN sync_queue q ON q.id = ANY(e.row_ids)
+                 GROUP BY e.no
+                 HAVING bool_and(
                         (q.status = 'synced' OR q.discarded_at IS NOT NULL)
                         AND GREATEST(q.processed_at, q.discarded_at) < $1
                         -- What its record still owes may need it: a delete opens rows again.
@@ -45,26 +57,20 @@ impl Queue {
                         AND NOT EXISTS (SELECT 1 FROM crm_association a
                                         WHERE a.record_id = q.record_id AND a.set_by = q.id
                                           AND a.target_id IS NOT NULL
-                                          AND (a.made_to IS NULL OR NOT a.sure)) AS done
-                 FROM sync_queue q
-                 WHERE (SELECT ours FROM turn)
-                   AND q.id > $2 AND q.id < (SELECT first_row_since($1))
-                 ORDER BY q.id LIMIT $3
-             ), tries AS (
-                 DELETE FROM attempt a USING old
-                 WHERE a.row_id = old.id AND old.done
+                                          AND (a.made_to IS NULL OR NOT a.sure)))
              ), gone AS (
-                 DELETE FROM sync_queue q USING old
-                 WHERE q.id = old.id AND old.done
-                   AND (q.status = 'synced' OR q.discarded_at IS NOT NULL)
+                 DELETE FROM sync_queue q USING (SELECT UNNEST(ids) AS id FROM done) d
+                 WHERE q.id = d.id AND (q.status = 'synced' OR q.discarded_at IS NOT NULL)
                  RETURNING q.id, q.event_no
+             ), tries AS (
+                 DELETE FROM attempt a USING gone WHERE a.row_id = gone.id
              ), addresses AS (
                  DELETE FROM row_email m USING gone WHERE m.row_id = gone.id
              ), events AS (
-                 DELETE FROM event e USING gone
-                 WHERE e.no = gone.event_no AND NOT EXISTS (
-                     SELECT 1 FROM sync_queue q
-                     WHERE q.id = ANY(e.row_ids) AND q.id NOT IN (SELECT id FROM gone))
+                 DELETE FROM event e USING done
+                 WHERE e.no = done.no
+                   AND (SELECT count(*) FROM gone WHERE gone.event_no = e.no)
+                       = cardinality(done.ids)
              )
              SELECT (SELECT count(*) FROM gone), (SELECT max(id) FROM old)",
         )
@@ -74,5 +80,23 @@ impl Queue {
         .fetch_one(&self.pool)
         .await?;
         Ok(Forgotten { rows: rows.unsigned_abs(), behind: last.unwrap_or(0) })
+    }
+
+    /// Forgets audit lines of before `before`, at most ten thousand at a time: among them are the
+    /// addresses that people signed in from.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn prune_audit(&self, before: DateTime<Utc>) -> Result<u64, QueueError> {
+        // Lines are written in the order of their times, but for transactions that overlap.
+        Ok(sqlx::query(
+            "DELETE FROM audit WHERE id IN (
+                 SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT 10000) oldest
+                 WHERE at < $1)",
+        )
+        .bind(before)
+        .execute(&self.pool)
+        .await?
+        .rows_affected())
     }
 }

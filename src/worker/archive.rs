@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::Worker;
 use super::adopted::{Fate, asked};
 use super::deliver::{Held, unanswered};
-use super::plan::{Planned, plan};
+use super::plan::{Planned, erased, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict;
 use crate::hubspot::batch::Write;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
 use crate::queue::QueueError;
-use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, Reason, Row, Stage};
+use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, Row, Stage};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,13 +340,5 @@ fn void(planned: &Planned, row: &Row) -> RowVerdict {
     if before || row.operation != Operation::Upsert {
         return RowVerdict::Written(Vec::new());
     }
-    RowVerdict::Failed(Reason {
-        class: "rejected",
-        code: "SUBJECT_ERASED".into(),
-        property: None,
-        message: "the subject was erased before this event arrived".into(),
-        hint: Some("an admin may allow the subject again; then send the event anew".into()),
-        correlation_id: None,
-        http_status: None,
-    })
+    RowVerdict::Failed(erased("the subject was erased before this event arrived"))
 }

@@ -54,6 +54,15 @@ pub async fn prune(queue: &Queue, keep: TimeDelta) -> Result<u64, QueueError> {
     queue.prune_calls(now - keep).await
 }
 
+/// Forgets audit lines older than `keep`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn prune_audit(queue: &Queue, keep: TimeDelta) -> Result<u64, QueueError> {
+    let now = queue.now().await?;
+    queue.prune_audit(now - keep).await
+}
+
 /// One step of forgetting rows that were done more than `keep` ago, behind the row where the last
 /// step ended. Answers where the next one begins.
 ///

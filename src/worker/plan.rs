@@ -174,8 +174,11 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
         });
     }
     let event_type: EventType = row.event_type.parse().map_err(|_| unmapped("its type"))?;
+    // An erasure empties events as a whole; a row of another record has nothing to go by then.
+    let payload =
+        row.data.as_ref().ok_or_else(|| erased("its event was erased with its subject"))?;
     let empty = Map::new();
-    let data = row.data.as_ref().and_then(|d| d.as_object()).unwrap_or(&empty);
+    let data = payload.as_object().unwrap_or(&empty);
     let input = Input { event_type: &event_type, subject: &row.subject, data };
     let changes = mapping.map(&input).map_err(|faults| refusal(&faults))?;
     let change = changes
@@ -189,6 +192,19 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
         slots: change.associations,
         warnings: change.warnings,
     })
+}
+
+/// What an erasure leaves nothing of.
+pub(super) fn erased(message: &str) -> Reason {
+    Reason {
+        class: "rejected",
+        code: "SUBJECT_ERASED".into(),
+        property: None,
+        message: message.into(),
+        hint: Some("an admin may allow the subject again; then send the event anew".into()),
+        correlation_id: None,
+        http_status: None,
+    }
 }
 
 fn unmapped(what: &str) -> Reason {

@@ -31,6 +31,8 @@ pub struct Settings {
     pub workers: usize,
     /// How long call-log lines are kept.
     pub keep_calls: TimeDelta,
+    /// How long audit lines are kept.
+    pub keep_audit: TimeDelta,
     /// How long rows that are done are kept; `None`: for good.
     pub keep_done: Option<TimeDelta>,
 }
@@ -186,6 +188,12 @@ async fn keep_house(
                 answered(SILENCE.1, janitor::prune(queue, settings.keep_calls)).await
         {
             tracing::warn!(error = %error, "the call log could not be pruned");
+        }
+        if round.is_multiple_of(600)
+            && let Err(error) =
+                answered(SILENCE.1, janitor::prune_audit(queue, settings.keep_audit)).await
+        {
+            tracing::warn!(error = %error, "the audit could not be pruned");
         }
         // Every second while there is something to forget, and else once in ten minutes.
         if let Some(keep) = settings.keep_done

@@ -25,6 +25,7 @@ mod crash;
 mod dashboard;
 mod deletion;
 mod door;
+mod erasure;
 mod gates;
 mod hostile;
 mod intake;

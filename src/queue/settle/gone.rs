@@ -64,43 +64,40 @@ pub(super) async fn reopen_newer(
 }
 
 /// Removes what is stored of erased records but their numbers and ids, by which later events are
-/// refused, and leaves an audit line without personal data.
+/// refused, and leaves an audit line without personal data. An event is emptied as a whole: what its
+/// other rows say of it goes too, and those that are still open end with `SUBJECT_ERASED`.
 pub(super) async fn erase(
     db: &mut PgConnection,
     ours: &[&Settlement],
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
     for record in ours.iter().filter(|s| s.erase).map(|s| s.record) {
-        sqlx::query(
-            "UPDATE event SET data = NULL
-             WHERE no IN (SELECT event_no FROM sync_queue
-                          WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)",
+        // Without its hash an event that comes again is a duplicate, whatever its body.
+        let rows: Vec<i64> = sqlx::query_scalar(
+            "WITH emptied AS (
+                 UPDATE event SET data = NULL, hash = NULL, subject = ''
+                 WHERE no IN (SELECT event_no FROM sync_queue
+                              WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)
+                 RETURNING row_ids)
+             SELECT UNNEST(row_ids) FROM emptied",
         )
         .bind(record)
-        .execute(&mut *db)
+        .fetch_all(&mut *db)
         .await?;
-        sqlx::query(
-            "UPDATE attempt SET message = 'erased'
-             WHERE row_id IN (SELECT id FROM sync_queue
-                              WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)",
-        )
-        .bind(record)
-        .execute(&mut *db)
-        .await?;
-        sqlx::query(
-            "DELETE FROM row_email
-             WHERE row_id IN (SELECT id FROM sync_queue
-                              WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)",
-        )
-        .bind(record)
-        .execute(&mut *db)
-        .await?;
+        sqlx::query("UPDATE attempt SET message = 'erased' WHERE row_id = ANY($1)")
+            .bind(&rows)
+            .execute(&mut *db)
+            .await?;
+        sqlx::query("DELETE FROM row_email WHERE row_id = ANY($1)")
+            .bind(&rows)
+            .execute(&mut *db)
+            .await?;
         sqlx::query(
             "UPDATE sync_queue SET warnings = NULL,
                     error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
-             WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1",
+             WHERE id = ANY($1)",
         )
-        .bind(record)
+        .bind(&rows)
         .execute(&mut *db)
         .await?;
         sqlx::query(

@@ -4,6 +4,11 @@ use hubferry::mapping::{Mapping, Vars};
 
 /// The built-in files, with one text replaced in each of some: file, text, new text.
 pub fn files(changes: &[(&str, &str, &str)]) -> Option<Mapping> {
+    files_and(changes, &[])
+}
+
+/// The same, with further files: name, text.
+pub fn files_and(changes: &[(&str, &str, &str)], further: &[(&str, &str)]) -> Option<Mapping> {
     const FILES: [&str; 5] = [
         "objects.toml",
         "mappings/user.toml",
@@ -20,6 +25,9 @@ pub fn files(changes: &[(&str, &str, &str)]) -> Option<Mapping> {
             assert!(text.contains(from), "{name} lacks {from}");
             text = text.replacen(from, to, 1);
         }
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    for (name, text) in further {
         std::fs::write(folder.path().join(name), text).expect("a file");
     }
     Some(Mapping::load(folder.path(), &Vars::default()).expect("good files"))
