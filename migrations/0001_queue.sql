@@ -53,6 +53,9 @@ CREATE TABLE crm_record (
     erased_at      timestamptz,
     -- The token of the last call without a definite verdict; 0: HubSpot holds what accepted says.
     doubt          bigint      NOT NULL DEFAULT 0,
+    -- The doubt that a person's resync has made of a record that had none: HubSpot holds what accepted
+    -- says all the same.
+    resync_doubt   bigint,
     -- Transient failures in a row: the step of the backoff.
     failures       integer     NOT NULL DEFAULT 0,
     backoff_until  timestamptz,
@@ -142,6 +145,8 @@ CREATE TABLE sync_queue (
     error_http_status    integer,
     warnings       jsonb,
     discarded_at   timestamptz,
+    -- When a person last retried it; the rows of one retry have the same instant.
+    retried_at     timestamptz,
     CONSTRAINT sync_queue_status CHECK (status IN ('pending', 'retry', 'synced', 'failed')),
     CONSTRAINT sync_queue_operation CHECK (operation IN ('upsert', 'archive', 'erase')),
     CONSTRAINT sync_queue_priority CHECK (priority BETWEEN 0 AND 2)

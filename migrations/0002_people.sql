@@ -49,6 +49,8 @@ CREATE INDEX row_email_hash ON row_email (email_hash, row_id);
 
 CREATE INDEX event_type ON event (type, no);
 CREATE INDEX sync_queue_waiting ON sync_queue (id) WHERE status IN ('pending', 'retry');
+CREATE INDEX sync_queue_retried ON sync_queue (retried_at, id) WHERE retried_at IS NOT NULL;
+CREATE INDEX sync_queue_discarded ON sync_queue (discarded_at, id) WHERE discarded_at IS NOT NULL;
 CREATE INDEX sync_queue_error ON sync_queue (error_code, id) WHERE error_code IS NOT NULL;
 CREATE INDEX sync_queue_error_words ON sync_queue USING gin (to_tsvector('simple', error_message))
     WHERE status = 'failed';
@@ -199,7 +201,7 @@ SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e
             THEN COALESCE(r.due_at, r.leased_at, q.created_at) END AS scheduled_at,
        q.processed_at, q.call_id, q.error_code, q.error_property, q.error_message, q.error_hint,
        q.error_correlation_id, q.error_http_status, q.warnings, q.discarded_at,
-       r.waiting_reason, r.lease_token IS NOT NULL AS leased, r.erased_at IS NOT NULL AS erased
+       q.retried_at, r.waiting_reason, r.lease_token IS NOT NULL AS leased, r.erased_at IS NOT NULL AS erased
 FROM sync_queue q
 JOIN crm_record r ON r.id = q.record_id
 JOIN event e ON e.no = q.event_no;

@@ -70,7 +70,8 @@ fn picture(body: &Value) -> String {
     text.push_str(&format!("\ngate       {}\n", body["gate"]["state"].as_str().unwrap_or("?")));
     for reason in body["gate"]["reasons"].as_array().into_iter().flatten() {
         let word = |key: &str| text::plain(reason[key].as_str().unwrap_or(""), 300);
-        let until = reason["until"].as_str().map(|u| format!(", until {u}")).unwrap_or_default();
+        let next = if reason["probed"] == true { "one record is tried at" } else { "until" };
+        let until = reason["until"].as_str().map(|u| format!(", {next} {u}")).unwrap_or_default();
         let hint = Some(word("hint")).filter(|h| !h.is_empty()).map(|h| format!("; {h}"));
         let (kind, hint) = (word("kind"), hint.unwrap_or_default());
         text.push_str(&format!("           {kind}: {}{until}{hint}\n", word("reason")));

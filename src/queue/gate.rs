@@ -70,8 +70,16 @@ pub struct Gate {
     pub hint: Option<String>,
     /// Since when.
     pub closed_at: DateTime<Utc>,
-    /// Until when; `None`: until a person opens it.
+    /// Until when; `None`: until a person opens it. See [`Gate::is_probed`].
     pub until: Option<DateTime<Utc>>,
+}
+
+impl Gate {
+    /// Whether its end opens nothing: one record is tried then, and the gate opens if HubSpot takes it.
+    #[must_use]
+    pub fn is_probed(&self) -> bool {
+        matches!(&*self.kind, "account" | "credentials" | "scope" | "schema" | "breaker")
+    }
 }
 
 /// The words of a closed gate.

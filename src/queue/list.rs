@@ -89,6 +89,8 @@ pub struct RowFilter {
     pub since: Option<DateTime<Utc>>,
     /// Accepted before.
     pub until: Option<DateTime<Utc>>,
+    /// Rows that a person retried or discarded at this very instant.
+    pub acted_at: Option<DateTime<Utc>>,
     /// These rows only.
     pub ids: Option<Vec<i64>>,
     /// Only what a retry may touch: not what an erasure has emptied.
@@ -206,6 +208,12 @@ pub(super) fn narrow(query: &mut QueryBuilder<Postgres>, filter: &RowFilter, dep
             .push(" AND id < (SELECT first_row_since(")
             .push_bind(until.checked_add_signed(OVERLAP).unwrap_or(until))
             .push("))");
+    }
+    if let Some(at) = filter.acted_at {
+        // By way of the indexes, which only the table has.
+        query.push(" AND id IN (SELECT id FROM sync_queue WHERE retried_at = ").push_bind(at);
+        query.push(" UNION ALL SELECT id FROM sync_queue WHERE discarded_at = ").push_bind(at);
+        query.push(")");
     }
     if filter.retryable {
         query.push(" AND NOT (erased AND operation <> 'erase')");

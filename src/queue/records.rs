@@ -25,6 +25,8 @@ pub struct RecordView {
     pub accepted: serde_json::Value,
     /// Whether HubSpot may hold something else than `accepted`: all of it goes with the next call.
     pub uncertain: bool,
+    /// Whether somebody asked for all of it to be sent again, and that has not happened yet.
+    pub resyncing: bool,
     /// Transient failures in a row.
     pub failures: i32,
     /// When it is due.
@@ -55,6 +57,16 @@ pub struct RecordView {
     pub adopted_at: Option<DateTime<Utc>>,
     /// The row that led to it.
     pub adopted_by: Option<i64>,
+}
+
+impl RecordView {
+    /// Whether anything of it can be sent again.
+    #[must_use]
+    pub fn can_resync(&self) -> bool {
+        let owns = self.accepted.as_object().is_some_and(|values| !values.is_empty());
+        let there = self.hubspot_id.is_some() || (owns && self.deleted_at.is_none());
+        there && self.erased_at.is_none() && self.merged_into.is_none()
+    }
 }
 
 /// How a record stands.
@@ -107,7 +119,7 @@ impl RecordState {
             Self::Linked => " AND r.hubspot_id IS NOT NULL",
             Self::Unlinked => " AND r.hubspot_id IS NULL AND r.tombstone_at IS NULL",
             Self::Waiting => " AND r.waiting_until IS NOT NULL",
-            Self::Uncertain => " AND r.doubt <> 0",
+            Self::Uncertain => " AND r.doubt <> 0 AND r.doubt IS DISTINCT FROM r.resync_doubt",
             Self::Merged => " AND r.alias_of IS NOT NULL",
             Self::Deleted => " AND r.tombstone_at IS NOT NULL AND r.hubspot_id IS NULL",
             Self::Erased => " AND r.erased_at IS NOT NULL",
@@ -166,8 +178,10 @@ pub enum OneRecord {
 }
 
 const COLUMNS: &str = "SELECT r.id, r.sync_type, r.external_id, r.hubspot_id, r.accepted,
-    r.doubt <> 0 AS uncertain, r.failures, r.due_at, r.stage, r.backoff_until, r.waiting_reason,
-    r.waiting_until, r.lease_holder, r.lease_until, r.created_at, r.synced_at,
+    r.doubt <> 0 AND r.doubt IS DISTINCT FROM r.resync_doubt AS uncertain,
+    r.doubt <> 0 AND r.doubt IS NOT DISTINCT FROM r.resync_doubt AS resyncing,
+    r.failures, r.due_at, r.stage, r.backoff_until, r.waiting_reason, r.waiting_until,
+    r.lease_holder, r.lease_until, r.created_at, r.synced_at,
     r.tombstone_at AS deleted_at, r.erased_at, s.external_id AS merged_into,
     CASE WHEN r.hubspot_id IS NOT NULL THEN r.adopted_at END AS adopted_at,
     CASE WHEN r.hubspot_id IS NOT NULL THEN r.adopted_by END AS adopted_by
@@ -275,7 +289,9 @@ impl Queue {
         // A doubt of its own: whoever holds the record now cannot take it away by settling.
         let marked = sqlx::query(
             "UPDATE crm_record
-             SET doubt = nextval('lease_token'), backoff_until = NULL, failures = 0
+             SET doubt = t.token, backoff_until = NULL, failures = 0,
+                 resync_doubt = CASE WHEN doubt IN (0, resync_doubt) THEN t.token END
+             FROM (SELECT nextval('lease_token') AS token) AS t
              WHERE id = $1 AND erased_at IS NULL AND alias_of IS NULL
                AND (hubspot_id IS NOT NULL OR (accepted <> '{}' AND tombstone_at IS NULL))",
         )

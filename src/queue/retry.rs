@@ -286,6 +286,7 @@ pub(super) async fn reopen(
     let retried = sqlx::query(
         "UPDATE sync_queue q
          SET status = 'pending', written = false, retry_count = 0, processed_at = NULL, rank = v.rank,
+             retried_at = $3,
              error_code = NULL, error_property = NULL, error_message = NULL, error_hint = NULL,
              error_correlation_id = NULL, error_http_status = NULL
          FROM UNNEST($1::bigint[], $2::timestamptz[]) AS v (id, rank)
@@ -293,6 +294,7 @@ pub(super) async fn reopen(
     )
     .bind(&rows)
     .bind(ranks)
+    .bind(now)
     .execute(&mut *db)
     .await?
     .rows_affected();

@@ -85,6 +85,15 @@ fn note(planned: &Planned) -> Option<String> {
             Some(format!("waits: HubSpot cannot create it without {}", lacking.join(" and ")))
         }
         Need::Clear(property) => Some(format!("goes in two calls: `{property}` is cleared first")),
+        Need::Nothing if planned.rows.is_empty() && !planned.refused.is_empty() => {
+            Some("sends nothing: every row is refused".into())
+        }
+        Need::Nothing if planned.record.hubspot_id.is_none() => {
+            Some("is not in HubSpot, and nothing that is left would create it".into())
+        }
+        Need::Nothing if !planned.warnings.is_empty() => {
+            Some("costs no call: HubSpot holds what it takes of it".into())
+        }
         Need::Nothing => Some("costs no call: HubSpot holds all of it".into()),
         Need::Write(_) if planned.record.doubt != 0 => Some(
             "goes whole: somebody asked for that, or the reply of its last call was lost".into(),

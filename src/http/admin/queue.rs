@@ -88,6 +88,7 @@ pub(super) async fn list(
         priority: priority(params.priority.as_deref())?,
         since: params.since,
         until: params.until,
+        acted_at: None,
         ids: None,
         retryable: false,
         search: short(params.q)?,

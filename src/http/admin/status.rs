@@ -75,8 +75,10 @@ pub struct GateReason {
     pub hint: Option<String>,
     /// Since when.
     pub closed_at: DateTime<Utc>,
-    /// Until when; `null`: until a person opens it.
+    /// Until when; `null`: until a person opens it. Where `probed`, one record is tried then.
     pub until: Option<DateTime<Utc>>,
+    /// Whether the gate opens by a record that is tried and taken, and not by the clock.
+    pub probed: bool,
 }
 
 /// The rolling window of the quota.
@@ -162,6 +164,7 @@ pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
         reason: gate.reason,
         hint: gate.hint,
         closed_at: gate.closed_at,
+        probed: gate.is_probed(),
         until: gate.until,
     });
     Ok(StatusView {

@@ -255,6 +255,8 @@ pub struct Record {
     pub hubspot_id: Option<String>,
     /// `true`: HubSpot may hold something else than `accepted`; all of it goes with the next call.
     pub uncertain: bool,
+    /// `true`: somebody asked for a resync, and all of it goes with the next call.
+    pub resyncing: bool,
     /// Transient failures in a row.
     pub failures: i32,
     /// When it is due.
@@ -299,6 +301,7 @@ impl Record {
             external_id: record.external_id,
             hubspot_id: record.hubspot_id,
             uncertain: record.uncertain,
+            resyncing: record.resyncing,
             failures: record.failures,
             due_at: record.due_at,
             waiting_for: record.waiting_reason,

@@ -94,6 +94,7 @@ impl Selection {
             priority: priority.map_err(|_| Problem::body("priority: use high, normal or low"))?,
             since: self.since,
             until: self.until,
+            acted_at: None,
             ids,
             retryable: false,
             search: short(self.q)?,

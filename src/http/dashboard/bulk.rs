@@ -140,14 +140,10 @@ async fn act(
         Verb::Discard => ("discarded", state.queue.discard_failed(&filter, name, now).await?),
     };
     state.forget().await;
-    // The rows are not failed any more: the way on shows them whatever has become of them.
-    let number = rows.to_string();
-    let others = form
-        .kept()
-        .into_iter()
-        .filter(|(key, _)| !matches!(*key, "status" | "error_code" | "error_property"));
-    let told = [("done", done), ("n", number.as_str())];
-    Ok(Redirect::to(&link("/admin/queue", others.chain(told))).into_response())
+    // The rows are not failed any more: the way on shows just these, whatever has become of them.
+    let (number, at) = (rows.to_string(), now.to_rfc3339());
+    let told = [("acted_at", at.as_str()), ("done", done), ("n", number.as_str())];
+    Ok(Redirect::to(&link("/admin/queue", told)).into_response())
 }
 
 async fn preview(

@@ -100,7 +100,7 @@ impl Series {
         }
         let (synced, failed) =
             self.buckets.iter().fold((0, 0), |(s, f), b| (s + b.synced, f + b.failed));
-        let summary = format!("{} synced, {} failed", thousands(synced), thousands(failed));
+        let summary = format!("{} synced, {} failures", thousands(synced), thousands(failed));
         Chart { bars, lines: vec![], rows: rows(top, thousands), columns: self.columns(), summary }
     }
 
@@ -232,7 +232,7 @@ mod tests {
         let (good, bad) = (&chart.bars[0], &chart.bars[1]);
         assert!((number(&bad.y) + number(&bad.height) - number(&good.y)).abs() < 0.2);
         assert!(number(&bad.y) >= TOP as f64 - 0.1);
-        assert_eq!(chart.summary, "80 synced, 20 failed");
+        assert_eq!(chart.summary, "80 synced, 20 failures");
         assert_eq!(chart.rows.iter().map(|t| &*t.label).collect::<Vec<_>>(), ["0", "50", "100"]);
     }
 

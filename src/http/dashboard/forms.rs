@@ -79,6 +79,8 @@ pub(super) struct QueueForm {
     pub(super) priority: String,
     pub(super) since: String,
     pub(super) until: String,
+    /// When a person retried or discarded them, to the microsecond.
+    pub(super) acted_at: String,
 }
 
 impl QueueForm {
@@ -95,6 +97,7 @@ impl QueueForm {
             ("priority", &self.priority),
             ("since", &self.since),
             ("until", &self.until),
+            ("acted_at", &self.acted_at),
         ];
         let set = all.into_iter().filter(|(_, value)| !value.trim().is_empty());
         set.map(|(name, value)| (name, value.as_str())).collect()
@@ -148,6 +151,7 @@ impl QueueForm {
             priority: priority.map_err(|_| "priority: use high, normal or low")?,
             since: instant(&self.since).map_err(|fault| format!("since: {fault}"))?,
             until: instant(&self.until).map_err(|fault| format!("until: {fault}"))?,
+            acted_at: instant(&self.acted_at).map_err(|fault| format!("acted_at: {fault}"))?,
             ids: None,
             retryable: false,
             search: some(&self.q),

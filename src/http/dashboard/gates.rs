@@ -19,7 +19,8 @@ pub(super) struct GateLine {
     pub(super) reason: String,
     pub(super) hint: Option<String>,
     pub(super) since: When,
-    pub(super) until: Option<When>,
+    /// What happens by itself, when, and what comes of it.
+    pub(super) next: Option<(&'static str, When, &'static str)>,
 }
 
 impl GateLine {
@@ -29,16 +30,24 @@ impl GateLine {
             "daily" => "The day's quota is spent".into(),
             "reserve" => "The last of the day's quota is kept for high priority".into(),
             "window" => "The gate is closed by HubSpot's rate limit".into(),
-            "breaker" => "HubSpot is down; probes are sent".into(),
+            "breaker" => "HubSpot is down".into(),
+            "credentials" => "HubSpot refuses the access token".into(),
             kind => format!("The gate is closed ({kind})"),
+        };
+        let next = match gate.kind.as_str() {
+            "account" => ("the account is checked again at", ""),
+            _ if gate.is_probed() => {
+                ("one record is tried at", "; the gate opens if HubSpot accepts it")
+            }
+            _ => ("opens", ""),
         };
         Self {
             name,
+            next: gate.until.map(|until| (next.0, visitor.full(until), next.1)),
             sync_type: Some(gate.sync_type).filter(|kind| !kind.is_empty()),
             reason: gate.reason,
             hint: gate.hint,
             since: visitor.when(gate.closed_at),
-            until: gate.until.map(|until| visitor.full(until)),
         }
     }
 }

@@ -20,11 +20,14 @@ pub(super) struct RowLine {
     pub(super) high: bool,
     /// Whether a person may retry or discard it.
     pub(super) failed: bool,
-    pub(super) tries: String,
+    /// How many of the automatic retries are used.
+    pub(super) retries: String,
     pub(super) accepted: When,
     /// When it was done, else when it is due.
     pub(super) at: Option<When>,
     pub(super) code: Option<String>,
+    /// The property at fault.
+    pub(super) property: Option<String>,
     pub(super) why: Option<String>,
 }
 
@@ -47,10 +50,11 @@ impl RowLine {
             status: Badge::status(&row.status, discarded),
             high: row.priority == 0,
             failed: row.status == "failed" && !discarded,
-            tries: format!("{} of {}", row.retry_count, state.quota().max_retries + 1),
+            retries: format!("{} of {}", row.retry_count, state.quota().max_retries),
             accepted: visitor.when(row.created_at),
             at: row.processed_at.or(row.scheduled_at).map(|at| visitor.when(at)),
             code,
+            property: row.error_property.clone(),
             why: why.filter(|_| row.status != "synced"),
         }
     }

@@ -177,7 +177,7 @@ fn tiles(totals: &Totals) -> Vec<Tile> {
         let word = status.as_str();
         let rows = totals.counts.iter().filter(|count| count.status == word);
         Tile {
-            label: word,
+            label: if status == Status::Failed { "failed now" } else { word },
             count: thousands(rows.map(|count| count.rows).sum()),
             href: link("/admin/queue", [("status", word)]),
         }

@@ -41,6 +41,8 @@ struct RecordPage {
     hubspot: Option<(String, Option<String>)>,
     times: Vec<(&'static str, When)>,
     facts: Vec<(&'static str, String)>,
+    /// Whether anything can be sent again.
+    resyncs: bool,
     associations: Vec<Association>,
     accepted: Vec<Property>,
     revealed: bool,
@@ -63,8 +65,12 @@ pub(super) async fn show(
     Query(done): Query<Done>,
 ) -> Result<Response, Failure> {
     let record = found(&state, &sync_type, &external_id).await?;
-    let text = "The record goes out whole as soon as its turn comes.";
-    let notice = (done.done == "resync").then(|| Notice { tone: "good", text: text.into() });
+    let (tone, text) = match done.done.as_str() {
+        "resync" => ("good", "The record goes out whole as soon as its turn comes."),
+        "nothing" => ("warn", NOTHING),
+        _ => ("", ""),
+    };
+    let notice = (!tone.is_empty()).then(|| Notice { tone, text: text.into() });
     whole(&state, &visitor, &record, false, notice).await
 }
 
@@ -83,6 +89,11 @@ pub(super) async fn reveal(
     whole(&state, &visitor, &record, true, None).await
 }
 
+/// Why a resync sends nothing.
+const NOTHING: &str = "There is nothing to send again: HubSpot has accepted nothing of this record \
+                       yet, or it was erased, deleted or merged into another. Failed rows are retried \
+                       on their own pages.";
+
 /// `POST …/resync`.
 pub(super) async fn resync(
     State(state): State<AppState>,
@@ -91,17 +102,13 @@ pub(super) async fn resync(
 ) -> Result<Response, Failure> {
     visitor.must(Role::Operator)?;
     let (name, now) = (visitor.name(), visitor.now);
-    match state.queue.resync(&sync_type, &external_id, name, now).await? {
-        OneRecord::Done => {
-            let page = link::record(&sync_type, &external_id);
-            Ok(Redirect::to(&link::link(&page, [("done", "resync")])).into_response())
-        }
-        OneRecord::Unknown => Err(unknown()),
-        OneRecord::Nothing => Err(Failure::conflict(
-            "Nothing of this record can be sent: it was erased, deleted or merged into another, or \
-             HubSpot has accepted nothing of it yet.",
-        )),
-    }
+    let done = match state.queue.resync(&sync_type, &external_id, name, now).await? {
+        OneRecord::Done => "resync",
+        OneRecord::Nothing => "nothing",
+        OneRecord::Unknown => return Err(unknown()),
+    };
+    let page = link::record(&sync_type, &external_id);
+    Ok(Redirect::to(&link::link(&page, [("done", done)])).into_response())
 }
 
 fn unknown() -> Failure {
@@ -145,6 +152,7 @@ async fn whole(
         hubspot: in_hubspot(state, portal, record),
         times: times(record, visitor),
         facts: facts(record),
+        resyncs: record.can_resync(),
         associations: associations.iter().map(association).collect(),
         accepted: accepted_by(&registers(record)?, None, revealed, visitor),
         revealed,
@@ -181,6 +189,7 @@ fn facts(record: &RecordView) -> Vec<(&'static str, String)> {
         ("Merged into", record.merged_into.clone()),
         ("Adopted by", record.adopted_by.map(|row| format!("row {row}; HubSpot had it before"))),
         ("In doubt", record.uncertain.then(|| doubt.to_owned())),
+        ("Resync", record.resyncing.then(|| "all of it goes with the next call".to_owned())),
         ("Failures in a row", (failures > 0).then(|| failures.to_string())),
     ];
     all.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()

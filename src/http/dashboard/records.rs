@@ -76,6 +76,8 @@ pub(super) fn state_of(record: &RecordView) -> Badge {
         Badge::new("warn", "waiting")
     } else if record.uncertain {
         Badge::new("warn", "uncertain")
+    } else if record.resyncing {
+        Badge::new("info", "resync under way")
     } else if record.hubspot_id.is_some() {
         Badge::new("good", "linked")
     } else {

@@ -26,11 +26,15 @@ use crate::queue::retry::OneRow;
 struct RowPage {
     page: Page,
     row: RowLine,
+    /// Whether its record can be sent again.
+    resyncs: bool,
     /// Whether it is an erasure that waits for a person.
     asks: bool,
     /// Whether it is under way, so that the page asks again by itself.
     live: bool,
     why: Vec<String>,
+    /// The property at fault.
+    property: Option<String>,
     facts: Vec<(&'static str, String)>,
     hubspot: Option<String>,
     timeline: Vec<Step>,
@@ -186,9 +190,11 @@ async fn whole(
     page_of.here = row.href.clone();
     Ok(page(&RowPage {
         page: page_of,
+        resyncs: detail.record.can_resync(),
         asks: row.failed && row.code.as_deref() == Some(ADOPTED_RECORD),
         live: !revealed && matches!(&*detail.row.status, "pending" | "processing" | "retry"),
         why: why.collect(),
+        property: detail.row.error_property.clone(),
         facts: facts(detail, &row),
         hubspot,
         timeline: timeline(detail, visitor),
@@ -208,7 +214,8 @@ fn facts(detail: &RowDetail, line: &RowLine) -> Vec<(&'static str, String)> {
         ("Type", row.event_type.clone()),
         ("Operation", row.operation.clone()),
         ("Priority", priority(row.priority).into()),
-        ("Failed tries", line.tries.clone()),
+        ("Failed attempts", detail.attempts.len().to_string()),
+        ("Retries used", line.retries.clone()),
         ("Happened", exact(row.occurred_at)),
     ];
     facts.extend(row.traceparent.clone().map(|trace| ("Trace", trace)));

@@ -45,7 +45,7 @@ async fn a_group_is_retried_after_a_preview_that_says_what_would_be_sent() {
     let seen = browser.post("/admin/queue/retry", &confirmed).await;
     assert_eq!(seen.status, 303);
     let way = seen.header("location").to_owned();
-    assert!(way.contains("sync_type=contact") && way.contains("done=retried&n=1"), "{way}");
+    assert!(way.contains("acted_at=") && way.contains("done=retried&n=1"), "{way}");
     assert_eq!(world.row(&failed).await["status"], "pending");
     let list = browser.get(&way).await.ok();
     assert!(list.words().contains("1 row retried"), "{}", list.words());

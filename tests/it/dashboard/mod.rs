@@ -5,6 +5,7 @@ mod doors;
 mod look;
 mod pages;
 mod settings;
+mod truths;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -224,7 +224,7 @@ async fn the_overview_tells_counts_gates_budget_errors_and_what_ended() {
     let page = browser.get("/admin").await.ok();
     let words = page.words();
     for told in [
-        "1 synced, 1 failed",
+        "1 synced, 1 failures",
         "CONFLICT",
         "Associations waiting 1",
         "This window",
