@@ -16,15 +16,15 @@
     }
   });
 
-  // Parts with data-refresh="seconds" ask again, unless the page is hidden, the person has paused
-  // it, or is at work inside.
-  var paused = false;
+  // Parts with data-refresh="seconds" ask again, unless the page is hidden, the person has
+  // frozen it, or is at work inside.
+  var frozen = false;
   function refresh() {
     document.querySelectorAll("[data-refresh]").forEach(function (part) {
       var seconds = Number(part.dataset.refresh);
       var due = Number(part.dataset.due || 0);
       var busy = part.contains(document.activeElement) && document.activeElement !== part;
-      if (paused || document.hidden || busy || !seconds || Date.now() < due) return;
+      if (frozen || document.hidden || busy || !seconds || Date.now() < due) return;
       part.dataset.due = String(Date.now() + seconds * 1000);
       if (due) window.htmx.trigger(part, "refresh");
     });
@@ -49,29 +49,29 @@
     if (line) line.textContent = text;
   }
 
-  // Pause buttons: aria-pressed tells the state, data-pauses what they stop.
+  // Buttons that freeze the page: aria-pressed tells the state. Sending to HubSpot goes on.
   document.addEventListener("click", function (event) {
-    var button = event.target.closest("[data-pauses]");
+    var button = event.target.closest("[data-freezes]");
     if (!button) return;
-    paused = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(paused));
-    say("live-state", paused ? "Paused" : "Live");
+    frozen = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(frozen));
+    say("live-state", frozen ? "Frozen" : "Live");
     missed = 0;
     var tail = document.getElementById("log-panel");
-    if (!paused && tail) window.htmx.trigger(tail, "refresh");
+    if (!frozen && tail) window.htmx.trigger(tail, "refresh");
   });
 
-  // The tail: nothing is added while paused or twice, and no more lines are kept than data-most says.
+  // The tail: nothing is added while it is frozen or twice, and no more lines are kept than data-most says.
   var missed = 0;
   document.addEventListener("htmx:sseBeforeMessage", function (event) {
     var id = /^<tr id="([^"]+)"/.exec(event.detail.data || "");
     var shown = id && document.getElementById(id[1]);
     if (shown && !shown.hasAttribute("data-on-its-way")) return event.preventDefault();
-    if (shown && !paused) shown.remove();
-    if (!paused) return;
+    if (shown && !frozen) shown.remove();
+    if (!frozen) return;
     event.preventDefault();
     missed += 1;
-    say("live-state", "Paused, " + missed + " new");
+    say("live-state", "Frozen, " + missed + " new");
   });
   document.addEventListener("htmx:sseMessage", function (event) {
     var body = event.target;
@@ -81,7 +81,7 @@
     if (empty) empty.hidden = true;
   });
   document.addEventListener("htmx:sseError", function () { say("live-state", "Connection lost, trying again"); });
-  document.addEventListener("htmx:sseOpen", function () { say("live-state", paused ? "Paused" : "Live"); });
+  document.addEventListener("htmx:sseOpen", function () { say("live-state", frozen ? "Frozen" : "Live"); });
 
   // Picking rows.
   function count() {

@@ -7,8 +7,8 @@
 pub mod account;
 pub mod audit;
 pub mod breaker;
-mod confirm;
 mod day;
+mod decisions;
 pub mod enqueue;
 pub mod errors;
 pub mod gate;

@@ -41,7 +41,7 @@ pub enum Allow {
 }
 
 impl Queue {
-    /// Retries one failed row.
+    /// Retries one failed row; one that was discarded is put back.
     ///
     /// # Errors
     /// When the database fails.
@@ -52,7 +52,9 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<OneRow, QueueError> {
         let filter = RowFilter { ids: Some(vec![row]), ..RowFilter::default() };
-        if self.retry_failed(&filter, actor, now).await? > 0 {
+        if self.retry_failed(&filter, actor, now).await? > 0
+            || self.put_back(row, actor, now).await?
+        {
             return Ok(OneRow::Done);
         }
         self.untouched(row).await

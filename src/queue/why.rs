@@ -115,7 +115,8 @@ fn open(detail: &RowDetail, gates: &[Gate], ahead: i64, now: DateTime<Utc>, foun
         let hint = gate.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
         // The end of a probed gate opens nothing: it may be another record that is tried then.
         let (probed, until) = (gate.is_probed(), gate.until.filter(|until| *until > now));
-        let tried = if probed { "; it opens once HubSpot takes a record that is tried" } else { "" };
+        let tried =
+            if probed { "; it opens once HubSpot takes a record that is tried" } else { "" };
         let text = format!("behind the closed gate `{}`: {}{hint}{tried}", gate.kind, gate.reason);
         found.push(Why::new("gate", text, until.filter(|_| !probed)));
     }

@@ -166,7 +166,7 @@ async fn a_record_that_hubspot_could_not_create_waits_without_an_attempt_and_the
 }
 
 #[tokio::test]
-async fn a_discarded_row_stays_failed_and_out_of_counts_and_retries() {
+async fn a_discarded_row_stays_failed_and_out_of_counts_and_retries_until_it_is_put_back() {
     let world = World::new().await;
     let deal =
         json!({ "name": "Deal", "status": "paid", "amount": { "value": "1", "currency": "GBP" } });
@@ -182,7 +182,13 @@ async fn a_discarded_row_stays_failed_and_out_of_counts_and_retries() {
     assert!(row["discarded_at"].is_string());
     assert_eq!(world.get("/status").await["counts"]["failed"], 0);
     assert_eq!(world.admin("POST", "/retry", Some(json!({}))).await.1["retried"], 0);
-    assert_eq!(world.admin("POST", &format!("/queue/{id}/retry"), None).await.0, 409);
+    assert_eq!(world.drain().await, 0);
+    // Named alone it is put back.
+    assert_eq!(world.admin("POST", &format!("/queue/{id}/retry"), None).await.0, 200);
+    let row = world.row(&id).await;
+    assert_eq!((&row["status"], &row["discarded_at"]), (&json!("pending"), &Value::Null));
+    world.drain().await;
+    assert_eq!(world.get("/status").await["counts"]["failed"], 1);
     assert_eq!(world.admin("POST", "/queue/999999/retry", None).await.0, 404);
 }
 

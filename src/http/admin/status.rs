@@ -158,13 +158,13 @@ pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
     let paused = gates.iter().any(|gate| gate.kind == "paused");
     let whole = gates.iter().any(|gate| gate.sync_type.is_empty());
     let reasons = gates.into_iter().map(|gate| GateReason {
+        probed: gate.is_probed(),
         sync_type: (!gate.sync_type.is_empty()).then_some(gate.sync_type),
         kind: gate.kind,
         code: gate.code,
         reason: gate.reason,
         hint: gate.hint,
         closed_at: gate.closed_at,
-        probed: gate.is_probed(),
         until: gate.until,
     });
     Ok(StatusView {

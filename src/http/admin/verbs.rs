@@ -204,7 +204,7 @@ pub(super) async fn discard(
     Ok(Json(Discarded { discarded, dry_run, preview: Preview::default() }))
 }
 
-/// Retry one failed row.
+/// Retry one failed row, or put a discarded one back.
 #[utoipa::path(post, path = "/queue/{id}/retry", tag = "queue",
     params(("id" = String, Path, description = "The row's number", example = "1")),
     responses((status = 200, body = Retried), (status = 404, body = ProblemBody),
@@ -280,7 +280,7 @@ fn done(outcome: OneRow) -> Result<(), Problem> {
         OneRow::NotFailed => Err(Problem::new(
             StatusCode::CONFLICT,
             "not_failed",
-            "the row is not failed: only failed rows can be retried or discarded",
+            "the row is not failed: only failed rows can be retried or discarded, and discarded ones put back",
         )),
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::failure::Failure;
 use super::forms::{QueueForm, read};
 use super::lines::RowLine;
-use super::link::link;
+use super::link::{link, row};
 use super::outlook::{Outlook, outlooks};
 use super::page::{Page, Section, Visitor, page};
 use super::queue::counted;
@@ -55,8 +55,9 @@ impl Verb {
                  events have brought since is never overwritten."
             }
             Self::Discard => {
-                "They are given up for good: not sent, not counted and not retried any more. Their \
-                 events stay in the history. This cannot be undone."
+                "HubSpot does not get what these rows bring: it is listed below, row by row, as \
+                 “goes out”. They are not counted and not retried any more. Each can be put back on \
+                 its own page for as long as its event is kept."
             }
         }
     }
@@ -78,7 +79,7 @@ struct Preview {
     kept: Vec<(&'static str, String)>,
     back: String,
     samples: Vec<RowLine>,
-    /// What a retry of the sample would send.
+    /// What a retry of the sample would send, and a discard loses.
     outlooks: Vec<Outlook>,
 }
 
@@ -140,6 +141,9 @@ async fn act(
         Verb::Discard => ("discarded", state.queue.discard_failed(&filter, name, now).await?),
     };
     state.forget().await;
+    if let ([one], false, Verb::Discard) = (picked.id.as_slice(), all, verb) {
+        return Ok(Redirect::to(&link(&row(*one), [("done", done)])).into_response());
+    }
     // The rows are not failed any more: the way on shows just these, whatever has become of them.
     let (number, at) = (rows.to_string(), now.to_rfc3339());
     let told = [("acted_at", at.as_str()), ("done", done), ("n", number.as_str())];
@@ -158,10 +162,8 @@ async fn preview(
     let count = state.queue.count_rows(filter, MOST + 1).await?;
     let sample = state.queue.rows(filter, &Part::newest(SAMPLES)).await?;
     let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
-    let outlooks = match verb {
-        Verb::Retry => outlooks(state, &ids, false).await?,
-        Verb::Discard => Vec::new(),
-    };
+    // What a retry would send is what a discard loses.
+    let outlooks = outlooks(state, &ids, false).await?;
     let samples = sample.items.iter().map(|row| RowLine::of(row, visitor, state)).collect();
     let mut kept: Vec<(&'static str, String)> =
         form.kept().into_iter().map(|(key, value)| (key, value.to_owned())).collect();

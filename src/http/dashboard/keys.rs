@@ -46,6 +46,20 @@ struct KeysPage {
     keys: Vec<Line>,
 }
 
+#[derive(Template)]
+#[template(path = "revoke.html")]
+struct RevokePage {
+    page: Page,
+    key: Line,
+}
+
+/// Whether it has been confirmed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Confirmed {
+    confirm: String,
+}
+
 /// A key to be made, as it comes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -95,15 +109,22 @@ pub(super) async fn make(
     }
 }
 
-/// `POST /admin/keys/{id}/revoke`.
+/// `POST /admin/keys/{id}/revoke`: first the page that names what is lost, then the deed.
 pub(super) async fn revoke(
     State(state): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
+    Form(confirmed): Form<Confirmed>,
 ) -> Result<Response, Failure> {
     visitor.must(Role::Admin)?;
     let unknown = || Failure::unknown("There is no such key, or it has been revoked before.");
-    let id = id.parse().map_err(|_| unknown())?;
+    let id: i64 = id.parse().map_err(|_| unknown())?;
+    if confirmed.confirm != "yes" {
+        let keys = state.access.keys().await?.into_iter().map(|key| line(key, &visitor));
+        let key = keys.into_iter().find(|key| key.id == id && key.live).ok_or_else(unknown)?;
+        let page = Page::new(&visitor, Section::Keys, format!("Revoke {}?", key.name));
+        return Ok(html(StatusCode::OK, &RevokePage { page, key }));
+    }
     if !state.access.revoke_key(id, visitor.name(), visitor.now).await? {
         return Err(unknown());
     }

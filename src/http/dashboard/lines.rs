@@ -18,6 +18,8 @@ pub(super) struct RowLine {
     pub(super) event_type: String,
     pub(super) status: Badge,
     pub(super) high: bool,
+    /// Whether a person gave it up, and may put it back.
+    pub(super) discarded: bool,
     /// Whether a person may retry or discard it.
     pub(super) failed: bool,
     /// How many of the automatic retries are used.
@@ -49,6 +51,7 @@ impl RowLine {
             event_type: row.event_type.clone(),
             status: Badge::status(&row.status, discarded),
             high: row.priority == 0,
+            discarded,
             failed: row.status == "failed" && !discarded,
             retries: format!("{} of {}", row.retry_count, state.quota().max_retries),
             accepted: visitor.when(row.created_at),

@@ -54,7 +54,6 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
         .route("/admin/queue/discard", post(bulk::discard))
         .route("/admin/queue/{id}", get(row::show))
         .route("/admin/queue/{id}/retry", post(row::retry))
-        .route("/admin/queue/{id}/discard", post(row::discard))
         .route("/admin/queue/{id}/confirm", post(row::confirm))
         .route("/admin/queue/{id}/reveal", post(row::reveal))
         .route("/admin/records", get(records::show))

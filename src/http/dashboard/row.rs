@@ -57,7 +57,7 @@ impl Done {
     fn notice(&self) -> Option<Notice> {
         let text = match self.done.as_str() {
             "retried" => "The row is retried: it goes out as soon as its turn comes.",
-            "discarded" => "The row is discarded.",
+            "discarded" => "The row is discarded. Put it back if that was a mistake.",
             "confirmed" => {
                 "Confirmed: the record is erased in HubSpot and here as soon as its turn comes."
             }
@@ -105,19 +105,6 @@ pub(super) async fn retry(
     after(outcome, id, "retried")
 }
 
-/// `POST /admin/queue/{id}/discard`.
-pub(super) async fn discard(
-    State(state): State<AppState>,
-    visitor: Visitor,
-    Path(id): Path<String>,
-) -> Result<Response, Failure> {
-    visitor.must(Role::Operator)?;
-    let id = number(&id)?;
-    let outcome = state.queue.discard(id, visitor.name(), visitor.now).await?;
-    state.forget().await;
-    after(outcome, id, "discarded")
-}
-
 /// `POST /admin/queue/{id}/confirm`: the erasure takes the adopted record along.
 pub(super) async fn confirm(
     State(state): State<AppState>,
@@ -141,7 +128,8 @@ fn after(outcome: OneRow, id: i64, done: &str) -> Result<Response, Failure> {
             "Its subject was erased, so there is nothing to send. Discard the row.",
         )),
         OneRow::NotFailed => Err(Failure::conflict(
-            "The row is not failed any more: only failed rows can be retried or discarded.",
+            "The row is not failed any more: only failed rows can be retried or discarded, and \
+             discarded ones put back.",
         )),
     }
 }

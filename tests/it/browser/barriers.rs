@@ -54,6 +54,9 @@ async fn no_page_has_a_serious_barrier() {
         tab.open_path("/admin/errors").await;
         tab.follow("button", "Retry this group… CONFLICT").await;
         check(tab, "retry preview", &mut found).await;
+        tab.open_path(&format!("/admin/queue/{failed}")).await;
+        tab.follow("button", "Discard…").await;
+        check(tab, "discard preview", &mut found).await;
         tab.open_path("/admin/queue/999").await;
         tab.expect_fault("404").await;
         check(tab, "no such row", &mut found).await;

@@ -54,13 +54,17 @@ async fn picked_rows_are_discarded_with_a_word_of_warning() {
         tab.click("checkbox", &format!("Select row {}", rows[0])).await;
         tab.sees("2 selected").await;
         tab.follow("button", "Discard…").await;
-        tab.sees("cannot be undone").await;
+        tab.sees("HubSpot does not get what these rows bring").await;
+        tab.sees("What a retry would send for deal m-").await;
         tab.follow("button", "Discard 2 rows").await;
         tab.sees("2 rows discarded").await;
-        // Only the third can still be picked.
+        // Just these are shown, and none can be picked any more.
+        tab.sees("2 rows match").await;
         let left = tab.names("checkbox").await;
-        let picks: Vec<&String> = left.iter().filter(|n| n.starts_with("Select row")).collect();
-        assert_eq!(picks, [&format!("Select row {}", rows[0])]);
+        assert!(!left.iter().any(|name| name.starts_with("Select row")), "{left:?}");
+        tab.follow("link", &rows[2]).await;
+        tab.follow("button", "Put back and retry").await;
+        tab.sees("The row is retried").await;
     })
     .await;
 }
@@ -72,7 +76,7 @@ async fn sending_is_paused_with_a_reason_that_everybody_sees_and_resumed() {
         sign_in(tab).await;
         tab.sees("The gate is open.").await;
         tab.fill("textbox", "Reason for the pause", "the importer runs").await;
-        tab.follow("button", "Pause sending").await;
+        tab.follow("button", "Pause sending to HubSpot").await;
         tab.sees("Sending is paused: the importer runs").await;
         tab.sees("stays closed until it is resumed").await;
         let row = deals_waiting(&world).await;
@@ -169,7 +173,7 @@ async fn a_viewer_looks_at_everything_and_finds_nothing_to_press() {
         tab.find("heading", "Why has it failed?").await;
         tab.sees("An operator can reveal them.").await;
         // What anybody may press: the look of the page, and the way out.
-        let own = ["Auto", "Light", "Dark", "Sign out", "Filter", "Pause", "Pause updates"];
+        let own = ["Auto", "Light", "Dark", "Sign out", "Filter", "Freeze this page"];
         for path in [
             &format!("/admin/queue/{failed}"),
             "/admin",

@@ -16,7 +16,7 @@ async fn one_more(world: &World, n: u32) {
 const LINES: &str = "document.querySelectorAll('#log-lines tr').length";
 
 #[tokio::test]
-async fn the_tail_shows_each_new_line_and_holds_still_while_it_is_paused() {
+async fn the_tail_shows_each_new_line_and_holds_still_while_it_is_frozen() {
     let world = World::new().await;
     one_more(&world, 1).await;
     visit(&world, Screen::Desktop, async |tab| {
@@ -33,11 +33,11 @@ async fn the_tail_shows_each_new_line_and_holds_still_while_it_is_paused() {
         tab.sees("1 input").await;
 
         let shown = tab.eval(LINES).await.unwrap().as_i64().unwrap();
-        tab.click("button", "Pause").await;
+        tab.click("button", "Freeze this page").await;
         one_more(&world, 3).await;
-        tab.sees("Paused, 1 new").await;
+        tab.sees("Frozen, 1 new").await;
         assert_eq!(tab.eval(LINES).await.unwrap(), shown);
-        tab.click("button", "Pause").await;
+        tab.click("button", "Freeze this page").await;
         tab.until("what came meanwhile", &format!("{LINES} > {shown}")).await;
         let held = tab.eval(LINES).await.unwrap().as_i64().unwrap();
         one_more(&world, 4).await;
@@ -69,15 +69,15 @@ async fn the_tail_shows_each_new_line_and_holds_still_while_it_is_paused() {
 }
 
 #[tokio::test]
-async fn the_overview_goes_on_by_itself_after_a_pause() {
+async fn the_overview_goes_on_by_itself_after_a_freeze() {
     let world = World::new().await;
     visit(&world, Screen::Desktop, async |tab| {
         sign_in(tab).await;
-        tab.click("button", "Pause updates").await;
-        tab.sees("Paused").await;
+        tab.click("button", "Freeze this page").await;
+        tab.sees("Frozen").await;
         one_more(&world, 1).await;
         let synced = "[...document.querySelectorAll('.tile')].some(t => t.innerText.replace(/\\s+/g, ' ').trim() === 'synced 1')";
-        tab.click("button", "Pause updates").await;
+        tab.click("button", "Freeze this page").await;
         tab.until("one is synced", synced).await;
     })
     .await;

@@ -56,7 +56,7 @@ async fn a_group_is_retried_after_a_preview_that_says_what_would_be_sent() {
 }
 
 #[tokio::test]
-async fn picked_rows_are_discarded_for_good() {
+async fn picked_rows_are_discarded_after_a_look_and_can_be_put_back() {
     let world = World::new().await;
     let [synced, failed, _] = filled(&world, "u-1", "u-2").await;
     let browser = Browser::admin(&world).await;
@@ -65,13 +65,28 @@ async fn picked_rows_are_discarded_for_good() {
     assert!(preview.words().contains("Discard 1 row?"), "{}", preview.words());
     assert!(
         preview.text.contains("name=\"id\" value=\"")
-            && preview.words().contains("cannot be undone")
+            && preview.words().contains("email hidden, 16 characters goes out")
     );
     let confirmed = [picked[0], picked[1], ("confirm", "yes")];
     assert_eq!(browser.submit("/admin/queue/discard", &confirmed).await.status, 303);
     let row = browser.get(&format!("/admin/queue/{failed}")).await.ok();
     assert!(row.words().contains("discarded") && !row.text.contains(">Retry<"), "{}", row.words());
     assert_eq!(world.row(&synced).await["status"], "synced");
+    // A mistake is undone on the row's page.
+    assert!(row.text.contains(">Put back and retry<"), "{}", row.text);
+    let back = browser.submit(&format!("/admin/queue/{failed}/retry"), &[]).await;
+    assert_eq!(back.status, 303);
+    assert_eq!(world.row(&failed).await["status"], "pending");
+    assert_eq!(world.row(&failed).await["discarded_at"], serde_json::Value::Null);
+    world.drain().await;
+    assert_eq!(world.row(&failed).await["status"], "failed", "its address is still another's");
+    assert_eq!(world.get("/status").await["counts"]["failed"], 1);
+    // One row alone: the same look first, and the way leads back to it.
+    let one = [("id", failed.as_str())];
+    browser.submit("/admin/queue/discard", &one).await.ok();
+    assert_eq!(world.row(&failed).await["status"], "failed");
+    let seen = browser.submit("/admin/queue/discard", &[one[0], ("confirm", "yes")]).await;
+    assert_eq!(seen.header("location"), format!("/admin/queue/{failed}?done=discarded"));
     let one = browser.submit(&format!("/admin/queue/{synced}/retry"), &[]).await;
     assert_eq!(one.status, 409);
     assert_eq!(browser.submit("/admin/queue/999999/retry", &[]).await.status, 404);
@@ -159,11 +174,17 @@ async fn a_key_is_shown_once_opens_the_door_and_is_revoked() {
     let ada = Browser::signed_in(&world, &key).await;
     ada.get("/admin").await.ok();
     let revoke = between(&list.text, "action=\"/admin/keys/", "/revoke\"").unwrap();
-    let seen = browser.submit(&format!("/admin/keys/{revoke}/revoke"), &[]).await;
+    // First what it means, and for whom.
+    let asked = browser.submit(&format!("/admin/keys/{revoke}/revoke"), &[]).await.ok();
+    assert!(asked.words().contains("Last used") && asked.words().contains("cannot be undone"));
+    ada.get("/admin").await.ok();
+    let yes = [("confirm", "yes")];
+    let seen = browser.submit(&format!("/admin/keys/{revoke}/revoke"), &yes).await;
     assert_eq!(seen.status, 303);
     assert_eq!(ada.get("/admin").await.status, 303, "the sessions of the key end with it");
     assert!(browser.get("/admin/keys").await.words().contains("revoked"));
     assert_eq!(browser.submit(&format!("/admin/keys/{revoke}/revoke"), &[]).await.status, 404);
+    assert_eq!(browser.submit(&format!("/admin/keys/{revoke}/revoke"), &yes).await.status, 404);
 
     for (fields, fault) in [
         ([("name", " "), ("role", "viewer"), ("expires_at", "")], "name:"),

@@ -175,14 +175,13 @@ async fn each_role_sees_and_does_what_it_may() {
         let page = viewer.get(path).await.ok();
         for button in page.text.split("<button").skip(1) {
             let text = super::between(button, ">", "<").unwrap();
-            let his = ["Light", "Dark", "Auto", "Sign out", "Filter", "Pause updates", "Pause"];
+            let his = ["Light", "Dark", "Auto", "Sign out", "Filter", "Freeze this page"];
             assert!(his.contains(&text), "{path} shows {text}");
         }
         assert!(!page.text.contains("/admin/keys"), "{path}");
     }
     let deeds = [
         format!("{failed}/retry"),
-        format!("{failed}/discard"),
         format!("{failed}/confirm"),
         format!("{failed}/reveal"),
         "/admin/queue/retry".into(),
@@ -201,7 +200,7 @@ async fn each_role_sees_and_does_what_it_may() {
 
     let operator = Browser::with_role(&world, Role::Operator).await;
     let page = operator.get(&failed).await.ok();
-    for word in [">Retry<", ">Discard<", ">Reveal personal data<"] {
+    for word in [">Retry<", ">Discard…<", ">Reveal personal data<"] {
         assert!(page.text.contains(word), "{word}");
     }
     let page = operator.get(&format!("/admin/queue/{}", rows[0])).await.ok();

@@ -41,7 +41,8 @@ async fn the_preview_of_what_was_never_created_does_not_say_that_hubspot_holds_i
     assert!(words.contains("What a retry would send"), "{words}");
     assert!(!words.contains("HubSpot holds all of it"), "{words}");
     assert!(words.contains("The record sends nothing: every row is refused."), "{words}");
-    let plan = world.admin("POST", "/retry", Some(json!({ "ids": [row], "dry_run": true }))).await.1;
+    let plan =
+        world.admin("POST", "/retry", Some(json!({ "ids": [row], "dry_run": true }))).await.1;
     let note = plan["plan"][0]["note"].as_str().unwrap();
     assert_eq!(note, "sends nothing: every row is refused");
 }
@@ -131,7 +132,10 @@ async fn what_was_never_created_is_offered_no_resync() {
     }
     // Who has an old page open is led back and told.
     let seen = browser.submit("/admin/records/deal/m-1/resync", &[]).await;
-    assert_eq!((seen.status, seen.header("location")), (303, "/admin/records/deal/m-1?done=nothing"));
+    assert_eq!(
+        (seen.status, seen.header("location")),
+        (303, "/admin/records/deal/m-1?done=nothing")
+    );
     let words = browser.get(seen.header("location")).await.ok().words();
     assert!(words.contains("There is nothing to send again"), "{words}");
 }

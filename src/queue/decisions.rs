@@ -1,4 +1,5 @@
-//! A person's decision that an erasure takes along what HubSpot had before us.
+//! A person's decisions on one row: an erasure takes along what HubSpot had before us; a discarded row
+//! is put back.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -6,10 +7,41 @@ use serde_json::json;
 use super::audit;
 use super::model::ADOPTED_RECORD;
 use super::notify::notify;
+use super::refresh::lock_records_of;
 use super::retry::{OneRow, reopen};
 use super::{Queue, QueueError};
 
 impl Queue {
+    /// Puts a discarded row back, and retries it. `false`: it is not discarded, or its subject was
+    /// erased since (or, for an erasure, allowed again).
+    pub(super) async fn put_back(
+        &self,
+        row: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        lock_records_of(&mut tx, &[row]).await?;
+        let back: Option<i16> = sqlx::query_scalar(
+            "UPDATE sync_queue q SET discarded_at = NULL FROM crm_record r
+             WHERE q.id = $1 AND r.id = q.record_id AND q.status = 'failed'
+               AND q.discarded_at IS NOT NULL
+               AND (r.erased_at IS NOT NULL) = (q.operation = 'erase')
+             RETURNING q.priority",
+        )
+        .bind(row)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(priority) = back else { return Ok(false) };
+        reopen(&mut tx, &[(row, priority)], now).await?;
+        let details = json!({ "rows": 1, "put_back": true });
+        audit::record(&mut tx, now, actor, "retry", Some(&row.to_string()), details).await?;
+        notify(&mut tx).await?;
+        tx.commit().await?;
+        self.lines.joined();
+        Ok(true)
+    }
+
     /// Confirms the erasure of an adopted record, which goes out at once. [`OneRow::NotFailed`]: the
     /// row does not wait for that.
     ///
