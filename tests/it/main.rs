@@ -44,4 +44,5 @@ mod simulation;
 mod soak;
 mod support;
 mod tidy;
+mod values;
 mod windows;
