@@ -198,15 +198,27 @@ impl Scope<'_> {
         self.check_arguments(spec, Some(name))?;
         match (from, name) {
             (From::Parts(parts), TransformName::Join) => self.join(spec, parts),
-            (From::One(_), TransformName::Join) | (From::Parts(_), _) => {
-                let problem = "a list of pointers and transform = \"join\" go together";
+            (From::One(_), TransformName::Join) => {
+                let problem = "transform = \"join\" takes a list of pointers: the parts";
                 Err(self.error(spec, "from", problem))
             }
-            (From::One(from), name) => Ok(Source::One {
-                from: self.pointer(spec, "from", from)?,
-                transform: self.transform(spec, name)?,
-            }),
+            (From::Parts(places), _) if places.is_empty() => {
+                Err(self.error(spec, "from", "is empty: name at least one pointer"))
+            }
+            (From::Parts(places), name) => self.one(spec, places, name),
+            (From::One(place), name) => self.one(spec, std::slice::from_ref(place), name),
         }
+    }
+
+    fn one(
+        &self,
+        spec: &FieldSpec,
+        places: &[String],
+        name: TransformName,
+    ) -> Result<Source, MappingError> {
+        let from: Result<_, _> =
+            places.iter().map(|place| self.pointer(spec, "from", place)).collect();
+        Ok(Source::One { from: from?, transform: self.transform(spec, name)? })
     }
 
     /// Refuses an argument that the transform would ignore.

@@ -25,8 +25,8 @@ pub(super) enum Source {
     Constant(String),
     /// The settings; such properties are no part of what an example promises.
     Setting(String),
-    /// One place in the data.
-    One { from: Pointer, transform: Transform },
+    /// One value: the first of these places, at least one, that holds something.
+    One { from: Vec<Pointer>, transform: Transform },
     /// Several places, joined; `main` is the part without which the rest says nothing.
     Join { parts: Vec<Pointer>, main: usize, separator: String },
 }

@@ -78,14 +78,31 @@ impl Draft<'_> {
         }
     }
 
-    fn write_one(&mut self, field: &Field, from: &Pointer, transform: &Transform) {
+    /// Writes the first of the places that holds something; the first place clears, if none does.
+    fn write_one(&mut self, field: &Field, places: &[Pointer], transform: &Transform) {
+        let held = places.iter().find(|place| place.holds(self.data));
+        let Some(from) = held.or(places.first()) else { return };
         let value = match from.find(self.data) {
             Found::Absent => return self.absent(field, from, false),
             Found::Null => return self.absent(field, from, true),
             Found::Blocked(at) => return self.blocked(&field.property, field.refuse, at),
             Found::Value(value) => value,
         };
-        match transform.apply(value, self.data) {
+        // Forms send blank text for what nobody filled in.
+        if !from.holds(self.data) && field.when_absent.contains_key(self.verb) {
+            return self.absent(field, from, false);
+        }
+        let outcome = transform.apply(value, self.data);
+        for other in places.iter().filter(|place| *place != from && place.holds(self.data)) {
+            if let Found::Value(value) = other.find(self.data)
+                && transform.apply(value, self.data) != outcome
+            {
+                let message =
+                    format!("{} is not used: {} comes first", other.in_event(), from.in_event());
+                self.warn(&field.property, "not_used", message);
+            }
+        }
+        match outcome {
             Ok(Outcome::Leave) => {}
             Ok(Outcome::Set(text)) if text.is_empty() && field.required => {
                 self.faults.push(empty(from));
@@ -108,6 +125,9 @@ impl Draft<'_> {
                 return self.absent(field, from, false);
             }
             Part::Null => return self.absent(field, from, true),
+            Part::Text(text) if text.is_empty() && field.when_absent.contains_key(self.verb) => {
+                return self.absent(field, from, false);
+            }
             Part::Text(text) if text.is_empty() && field.required => {
                 return self.faults.push(empty(from));
             }

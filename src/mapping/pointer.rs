@@ -25,6 +25,11 @@ pub(crate) enum Found<'a> {
     Blocked(String),
 }
 
+/// Whether a text says nothing.
+pub(crate) fn is_blank(text: &str) -> bool {
+    super::transform::trim(text).is_empty()
+}
+
 impl Pointer {
     /// Parses `/a/b`; the error says what a pointer looks like.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -59,6 +64,11 @@ impl Pointer {
             Some(value) => Found::Value(value),
             None => Found::Absent,
         }
+    }
+
+    /// Whether it leads to a value that is not blank.
+    pub(crate) fn holds(&self, data: &Map<String, Value>) -> bool {
+        matches!(self.find(data), Found::Value(value) if !value.as_str().is_some_and(is_blank))
     }
 
     fn prefix(&self, depth: usize) -> String {

@@ -51,7 +51,8 @@ pub(super) struct FieldSpec {
     pub(super) country: Option<Vec<String>>,
 }
 
-/// One pointer, or the parts of a join.
+/// One pointer; or several: the parts of a join, else places of which the first that holds
+/// something counts.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum From {

@@ -28,9 +28,9 @@ fn places(field: &Field) -> Vec<&Pointer> {
     match &field.source {
         Source::Constant(_) | Source::Setting(_) => Vec::new(),
         Source::One { from, transform: Transform::Phone(rule) } => {
-            rule.countries.iter().chain([from]).collect()
+            rule.countries.iter().chain(from).collect()
         }
-        Source::One { from, .. } => vec![from],
+        Source::One { from, .. } => from.iter().collect(),
         Source::Join { parts, .. } => parts.iter().collect(),
     }
 }

@@ -46,4 +46,5 @@ mod simulation;
 mod soak;
 mod support;
 mod tidy;
+mod values;
 mod windows;

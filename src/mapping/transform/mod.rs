@@ -4,6 +4,7 @@
 //! No transform repeats the value in what it says: the words reach answers, rows and logs.
 
 mod address;
+mod name;
 mod number;
 mod phone;
 mod pick;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 pub(crate) use phone::PhoneRule;
 pub(crate) use pick::{OnUnknown, Options, PickRule};
 pub(crate) use place::region;
+pub(crate) use text::trim;
 
 /// A value that cannot become what is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,14 +77,14 @@ impl Transform {
         value: &Value,
         data: &Map<String, Value>,
     ) -> Result<Outcome, Invalid> {
-        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        if value.as_str().is_some_and(|text| text::trim(text).is_empty()) {
             return Ok(Outcome::Set(String::new()));
         }
         let text = match self {
             Self::Text => text::line(&text::of(value)?),
             Self::Multiline => text::multiline(&text::of(value)?),
             Self::Lower => text::line(&text::of(value)?).to_lowercase(),
-            Self::Name => text::name(&text::line(&text::of(value)?)),
+            Self::Name => name::name(&text::line(&text::of(value)?)),
             Self::Html => text::html(&text::multiline(&text::of(value)?)),
             Self::Email => address::email(text::only(value)?)?,
             Self::Phone(rule) => rule.apply(text::only(value)?, data)?,

@@ -1,123 +1,157 @@
-//! Countries: code or English name in, English name, code or phone region out.
+//! Countries: a code or a name in, HubSpot's name, the code or the phone region out.
+//!
+//! `countries.tsv` holds the codes of ISO 3166 with the names of CLDR, in some forty languages and in
+//! each country's own, and those that shops and people use besides.
 
-use celes::Country;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use rlibphonenumber::Region;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::Invalid;
 
-/// The longest official name has 56 characters.
-const MAX_BYTES: usize = 80;
+/// The longest name has 59 characters, of up to four bytes.
+const MAX_BYTES: usize = 240;
+/// Words that one sender writes and another leaves out.
+const LEFT_OUT: [&str; 2] = ["and", "the"];
+/// Codes in use that the standard does not have.
+const USED: [(&str, &str); 2] = [("uk", "gb"), ("el", "gr")];
 
-/// The names in common use, where the list of the standard words them for sorting.
-const NAMES: [(&str, &str); 55] = [
-    ("AE", "United Arab Emirates"),
-    ("AG", "Antigua and Barbuda"),
-    ("BA", "Bosnia and Herzegovina"),
-    ("BL", "Saint Barthélemy"),
-    ("BN", "Brunei"),
-    ("BS", "Bahamas"),
-    ("CC", "Cocos (Keeling) Islands"),
-    ("CD", "Democratic Republic of the Congo"),
-    ("CF", "Central African Republic"),
-    ("CG", "Congo"),
-    ("CK", "Cook Islands"),
-    ("DO", "Dominican Republic"),
-    ("FK", "Falkland Islands"),
-    ("FM", "Micronesia"),
-    ("FO", "Faroe Islands"),
-    ("GB", "United Kingdom"),
-    ("GM", "Gambia"),
-    ("GS", "South Georgia and the South Sandwich Islands"),
-    ("HM", "Heard Island and McDonald Islands"),
-    ("IR", "Iran"),
-    ("KM", "Comoros"),
-    ("KN", "Saint Kitts and Nevis"),
-    ("KP", "North Korea"),
-    ("KR", "South Korea"),
-    ("KY", "Cayman Islands"),
-    ("LA", "Laos"),
-    ("MD", "Moldova"),
-    ("MF", "Saint Martin"),
-    ("MH", "Marshall Islands"),
-    ("MK", "North Macedonia"),
-    ("MP", "Northern Mariana Islands"),
-    ("NE", "Niger"),
-    ("NL", "Netherlands"),
-    ("PH", "Philippines"),
-    ("PM", "Saint Pierre and Miquelon"),
-    ("PS", "Palestine"),
-    ("RU", "Russia"),
-    ("SD", "Sudan"),
-    ("SH", "Saint Helena, Ascension and Tristan da Cunha"),
-    ("SJ", "Svalbard and Jan Mayen"),
-    ("ST", "Sao Tome and Principe"),
-    ("SX", "Sint Maarten"),
-    ("SY", "Syria"),
-    ("TC", "Turks and Caicos Islands"),
-    ("TF", "French Southern Territories"),
-    ("TT", "Trinidad and Tobago"),
-    ("TW", "Taiwan"),
-    ("TZ", "Tanzania"),
-    ("UM", "United States Minor Outlying Islands"),
-    ("US", "United States"),
-    ("VA", "Vatican City"),
-    ("VC", "Saint Vincent and the Grenadines"),
-    ("VE", "Venezuela"),
-    ("WF", "Wallis and Futuna"),
-    ("VI", "U.S. Virgin Islands"),
-];
+static COUNTRIES: LazyLock<Countries> =
+    LazyLock::new(|| Countries::parse(include_str!("countries.tsv")));
 
-/// The English name.
+/// One line of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Country {
+    code: &'static str,
+    name: &'static str,
+}
+
+/// All of them, by everything they are known by.
+struct Countries {
+    by_code: HashMap<String, Country>,
+    by_name: HashMap<String, Country>,
+}
+
+impl Countries {
+    fn parse(text: &'static str) -> Self {
+        let mut countries = Self { by_code: HashMap::new(), by_name: HashMap::new() };
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let mut columns = line.split('\t');
+            let mut next = || columns.next().unwrap_or_default();
+            let (code, long_code, name, others) = (next(), next(), next(), next());
+            let country = Country { code, name };
+            for code in [code, long_code] {
+                countries.by_code.insert(code.to_ascii_lowercase(), country);
+            }
+            for name in others.split('|').chain([name]) {
+                countries.by_name.insert(fold(name), country);
+            }
+        }
+        for (used, code) in USED {
+            if let Some(country) = countries.by_code.get(code).copied() {
+                countries.by_code.insert(used.to_owned(), country);
+            }
+        }
+        countries
+    }
+
+    fn find(&self, text: &str) -> Option<Country> {
+        self.by_code_or_name(text).or_else(|| self.said_twice(text))
+    }
+
+    fn by_code_or_name(&self, text: &str) -> Option<Country> {
+        // A code comes first: with dots (`U.S.A.`), or as a flag.
+        if text.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '.' | ' ')) {
+            let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
+            if let Some(country) = self.by_code.get(&letters.to_ascii_lowercase()) {
+                return Some(*country);
+            }
+        }
+        let flag: Option<String> = text.chars().map(flag_letter).collect();
+        let by_flag = flag.and_then(|code| self.by_code.get(&code));
+        by_flag.or_else(|| self.by_name.get(&fold(text))).copied()
+    }
+
+    /// `United States (US)`, `FR - France`: both halves must be the same country.
+    fn said_twice(&self, text: &str) -> Option<Country> {
+        let parts =
+            |c: char| matches!(c, '(' | ')' | '[' | ']' | ',' | '/' | ':' | '-' | '–' | '—');
+        let places = text.char_indices().filter(|(_, c)| parts(*c) || c.is_whitespace());
+        places.into_iter().find_map(|(at, _)| {
+            let (one, other) = text.split_at(at);
+            let [one, other] =
+                [one, other].map(|half| half.trim_matches(|c: char| parts(c) || c.is_whitespace()));
+            let country = self.by_code_or_name(one)?;
+            (self.by_code_or_name(other)? == country).then_some(country)
+        })
+    }
+}
+
+/// The name that HubSpot is sent.
 pub(super) fn name(text: &str) -> Result<String, Invalid> {
-    let country = find(text)?;
-    let common = NAMES.iter().find(|(code, _)| *code == country.alpha2);
-    Ok(common.map_or(country.long_name, |(_, name)| name).to_owned())
+    find(text).map(|country| country.name.to_owned())
 }
 
 /// The two-letter code.
 pub(super) fn code(text: &str) -> Result<String, Invalid> {
-    find(text).map(|country| country.alpha2.to_owned())
+    find(text).map(|country| country.code.to_owned())
 }
 
-/// The phone region, if the text is a country.
+/// The two-letter code of a country, if the text is one.
+fn country_code(text: &str) -> Option<&'static str> {
+    find(text.trim()).ok().map(|country| country.code)
+}
+
+/// The phone region, if the text is a country with one.
 pub(crate) fn region(text: &str) -> Option<Region> {
-    Region::from_code(find(text.trim()).ok()?.alpha2).ok()
+    Region::from_code(country_code(text)?).ok()
 }
 
 fn find(text: &str) -> Result<Country, Invalid> {
-    known(text).ok_or_else(|| {
-        let reason = "must be a country: its ISO 3166 code, such as FR, or its English name";
+    let known = (text.len() <= MAX_BYTES).then(|| COUNTRIES.find(text)).flatten();
+    known.ok_or_else(|| {
+        let reason = "must be a country: its ISO 3166 code, such as FR, or its name";
         Invalid::new("invalid_country", reason)
     })
 }
 
-fn known(text: &str) -> Option<Country> {
-    if text.len() > MAX_BYTES {
-        return None;
-    }
-    let is_code = text.bytes().all(|b| b.is_ascii_alphabetic());
-    match text.len() {
-        2 if text.eq_ignore_ascii_case("uk") => Country::from_alpha2("gb").ok(),
-        2 if is_code => Country::from_alpha2(text).ok(),
-        3 if is_code => Country::from_alpha3(text).ok(),
-        _ => by_name(text),
-    }
+/// The letter of a regional indicator: two of them are shown as a flag.
+fn flag_letter(c: char) -> Option<char> {
+    let place = u32::from(c).checked_sub(0x1F1E6).filter(|place| *place < 26)?;
+    char::from_u32(u32::from('a') + place)
 }
 
-fn by_name(text: &str) -> Option<Country> {
-    if let Some((code, _)) = NAMES.iter().find(|(_, name)| letters(name) == letters(text)) {
-        return Country::from_alpha2(code).ok();
+/// What two spellings of a name have in common: neither accents, case, blanks nor punctuation.
+fn fold(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.nfkd().flat_map(char::to_lowercase) {
+        match c {
+            '\u{300}'..='\u{36F}' => {}
+            'ø' => plain.push('o'),
+            'ł' => plain.push('l'),
+            'đ' | 'ð' => plain.push('d'),
+            'ħ' => plain.push('h'),
+            'ı' => plain.push('i'),
+            'ə' => plain.push('a'),
+            'æ' => plain.push_str("ae"),
+            'œ' => plain.push_str("oe"),
+            'þ' => plain.push_str("th"),
+            'ß' => plain.push_str("ss"),
+            c if c.is_alphanumeric() || is_combining_mark(c) => plain.push(c),
+            _ => plain.push(' '),
+        }
     }
-    let plain = letters(text);
-    Country::from_name(&plain)
-        .or_else(|_| Country::from_alias(&plain))
-        .or_else(|_| Country::from_name(format!("the{plain}")))
-        .ok()
-}
-
-/// Letters alone, in lower case: spaces, hyphens and points differ from one sender to the next.
-fn letters(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphabetic()).flat_map(char::to_lowercase).collect()
+    let words = plain.split(' ').filter(|word| !LEFT_OUT.contains(word));
+    words
+        .map(|word| match word {
+            "st" => "saint",
+            "ste" => "sainte",
+            word => word,
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -125,38 +159,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn countries_by_code_and_by_name() {
-        for (sent, alpha2, english) in [
-            ("FR", "FR", "France"),
-            ("fra", "FR", "France"),
-            ("france", "FR", "France"),
-            ("usa", "US", "United States"),
-            ("United States of America", "US", "United States"),
-            ("UK", "GB", "United Kingdom"),
-            ("united kingdom", "GB", "United Kingdom"),
-            ("Netherlands", "NL", "Netherlands"),
-            ("The Netherlands", "NL", "Netherlands"),
-            ("South Korea", "KR", "South Korea"),
-            ("Guinea-Bissau", "GW", "Guinea Bissau"),
-        ] {
-            assert_eq!(name(sent).as_deref(), Ok(english), "{sent}");
-            assert_eq!(code(sent).as_deref(), Ok(alpha2), "{sent}");
+    fn every_line_is_found_by_all_that_it_is_known_by() {
+        let lines = include_str!("countries.tsv").lines().filter(|line| !line.starts_with('#'));
+        let mut found = 0;
+        for line in lines {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [two, three, sent, others] = columns[..] else { panic!("{line}") };
+            for known in others.split('|').chain([two, three, sent]) {
+                assert_eq!(code(known).as_deref(), Ok(two), "{known}");
+                assert_eq!(name(known).as_deref(), Ok(sent), "{known}");
+            }
+            found += 1;
         }
-        assert_eq!(region("France"), Some(Region::FR));
+        assert_eq!(found, 250);
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["XX", "ZZZ", "Atlantis", "250", "F1", "é", &"x".repeat(100)] {
+        let long = "x".repeat(300);
+        for text in [
+            "XX",
+            "ZZZ",
+            "Atlantis",
+            "250",
+            "F1",
+            "é",
+            "",
+            "-",
+            "()",
+            "Virgin Islands",
+            "France, Spain",
+            "Saint Martin (Elsewhere)",
+            "Paris, France",
+            "🇫",
+            &long,
+        ] {
             assert_eq!(name(text).unwrap_err().code, "invalid_country", "{text}");
         }
     }
 
     #[test]
-    fn every_common_name_belongs_to_a_country() {
-        for (code, common) in NAMES {
-            assert_eq!(name(code).as_deref(), Ok(common));
-            assert_eq!(name(common).as_deref(), Ok(common));
-        }
+    fn a_country_has_a_phone_region() {
+        assert_eq!(region(" France "), Some(Region::FR));
+        assert_eq!(region("Kosovo"), Some(Region::XK));
+        assert_eq!(region("Atlantis"), None);
     }
 }
