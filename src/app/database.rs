@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use crate::config::Config;
 use crate::queue::Queue;
+use crate::queue::doubt::doubted;
 use crate::queue::schema::Lagging;
 use address::parse_url;
 pub(crate) use faults::{Fault, POOLER, faults};
@@ -124,10 +125,17 @@ fn pool_options(config: &Config) -> PgPoolOptions {
             })
         })
         .before_acquire(|db, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRUSTED || usable(db).await?) })
+            Box::pin(async move {
+                let trusted = meta.idle_for < TRUSTED && !doubted();
+                Ok(trusted || usable(db).await?)
+            })
         })
         // One whose use was broken off may be silent: it would be waited for, and its place with it.
-        .after_release(|db, _| Box::pin(usable(db)))
+        .after_release(|db, _| {
+            Box::pin(async move {
+                if doubted() { usable(db).await } else { answers(db.ping()).await.map(|()| true) }
+            })
+        })
 }
 
 /// A look that takes longer is ended by Postgres.
@@ -166,10 +174,15 @@ pub(crate) async fn watch_client(db: &mut PgConnection) -> Result<(), sqlx::Erro
 /// of one, a statement begins when its transaction does. One in a transaction that failed answers
 /// with an error.
 async fn usable(db: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let asked = sqlx::query_scalar(
+    // As one text: a prepared statement comes in parts, which have times of their own.
+    let asked = sqlx::raw_sql(
         "SELECT now() = statement_timestamp() AND current_setting('transaction_read_only') = 'off'",
     );
-    let answer = tokio::time::timeout(ANSWER, asked.fetch_one(db)).await;
+    answers(asked.fetch_one(db)).await?.try_get(0)
+}
+
+async fn answers<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let answer = tokio::time::timeout(ANSWER, asked).await;
     answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 

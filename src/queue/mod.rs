@@ -8,6 +8,7 @@ pub mod account;
 pub mod audit;
 pub mod breaker;
 mod day;
+pub mod doubt;
 pub mod enqueue;
 pub mod errors;
 pub mod gate;
@@ -83,6 +84,12 @@ impl From<sqlx::Error> for QueueError {
             }
             _ => false,
         };
+        // Nobody knows where its connection leads, or what it is in the middle of.
+        if matches!(&error, sqlx::Error::Database(db)
+            if db.code().is_some_and(|code| ["25", "57P", "08"].iter().any(|c| code.starts_with(c))))
+        {
+            doubt::doubt();
+        }
         // Class 22: data exception. What we send ourselves is never one.
         let value = matches!(&error, sqlx::Error::Database(db)
             if db.code().is_some_and(|code| code.starts_with("22")));
@@ -138,7 +145,7 @@ impl Queue {
     /// When the database cannot be reached or holds a migration this binary does not know.
     pub async fn migrate(&self) -> Result<(), QueueError> {
         // One transaction, and its lock: one of the session would be left behind in a pooler.
-        let mut tx = self.pool.begin().await?;
+        let mut tx = doubt::begin(&self.pool).await?;
         // An index on a large table takes its time.
         sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hubferry migrate', 0))")
@@ -194,7 +201,7 @@ impl Queue {
     /// A transaction of the hot path, whose statements go by their indexes: their plans are made
     /// once, perhaps when a table was empty, and must hold when it has millions of rows.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, QueueError> {
-        Ok(self.pool.begin_with(BY_INDEX).await?)
+        Ok(doubt::begin_with(&self.pool, BY_INDEX).await?)
     }
 
     /// The connection pool, for the readiness check and for closing at the end.

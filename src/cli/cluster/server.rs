@@ -72,7 +72,10 @@ impl Server {
         let mut copy = self.command("pg_basebackup");
         copy.arg("-h").arg(socket).args(["-U", user, "-p", &port.to_string()]);
         copy.args(["-R", "-X", "stream", "--checkpoint=fast", "--no-sync", "-D"]).arg(&self.data);
-        self.done(copy, "pg_basebackup")
+        self.done(copy, "pg_basebackup")?;
+        // Of the other server's socket, which lies in its data.
+        let lock = self.data.join(format!("{}.lock", socket()));
+        std::fs::remove_file(&lock).map_err(ClusterError::file("remove", &lock))
     }
 
     /// Ends the recovery of a standby.

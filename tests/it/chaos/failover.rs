@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
-use hubferry::queue::Queue;
+use hubferry::queue::{Queue, QueueError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -142,21 +142,46 @@ async fn a_standby_that_is_promoted_takes_over() {
     assert!(server.terminate().await.success());
 }
 
+/// A request that is given up may break off a transaction at its beginning, which the driver then
+/// leaves open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_connection_stays_inside_a_transaction() {
+    let database = database().await;
+    let config = Config::load(None, &Environment::default()).expect("the defaults");
+    let queue = hubferry::app::open_queue(&config, database).await.expect("a queue");
+    let now = queue.now().await.expect("a time");
+    for tries in 0_u64..300 {
+        let pause = queue.pause("ops", None, now);
+        tokio::time::timeout(Duration::from_micros(tries * 20), pause).await.ok();
+    }
+    until(Duration::from_secs(5), "all have ended", async || {
+        let inside: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(queue.pool())
+        .await
+        .expect("a count");
+        inside == 0
+    })
+    .await;
+}
+
+/// As after a statement that a standby refuses within a text with a BEGIN.
 #[tokio::test]
-async fn a_connection_that_was_left_inside_a_transaction_is_not_used_again() {
+async fn a_connection_in_a_failed_transaction_is_not_used_again() {
     let database = database().await;
     let config = Config::load(None, &Environment::default()).expect("the defaults");
     let queue = hubferry::app::open_queue(&config, database).await.expect("a queue");
     let process = "SELECT pg_backend_pid()";
-    for left in ["BEGIN", "BEGIN; SELECT nothing"] {
-        let mut db = queue.pool().acquire().await.unwrap();
-        let number: i32 = sqlx::query_scalar(process).fetch_one(&mut *db).await.unwrap();
-        sqlx::raw_sql(left).execute(&mut *db).await.ok();
-        // What dropping does, and waits for.
-        db.return_to_pool().await;
-        let mut next = queue.pool().acquire().await.unwrap();
-        let other: i32 = sqlx::query_scalar(process).fetch_one(&mut *next).await.unwrap();
-        assert_ne!(number, other, "{left}");
-        next.ping().await.unwrap();
-    }
+    let mut db = queue.pool().acquire().await.unwrap();
+    let number: i32 = sqlx::query_scalar(process).fetch_one(&mut *db).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT nothing").execute(&mut *db).await.unwrap_err();
+    let error = sqlx::query("SELECT 1").execute(&mut *db).await.unwrap_err();
+    assert!(matches!(QueueError::from(error), QueueError::Unavailable(_)));
+    // What dropping does, and waits for.
+    db.return_to_pool().await;
+    let mut next = queue.pool().acquire().await.unwrap();
+    let other: i32 = sqlx::query_scalar(process).fetch_one(&mut *next).await.unwrap();
+    assert_ne!(number, other);
 }
