@@ -3,6 +3,7 @@
 //! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
 //! accepting, lets what is in flight finish within the grace, and closes the pool.
 
+pub(crate) mod database;
 mod door;
 mod listen;
 
@@ -12,16 +13,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use chrono::TimeDelta;
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use secrecy::ExposeSecret;
+use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::http::preview::Explain;
 use crate::http::tail::Tail;
 use crate::http::{self, AppState, Shared};
@@ -32,6 +32,9 @@ use crate::queue::intake::Intake;
 use crate::settings::Live;
 use crate::telemetry;
 use crate::worker::{self, Permits, Schema, Worker, pool};
+pub(crate) use database::SESSION;
+use database::ears;
+pub use database::{connect_options, open_queue};
 use door::Patience;
 use listen::Ears;
 
@@ -53,6 +56,7 @@ pub struct App {
     pub address: SocketAddr,
     /// Its queue.
     pub queue: Queue,
+    looks: Queue,
     tracker: TaskTracker,
     shutdown: CancellationToken,
     failed: CancellationToken,
@@ -82,97 +86,6 @@ pub fn explain(mapping: &Arc<Mapping>, schema: &Schema) -> Explain {
     })
 }
 
-/// A connection that has rested for longer is asked whether it still stands.
-const TRUSTED: Duration = Duration::from_secs(1);
-/// It answers within this time, or is given up.
-const ANSWER: Duration = Duration::from_secs(2);
-
-/// What the server does about a client that is gone or stands still: a transaction holds its locks
-/// for ten seconds of silence at most, and a machine that vanished is missed within a minute. No
-/// statement here runs long enough to be worth compiling.
-pub(crate) const SESSION: [(&str, &str); 5] = [
-    ("jit", "off"),
-    ("idle_in_transaction_session_timeout", "10s"),
-    ("tcp_keepalives_idle", "30"),
-    ("tcp_keepalives_interval", "10"),
-    ("tcp_keepalives_count", "3"),
-];
-
-/// Connects to Postgres and brings the schema up to date.
-///
-/// # Errors
-/// When it cannot be reached or migrated.
-pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Queue> {
-    let pool = PgPoolOptions::new()
-        .max_connections(config.database.max_connections)
-        .acquire_timeout(Duration::from_secs(config.database.acquire_timeout_seconds))
-        // A round trip before each use would cost more than the connections that break.
-        .test_before_acquire(false)
-        .before_acquire(|db, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRUSTED || stands(db).await.is_ok()) })
-        })
-        // One whose use was broken off may be silent: it would be waited for, and its place with it.
-        .after_release(|db, _| Box::pin(async move { stands(db).await.map(|()| true) }))
-        .connect_with(session(config, options.application_name("hubferry")))
-        .await
-        .map_err(unreachable)?;
-    let queue = Queue::new(pool);
-    queue.migrate().await?;
-    Ok(queue)
-}
-
-/// Asks a connection whether it still stands.
-async fn stands(db: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let asked = tokio::time::timeout(ANSWER, db.ping()).await;
-    asked.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
-}
-
-/// A pooler lets no settings of the session through; there they belong to the role.
-fn session(config: &Config, options: PgConnectOptions) -> PgConnectOptions {
-    if config.database.pooler { options } else { options.options(SESSION) }
-}
-
-/// Why no connection came about, and what to do.
-fn unreachable(error: sqlx::Error) -> anyhow::Error {
-    // What PgBouncer says to settings that it does not know (its ignore_startup_parameters).
-    let pooler = error.to_string().contains("unsupported startup parameter");
-    anyhow::Error::new(error).context(if pooler {
-        "a pooler answers at DATABASE_URL: set database.pooler = true \
-         (HUBFERRY__DATABASE__POOLER=true)"
-    } else {
-        "Postgres cannot be reached: check DATABASE_URL and that the server runs"
-    })
-}
-
-/// How `DATABASE_URL` connects.
-///
-/// # Errors
-/// When it is not set or malformed.
-pub fn connect_options(config: &Config) -> Result<PgConnectOptions> {
-    let options = parse_url("DATABASE_URL", config.database_url()?)?;
-    Ok(if config.database.pooler { options.extra_float_digits(None) } else { options })
-}
-
-fn parse_url(key: &'static str, url: &SecretString) -> Result<PgConnectOptions> {
-    // The parser's own message may repeat the password.
-    url.expose_secret().parse().map_err(|_| {
-        let reason = "is malformed: use postgres://user:password@host:5432/database".into();
-        ConfigError::Invalid { key, reason }.into()
-    })
-}
-
-/// Where notifications are listened for; nowhere behind a pooler that has no way past it, since it
-/// gives a connection to somebody else after each transaction.
-fn ears(config: &Config, queue: &Queue) -> Result<Option<PgPool>> {
-    let database = &config.database;
-    if !database.pooler {
-        return Ok(Some(queue.pool().clone()));
-    }
-    let Some(url) = &database.direct_url else { return Ok(None) };
-    let options = parse_url("database.direct_url", url)?.application_name("hubferry");
-    Ok(Some(PgPoolOptions::new().max_connections(2).connect_lazy_with(options)))
-}
-
 impl App {
     /// Starts the parts of `role` on `listener`.
     ///
@@ -193,16 +106,19 @@ impl App {
         let wake = Arc::new(Notify::new());
         let patience = Duration::from_secs(config.database.acquire_timeout_seconds);
         let (intake, lanes) = Intake::new(&queue, &wake, patience);
+        let looks = database::looks(config, &queue);
+        let turns = looks.pool().options().get_max_connections() as usize;
         let state = AppState::from(Shared {
-            queue: queue.clone(),
+            queue: looks.clone(),
+            door: queue.clone(),
             intake,
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
             explain: explain(&mapping, &schema),
-            turns: Arc::new(Semaphore::new(config.database.max_connections as usize / 2)),
+            turns: Arc::new(Semaphore::new(turns)),
             snapshot: Arc::default(),
             errors: Arc::default(),
-            tail: Tail::new(queue.clone(), shutdown.clone()),
+            tail: Tail::new(looks.clone(), shutdown.clone()),
             ingest: Arc::new(config.ingest_settings()),
             settings: live.clone(),
             metrics: telemetry::start_metrics()?,
@@ -210,6 +126,7 @@ impl App {
         let app = Self {
             address: listener.local_addr()?,
             queue: queue.clone(),
+            looks,
             tracker: TaskTracker::new(),
             shutdown,
             failed: CancellationToken::new(),
@@ -335,7 +252,8 @@ impl App {
         self.tracker.close();
         let drained = tokio::time::timeout(self.grace, self.tracker.wait()).await;
         // Closing waits for connections that are still in use: not longer than a moment.
-        let _ = tokio::time::timeout(Duration::from_secs(2), self.queue.pool().close()).await;
+        let closed = async { tokio::join!(self.queue.pool().close(), self.looks.pool().close()) };
+        let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
         if drained.is_err() {
             bail!(
                 "the grace of {} s was not enough; what is leased is taken back by itself",

@@ -51,6 +51,12 @@ pub enum ConfigError {
         /// What to do.
         way_out: String,
     },
+    /// A variable whose value is no text.
+    #[error("{name} is not UTF-8 text: set it again")]
+    Unreadable {
+        /// The variable.
+        name: String,
+    },
     /// A value that cannot work.
     #[error("{key}: {reason}")]
     Invalid {
@@ -104,6 +110,9 @@ impl Config {
     /// # Errors
     /// Naming the key, where it was set, and what it should be.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        if let Some(name) = environment.unreadable() {
+            return Err(ConfigError::Unreadable { name: name.to_owned() });
+        }
         let mut figment = Figment::from(Toml::string(DEFAULTS));
         if let Some(path) = file {
             std::fs::read_to_string(path)
@@ -128,12 +137,12 @@ impl Config {
             ("worker.count", self.worker.count as u64),
             ("ingest.max_events", self.ingest.max_events as u64),
             ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),
-            // The listener's, those that store, and one for all else.
-            ("database.max_connections", self.database.max_connections.saturating_sub(3).into()),
+            // The listener's, those that store, one for looks and one for all else.
+            ("database.max_connections", self.database.max_connections.saturating_sub(4).into()),
         ];
         for (key, value) in positive {
             if value == 0 {
-                let least = if key == "database.max_connections" { 4 } else { 1 };
+                let least = if key == "database.max_connections" { 5 } else { 1 };
                 return Err(invalid(key, format!("must be at least {least}")));
             }
         }
@@ -148,6 +157,25 @@ impl Config {
                 let (least, most) = span.into_inner();
                 return Err(invalid(key, format!("must be between {least} and {most}")));
             }
+        }
+        let secrets = [
+            ("DATABASE_URL", &self.database.url),
+            ("database.direct_url", &self.database.direct_url),
+            ("HUBSPOT_API_KEY", &self.hubspot.api_key),
+            ("HUBFERRY_INGEST_KEY", &self.server.ingest_key),
+            ("HUBFERRY_ADMIN_KEY", &self.server.admin_key),
+        ];
+        for (key, secret) in secrets {
+            let text = secret.as_ref().map_or("", |secret| secret.expose_secret());
+            if text.chars().any(char::is_control) {
+                return Err(invalid(key, "holds a line break or another control character"));
+            }
+        }
+        if !self.database.schema_is_a_name() {
+            return Err(invalid(
+                "database.schema",
+                "must be the name of a schema: letters a to z, digits and underscores",
+            ));
         }
         if !["auto", "text", "json"].contains(&self.log.format.as_str()) {
             return Err(invalid("log.format", "must be auto, text or json"));

@@ -13,8 +13,9 @@ use tracing_subscriber::fmt::format::FmtSpan;
 /// Starts logging to standard error. `format` is `auto`, `text` or `json`; `filter` is `RUST_LOG`.
 /// A second start in the same process changes nothing.
 pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
-    let filter =
-        filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(|| EnvFilter::new(default));
+    // What the pool finds broken is told by those who need a connection, once each.
+    let default = || EnvFilter::new(format!("{default},sqlx_core::pool=off"));
+    let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(default);
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::{Access, Actor, Role, digest, random};
+use crate::queue::doubt::begin;
 use crate::queue::{Queue, QueueError};
 
 /// A stored key as people see it.
@@ -168,7 +169,7 @@ impl Access {
             return Err(RefusedKey::Invalid("expires: must lie ahead"));
         }
         let text = format!("{MARK}{}", random());
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let known: i64 =
             sqlx::query_scalar("SELECT count(*) FROM api_key WHERE revoked_at IS NULL")
                 .fetch_one(&mut *tx)
@@ -208,7 +209,7 @@ impl Access {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let prefix: Option<String> = sqlx::query_scalar(
             "UPDATE api_key SET revoked_at = $2, revoked_by = $3
              WHERE id = $1 AND revoked_at IS NULL RETURNING prefix",

@@ -10,6 +10,7 @@ use subtle::ConstantTimeEq;
 
 use super::keys::MARK;
 use super::{Access, Actor, Role, digest, mac, random};
+use crate::queue::doubt::begin;
 use crate::queue::{Queue, QueueError};
 
 /// How long a session lasts.
@@ -99,7 +100,7 @@ impl Access {
         let (secret, csrf, expires_at) = (random(), random(), now + LIFE);
         let secret_of_all = self.secret().await?;
         let bootstrap = key_id.is_none().then(|| mac(secret_of_all, &self.admin).to_vec());
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         // Ended sessions go, and the oldest of this key where it has too many.
         sqlx::query(
             "DELETE FROM session WHERE expires_at <= $1

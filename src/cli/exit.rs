@@ -71,6 +71,19 @@ pub(super) fn wrong(message: impl Into<String>) -> anyhow::Error {
     error(Exit::Wrong, message)
 }
 
+/// An error with its causes, on one line. Many an error says its cause itself; none is said twice.
+pub(super) fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
 /// How a call of HubSpot's that failed ends the process.
 pub(super) fn of_failure(failure: &Failure) -> Exit {
     match failure.class {
@@ -130,5 +143,13 @@ mod tests {
         let refused = Err::<(), _>(error(Exit::Refused, "401")).context("status");
         assert_eq!(of(&refused.unwrap_err()), Exit::Refused);
         assert_eq!(of(&anyhow::anyhow!("anything else")), Exit::Failed);
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::other("no such role");
+        let error = anyhow::Error::new(sqlx::Error::Io(cause)).context("the schema is behind");
+        assert_eq!(told(&error).matches("no such role").count(), 1, "{}", told(&error));
+        assert!(told(&error).starts_with("the schema is behind: "), "{}", told(&error));
     }
 }

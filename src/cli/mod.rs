@@ -131,8 +131,7 @@ pub fn run() -> ExitCode {
         }
     };
     let exit = runtime.block_on(dispatch(cli, &environment)).unwrap_or_else(|error| {
-        // The chain on one line: what failed, and why.
-        eprintln!("hubferry: {error:#}");
+        eprintln!("hubferry: {}", exit::told(&error));
         exit::of(&error)
     });
     // A thread that waits for standard input would hold the process up.

@@ -30,29 +30,54 @@ pub(super) const NAME: &str = "the environment";
 
 /// What the process was started with.
 #[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    /// Variables whose values are no text.
+    unreadable: Vec<String>,
+}
 
 impl Environment {
     /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-                .collect(),
-        )
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => environment.set(name, &value),
+                (Ok(name), Err(_)) => environment.unreadable.push(name),
+                (Err(_), _) => {}
+            }
+        }
+        environment
     }
 
     /// An environment of these variables only.
     #[must_use]
     pub fn of(variables: &[(&str, &str)]) -> Self {
-        Self(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            environment.set((*name).to_owned(), value);
+        }
+        environment
+    }
+
+    /// A secret that was read from a file often ends with the file's last line break.
+    fn set(&mut self, name: String, value: &str) {
+        self.values.insert(name, value.trim_end_matches(['\r', '\n']).to_owned());
     }
 
     /// A variable that is set and not empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable of ours whose value is no text.
+    pub(super) fn unreadable(&self) -> Option<&str> {
+        let ours = |name: &&String| {
+            name.starts_with(PREFIX) || NAMES.iter().any(|(known, _)| known == name)
+        };
+        self.unreadable.iter().find(ours).map(String::as_str)
     }
 
     /// `PATH`, for finding the programs of Postgres.
@@ -79,7 +104,7 @@ impl Environment {
 
 /// Variables that set a key, with the key. The well-known names come last and win.
 pub(super) fn environment_keys(environment: &Environment) -> Vec<(String, String)> {
-    let prefixed = environment.0.keys().filter_map(|name| {
+    let prefixed = environment.values.keys().filter_map(|name| {
         let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
         Some((name.clone(), key))
     });

@@ -38,11 +38,24 @@ Database {
     pooler: bool,
     /// An address past the pooler.
     direct_url: Option<SecretString>,
+    /// The schema of the tables.
+    schema: String,
     /// Connections of this process.
     max_connections: u32,
     /// How long to wait for one.
     acquire_timeout_seconds: u64,
 });
+
+impl Database {
+    /// Whether the schema has a name that needs no quotes.
+    pub(super) fn schema_is_a_name(&self) -> bool {
+        let mut bytes = self.schema.bytes();
+        bytes.next().is_some_and(|first| matches!(first, b'a'..=b'z' | b'_'))
+            && bytes.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+            && self.schema.len() <= 63
+    }
+}
+
 section!(/// HubSpot.
 HubSpot {
     /// The access token.

@@ -20,7 +20,7 @@ async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
         let detail = "send the key in the header `Authorization: Bearer <key>`";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_key", detail));
     };
-    state.access.key(key, state.queue.now()).await?.ok_or_else(|| {
+    state.access.key(key, state.door.now()).await?.ok_or_else(|| {
         let detail = "this key opens nothing: it is wrong, has expired or was revoked";
         Problem::new(StatusCode::UNAUTHORIZED, "invalid_key", detail)
     })

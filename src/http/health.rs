@@ -27,22 +27,20 @@ pub struct Ready {
     ready: bool,
 }
 
-/// Ready: the database answers too. HubSpot need not: what is accepted waits.
+/// Ready: the database answers too, and can be written to. HubSpot need not: what is accepted waits.
 ///
 /// # Errors
-/// 503 without a database.
+/// 503 without a database, or with a standby.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
     responses((status = 200, body = Ready), (status = 503, body = ProblemBody)))]
 pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Problem> {
     let patience = Duration::from_secs(2);
-    match tokio::time::timeout(patience, state.queue.now()).await {
-        Ok(Ok(_)) => Ok(Json(Ready { ready: true })),
-        _ => Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not_ready",
-            "the database does not answer",
-        )),
-    }
+    let detail = match tokio::time::timeout(patience, state.door.writable()).await {
+        Ok(Ok(true)) => return Ok(Json(Ready { ready: true })),
+        Ok(Ok(false)) => "the database is read-only",
+        _ => "the database does not answer",
+    };
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail))
 }
 
 /// Prometheus text: counters of this process, gauges of the shared queue.

@@ -165,7 +165,7 @@ pub(super) async fn read(state: &AppState, request: Request) -> Result<Vec<Admit
         }
     })?;
     let length = bytes.len();
-    let now = state.queue.about_now().await?;
+    let now = state.door.about_now().await?;
     let trace =
         parts.headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(traceparent);
     let working = state.clone();

@@ -90,8 +90,10 @@ impl From<Shared> for AppState {
 /// The parts of [`AppState`].
 #[derive(Debug)]
 pub struct Shared {
-    /// The queue.
+    /// The queue, for looks and verbs: over connections of their own, whose statements are bounded.
     pub queue: Queue,
+    /// The queue, for what waits for no look: events, keys, readiness.
+    pub door: Queue,
     /// Where events are handed in.
     pub intake: Intake,
     /// The mapping.
@@ -100,7 +102,7 @@ pub struct Shared {
     pub access: Access,
     /// Says what would be sent.
     pub explain: Explain,
-    /// Turns at the database for requests under `/admin`: half as many as it has connections.
+    /// Turns at the database for requests under `/admin`: as many as there are connections for looks.
     pub turns: Arc<Semaphore>,
     /// How everything stands.
     pub snapshot: Arc<Kept<Snapshot>>,
@@ -117,8 +119,7 @@ pub struct Shared {
 }
 
 impl AppState {
-    /// A turn at the database for a request under `/admin`: looks, however slow, leave half of the
-    /// connections to events and workers.
+    /// A turn at the database for a request under `/admin`: who waits for one is told so in time.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let turn = Arc::clone(&self.turns).acquire_owned();
         match tokio::time::timeout(LONGEST_WAIT, turn).await {
@@ -222,8 +223,5 @@ async fn guarded(request: Request, next: Next) -> Response {
 
 /// Ends a request that takes too long with a problem like any other.
 async fn in_time(request: Request, next: Next) -> Result<Response, Problem> {
-    tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await.map_err(|_| {
-        let detail = "the request took too long and was given up; send it again";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail)
-    })
+    tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await.map_err(|_| Problem::timeout())
 }

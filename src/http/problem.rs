@@ -59,6 +59,10 @@ pub struct FaultBody {
 /// A caller that finds the database away may come again after so many seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
+/// What Postgres says of a statement that it has ended for its length
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const ENDED: &str = "57014";
+
 impl Problem {
     /// A refusal with a stable code and a sentence that says the way out.
     #[must_use]
@@ -84,6 +88,13 @@ impl Problem {
     #[must_use]
     pub fn body(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
+    }
+
+    /// What took too long.
+    #[must_use]
+    pub fn timeout() -> Self {
+        let detail = "the request took too long and was given up; send it again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail)
     }
 
     /// A fault of ours; the log says which.
@@ -119,6 +130,12 @@ impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         let source = std::error::Error::source(&error).map(ToString::to_string);
         match error {
+            QueueError::Unavailable(sqlx::Error::Database(ended))
+                if ended.code().as_deref() == Some(ENDED) =>
+            {
+                tracing::warn!(source, "a look took too long and was ended");
+                Self::timeout()
+            }
             QueueError::Unavailable(_) => {
                 tracing::warn!(error = %error, source, "a request met no database");
                 Self::new(

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::day::day_of;
+use super::doubt::begin;
 use super::{PORTAL, Queue, QueueError};
 
 /// What is remembered of the account.
@@ -73,7 +74,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn remember_account(&self, id: i64, time_zone: &str) -> Result<i64, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         // The ledger's lock: nobody counts a call by the old zone meanwhile.
         let known: Zone = sqlx::query_as(
             "SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now, hubspot_portal_id, time_zone

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::doubt::begin;
 use super::notify::notify;
 use super::refresh::{lock_records_of, refresh};
 use super::{PORTAL, Queue, QueueError};
@@ -45,7 +46,7 @@ impl Queue {
         until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let closed = sqlx::query(
             "INSERT INTO gate (portal, kind, code, reason, hint, closed_at, until)
              VALUES ($1, 'breaker', 'OUTAGE', 'HubSpot fails or does not answer',
@@ -109,7 +110,7 @@ impl Queue {
         rest: TimeDelta,
         now: DateTime<Utc>,
     ) -> Result<(), QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query(
             "UPDATE gate SET probes = CASE WHEN $2 THEN probes + 1 ELSE 0 END,
                              until = CASE WHEN $2 THEN $3 ELSE $4 END

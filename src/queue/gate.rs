@@ -8,6 +8,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::audit;
+use super::doubt::begin;
 use super::notify::notify;
 use super::{PORTAL, Queue, QueueError};
 
@@ -142,7 +143,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn mended(&self, sync_type: &str) -> Result<(), QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query(
             "DELETE FROM gate WHERE portal = $1 AND sync_type IN ('', $2)
                AND kind IN ('credentials', 'scope', 'schema')",
@@ -160,7 +161,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn open_gate(&self, kind: GateKind) -> Result<(), QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query("DELETE FROM gate WHERE portal = $1 AND sync_type = '' AND kind = $2")
             .bind(PORTAL)
             .bind(kind.as_str())
@@ -202,7 +203,7 @@ impl Queue {
             hint: Some("resume with POST /admin/sync/resume or `hubferry resume`".into()),
             ..Closure::default()
         };
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         close(&mut tx, GateKind::Paused, &closure, None, now).await?;
         audit::record(&mut tx, now, actor, "pause", None, json!({ "reason": reason })).await?;
         Ok(tx.commit().await?)
@@ -214,7 +215,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn resume(&self, actor: &str, now: DateTime<Utc>) -> Result<(), QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         sqlx::query(
             "DELETE FROM gate
              WHERE portal = $1 AND kind IN ('paused', 'credentials', 'scope', 'schema', 'breaker')",

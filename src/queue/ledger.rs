@@ -9,6 +9,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::day::day_of;
+use super::doubt::begin;
 use super::{PORTAL, Queue, QueueError};
 
 /// The limits that a reservation keeps.
@@ -121,7 +122,7 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn reserve(&self, limits: &Limits, holder: &str) -> Result<Reserved, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         // The lock comes in a statement of its own: what follows must see all that was committed
         // before it was granted.
         let portal: Portal = sqlx::query_as(

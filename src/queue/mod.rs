@@ -9,6 +9,7 @@ pub mod audit;
 pub mod breaker;
 mod day;
 mod decisions;
+pub mod doubt;
 pub mod enqueue;
 pub mod errors;
 pub mod gate;
@@ -66,19 +67,30 @@ pub enum QueueError {
 impl From<sqlx::Error> for QueueError {
     fn from(error: sqlx::Error) -> Self {
         // Class 08: connection, 53: out of resources, 57: shut down or cancelled, 58: the system's own
-        // faults, 40: serialisation or deadlock, 25006: a standby, 25P03: a transaction that stood
-        // still, 55P03: a lock that was not to be had in time
+        // faults, 40: serialisation or deadlock, 25006: a standby, 25P02 and 25P03: a transaction that
+        // failed or stood still, 55P03: a lock that was not to be had in time. And whatever lets nobody
+        // in: 28: a password or role, 3D: no such database, 55000: one that takes no connections,
+        // 42501: a right that was taken away
         // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+        const PASSING: [&str; 13] = [
+            "08", "53", "57", "58", "40", "25006", "25P02", "25P03", "55P03", "28", "3D", "55000",
+            "42501",
+        ];
         let passing = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-            sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(db) => db.code().is_some_and(|c| {
-                ["08", "53", "57", "58", "40", "25006", "25P03", "55P03"]
-                    .iter()
-                    .any(|p| c.starts_with(p))
-            }),
+            // What answers at the address is no Postgres.
+            sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(db) => {
+                db.code().is_some_and(|code| PASSING.iter().any(|class| code.starts_with(class)))
+            }
             _ => false,
         };
+        // Nobody knows where its connection leads, or what it is in the middle of.
+        if matches!(&error, sqlx::Error::Database(db)
+            if db.code().is_some_and(|code| ["25", "57P", "08"].iter().any(|c| code.starts_with(c))))
+        {
+            doubt::doubt();
+        }
         // Class 22: data exception. What we send ourselves is never one.
         let value = matches!(&error, sqlx::Error::Database(db)
             if db.code().is_some_and(|code| code.starts_with("22")));
@@ -122,13 +134,21 @@ impl Queue {
         Self { pool, ahead, read, lines, unstranded: Arc::default() }
     }
 
+    /// The same queue over other connections.
+    #[must_use]
+    pub fn over(&self, pool: PgPool) -> Self {
+        Self { pool, ..self.clone() }
+    }
+
     /// Brings the schema up to date; safe to run from several processes at once.
     ///
     /// # Errors
     /// When the database cannot be reached or holds a migration this binary does not know.
     pub async fn migrate(&self) -> Result<(), QueueError> {
         // One transaction, and its lock: one of the session would be left behind in a pooler.
-        let mut tx = self.pool.begin().await?;
+        let mut tx = doubt::begin(&self.pool).await?;
+        // An index on a large table takes its time.
+        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hubferry migrate', 0))")
             .execute(&mut *tx)
             .await?;
@@ -145,6 +165,15 @@ impl Queue {
             sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await?;
         *self.read.write().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), now));
         Ok(now + self.ahead())
+    }
+
+    /// Whether the database can be written to, which a standby cannot.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn writable(&self) -> Result<bool, QueueError> {
+        let asked = "SELECT current_setting('transaction_read_only') = 'off'";
+        Ok(sqlx::query_scalar(asked).fetch_one(&self.pool).await?)
     }
 
     /// The database's time as far as it was read within the last second: for the door, which must not
@@ -173,7 +202,7 @@ impl Queue {
     /// A transaction of the hot path, whose statements go by their indexes: their plans are made
     /// once, perhaps when a table was empty, and must hold when it has millions of rows.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, QueueError> {
-        Ok(self.pool.begin_with(BY_INDEX).await?)
+        Ok(doubt::begin_with(&self.pool, BY_INDEX).await?)
     }
 
     /// The connection pool, for the readiness check and for closing at the end.

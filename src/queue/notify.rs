@@ -38,8 +38,10 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub(super) async fn notify_due(&self) -> Result<(), QueueError> {
-        // Nothing is written that would have to reach the disk.
-        let tell = "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY hubferry_due; COMMIT";
+        // Nothing is written that would have to reach the disk. One text is one transaction, which
+        // ends with it whatever happens; with a BEGIN in it, a NOTIFY that fails would leave the
+        // connection inside.
+        let tell = "SET LOCAL synchronous_commit = off; NOTIFY hubferry_due";
         match timeout(ANSWER, sqlx::raw_sql(tell).execute(&self.pool)).await {
             Ok(told) => told.map(drop)?,
             Err(_) => return Err(silent()),

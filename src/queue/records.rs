@@ -5,6 +5,7 @@ use serde_json::json;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::audit;
+use super::doubt::begin;
 use super::notify::notify;
 use super::page::{Listing, Page};
 use super::refresh::{lock, refresh};
@@ -275,7 +276,7 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<OneRecord, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let found: Option<i64> = sqlx::query_scalar(
             "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3",
         )

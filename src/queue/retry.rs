@@ -5,6 +5,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::audit;
+use super::doubt::begin;
 use super::list::{Depth, RowFilter, narrow};
 use super::model::{Status, head_start, priority_of};
 use super::notify::notify;
@@ -90,7 +91,7 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<(i64, u64)>, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let filter = RowFilter { retryable: true, ..filter.clone() };
         let found: Vec<(i64, i16)> =
             failed("id, priority", &filter, part).build_query_as().fetch_all(&mut *tx).await?;
@@ -132,7 +133,7 @@ impl Queue {
         let top = self.newest_failed().await?;
         let (mut after, mut discarded) = (0, 0);
         loop {
-            let mut tx = self.pool.begin().await?;
+            let mut tx = begin(&self.pool).await?;
             let found: Vec<(i64,)> =
                 failed("id", filter, (after, top)).build_query_as().fetch_all(&mut *tx).await?;
             let Some(&(last,)) = found.last() else { break };
@@ -174,7 +175,7 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<Allow, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let record: Option<i64> = sqlx::query_scalar(
             "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3
              FOR NO KEY UPDATE",

@@ -1,6 +1,9 @@
-//! Whether the database schema is the one that this binary knows, without changing it.
+//! Whether the database schema is the one that this binary knows, and its sequences are where they
+//! must be, without changing anything.
 
 use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
 
 use super::{Queue, QueueError};
 
@@ -23,7 +26,65 @@ impl SchemaState {
     }
 }
 
+/// A sequence that would give out numbers that are taken, as after a restore of the tables only.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Lagging {
+    /// Its name, as SQL.
+    pub sequence: String,
+    /// The last number that it gave out.
+    pub stands: Option<i64>,
+    /// What asks for the highest number that is taken.
+    asks: String,
+    /// The highest number that is taken.
+    #[sqlx(skip)]
+    pub taken: i64,
+}
+
+impl Lagging {
+    /// The statement that sets it right.
+    #[must_use]
+    pub fn cure(&self) -> String {
+        format!("SELECT setval('{}', {})", self.sequence, self.taken)
+    }
+}
+
 impl Queue {
+    /// The sequences that are behind their tables. One that the role may not read is taken to be
+    /// where it must be.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lagging_sequences(&self) -> Result<Vec<Lagging>, QueueError> {
+        let all: Vec<Lagging> = sqlx::query_as(
+            "SELECT s.oid::regclass::text AS sequence, pg_sequence_last_value(s.oid) AS stands,
+                    CASE WHEN s.relname = 'lease_token'
+                         THEN 'SELECT max(lease_token) FROM crm_record WHERE lease_token IS NOT NULL'
+                         ELSE format('SELECT max(%I) FROM %s', a.attname, a.attrelid::regclass)
+                    END AS asks
+             FROM pg_class s
+             LEFT JOIN pg_depend d
+                 ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
+                    AND d.refclassid = 'pg_class'::regclass
+             LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+             WHERE s.relkind = 'S' AND s.relnamespace = current_schema()::regnamespace
+               AND (a.attname IS NOT NULL OR s.relname = 'lease_token')
+               AND has_sequence_privilege(s.oid, 'USAGE, SELECT')",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut lagging = Vec::new();
+        for mut sequence in all {
+            // The names are those of the catalog, as it quotes them.
+            let asks = AssertSqlSafe(sequence.asks.clone());
+            let taken: Option<i64> = sqlx::query_scalar(asks).fetch_one(&self.pool).await?;
+            sequence.taken = taken.unwrap_or(0);
+            if sequence.stands.unwrap_or(0) < sequence.taken {
+                lagging.push(sequence);
+            }
+        }
+        Ok(lagging)
+    }
+
     /// Compares the migrations that were run with those of this binary.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 
+use super::doubt::begin;
 use super::notify::notify_settings;
 use super::{Queue, QueueError, audit};
 
@@ -54,7 +55,7 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<(), QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         // One change at a time, so that the audit tells what each has found.
         sqlx::query("LOCK TABLE setting IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
         let stored: Vec<(String, Json<Value>)> =

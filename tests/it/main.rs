@@ -23,6 +23,7 @@ mod convergence;
 mod corpus;
 mod crash;
 mod dashboard;
+mod database;
 mod deletion;
 mod door;
 mod erasure;

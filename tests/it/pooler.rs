@@ -88,3 +88,20 @@ async fn the_doctor_says_what_the_role_lacks() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("SET jit = off"), "{said}");
 }
+
+#[tokio::test]
+async fn a_pooler_that_keeps_no_prepared_statements_is_recognised() {
+    let direct = database().await;
+    let Some(pooler) = Pooler::start_with(&direct, 4, 0).await else { return };
+    for command in ["migrate", "doctor"] {
+        let output = hubferry(&[command])
+            .env("DATABASE_URL", database_url(&pooler.database))
+            .env(POOLER.0, POOLER.1)
+            .output()
+            .await
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!output.status.success(), "{command}: {said}");
+        assert!(said.contains("PgBouncer 1.21 or newer"), "{command}: {said}");
+    }
+}

@@ -54,6 +54,11 @@ impl Home {
         Ok(Self { dir: dir.to_path_buf(), _owner: owner })
     }
 
+    /// Where the directory is.
+    pub(super) fn parent(&self) -> PathBuf {
+        self.dir.parent().map(Path::to_path_buf).unwrap_or_default()
+    }
+
     /// The whole directory.
     pub(super) fn dir(&self) -> &Path {
         &self.dir

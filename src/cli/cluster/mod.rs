@@ -20,6 +20,7 @@ mod error;
 mod find;
 mod home;
 mod server;
+mod standby;
 #[cfg(test)]
 mod tests;
 
@@ -161,6 +162,11 @@ impl Drop for Cluster {
 
 fn start(server: &Server, home: &Home, durable: bool) -> Result<Child, ClusterError> {
     server.initialise(durable)?;
+    start_with(server, home, durable)
+}
+
+/// Starts a server whose data directory is filled.
+fn start_with(server: &Server, home: &Home, durable: bool) -> Result<Child, ClusterError> {
     server.start(durable)?;
     server.guard(home.dir()).inspect_err(|_| {
         let _ = server.stop();

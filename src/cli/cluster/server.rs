@@ -64,8 +64,31 @@ impl Server {
         initdb.args(["--auth-local=trust", "--auth-host=reject"]);
         initdb.arg(if durable { "--data-checksums" } else { "--no-sync" });
         initdb.arg("-D").arg(&self.data);
-        let program = self.binaries.dir.join("initdb");
-        let done = initdb.output().map_err(ClusterError::file("run", &program))?;
+        self.done(initdb, "initdb")
+    }
+
+    /// Fills the data directory with a copy of the server at `socket`, which will follow it.
+    pub(super) fn copy(&self, socket: &Path, user: &str, port: u16) -> Result<(), ClusterError> {
+        let mut copy = self.command("pg_basebackup");
+        copy.arg("-h").arg(socket).args(["-U", user, "-p", &port.to_string()]);
+        copy.args(["-R", "-X", "stream", "--checkpoint=fast", "--no-sync", "-D"]).arg(&self.data);
+        self.done(copy, "pg_basebackup")?;
+        // Of the other server's socket, which lies in its data.
+        let lock = self.data.join(format!("{}.lock", socket()));
+        std::fs::remove_file(&lock).map_err(ClusterError::file("remove", &lock))
+    }
+
+    /// Ends the recovery of a standby.
+    pub(super) fn promote(&self) -> Result<(), ClusterError> {
+        let mut promote = self.command("pg_ctl");
+        promote.args(["promote", "-w", "-t", "60", "-D"]).arg(&self.data);
+        self.done(promote, "pg_ctl")
+    }
+
+    /// Runs a program that starts no server.
+    fn done(&self, mut command: Command, program: &str) -> Result<(), ClusterError> {
+        let program = self.binaries.dir.join(program);
+        let done = command.output().map_err(ClusterError::file("run", &program))?;
         if done.status.success() {
             return Ok(());
         }

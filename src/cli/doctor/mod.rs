@@ -2,6 +2,7 @@
 //!
 //! It changes nothing: no migration, no property, no row.
 
+mod encryption;
 mod hubspot;
 mod postgres;
 
@@ -13,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::text;
 use crate::app;
 use crate::config::{Config, ConfigError};
@@ -21,9 +22,12 @@ use crate::hubspot::Client;
 use crate::settings::Live;
 use crate::worker::Permits;
 
+/// The area of what is said about the database.
+const POSTGRES: &str = "postgres";
+
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hubferry doctor\n  hubferry doctor --json | jq '.checks[] | select(.verdict == \"problem\")'\n\nLooks at the settings, at Postgres (version, settings, clock, schema, queue) and at HubSpot (token,\naccount, scopes as far as reading shows them, properties, stages, quota). It changes nothing. What is\nnot configured is said and left out. Its calls count in the quota that running servers share where the\ndatabase is there. Exit code 1 when there is a problem."
+    after_help = "Examples:\n  hubferry doctor\n  hubferry doctor --json | jq '.checks[] | select(.verdict == \"problem\")'\n\nLooks at the settings, at Postgres (version, connection, settings, clock, schema, sequences, queue) and at HubSpot (token,\naccount, scopes as far as reading shows them, properties, stages, quota). It changes nothing. What is\nnot configured is said and left out. Its calls count in the quota that running servers share where the\ndatabase is there. Exit code 1 when there is a problem."
 )]
 pub(super) struct DoctorArgs {
     /// Print the checks as JSON
@@ -168,14 +172,14 @@ pub(super) async fn run(args: &DoctorArgs, config: &Config) -> Result<Exit> {
         }
         Err(error) => {
             let way_out = "correct the file; `hubferry check` looks at them alone";
-            report.problem("settings", "mapping files", format!("{error:#}"), way_out);
+            report.problem("settings", "mapping files", exit::told(&error), way_out);
             None
         }
     };
     let queue = match config.database_url() {
         Ok(_) => postgres::look(config, &mut report).await,
         Err(error) => {
-            report.setting("postgres", "reachable", &error);
+            report.setting(POSTGRES, "reachable", &error);
             None
         }
     };

@@ -1,20 +1,20 @@
 //! Postgres: is it there, is it safe, does its clock agree, is the schema ours, how is the queue.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 
-use super::{Report, Verdict};
+use super::{Report, Verdict, encryption};
 use crate::app;
-use crate::cli::{clock, text};
+use crate::app::database::{self, Fault, POOLER};
+use crate::cli::{clock, exit, text};
 use crate::config::Config;
 use crate::queue::Queue;
 use crate::queue::gate::Gate;
+use crate::queue::schema::Lagging;
 
-const AREA: &str = "postgres";
+const AREA: &str = super::POSTGRES;
 /// The oldest version that the statements are tested with.
 const OLDEST: i32 = 14;
 /// Clocks that differ by more are not kept by anybody.
@@ -27,14 +27,14 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> Option<Queue> 
     let options = match app::connect_options(config) {
         Ok(options) => options.application_name("hubferry doctor"),
         Err(error) => {
-            report.problem(AREA, "reachable", format!("{error:#}"), "correct DATABASE_URL");
+            report.problem(AREA, "reachable", exit::told(&error), "correct DATABASE_URL");
             return None;
         }
     };
-    let patience = Duration::from_secs(config.database.acquire_timeout_seconds);
-    let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(patience);
-    let pool = match pool.connect_with(options).await {
-        Ok(pool) => pool,
+    let options = database::session(config, options);
+    let pool = match reachable(config, &options, report).await {
+        Ok(true) => pool(config).connect_lazy_with(options),
+        Ok(false) => return None,
         Err(error) => {
             let way_out = "check DATABASE_URL, that the server runs, and that it lets us in";
             report.problem(AREA, "reachable", format!("{error}"), way_out);
@@ -45,10 +45,38 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> Option<Queue> 
         Ok(queue) => queue,
         Err(error) => {
             let way_out = "look at Postgres' own log";
-            report.problem(AREA, "statements", format!("{error:#}"), way_out);
+            report.problem(AREA, "statements", exit::told(&error), way_out);
             None
         }
     }
+}
+
+/// Connections like those of the service.
+fn pool(config: &Config) -> PgPoolOptions {
+    let pool = PgPoolOptions::new().max_connections(2);
+    if config.database.pooler {
+        return pool;
+    }
+    pool.after_connect(|db, _| Box::pin(database::watch_client(db)))
+}
+
+/// Connects as the service does, and names what makes the database impossible to work with. Whether
+/// it can be looked at further.
+async fn reachable(
+    config: &Config,
+    options: &PgConnectOptions,
+    report: &mut Report,
+) -> Result<bool, sqlx::Error> {
+    let mut db = database::first(config, options).await?;
+    let mut usable = true;
+    for Fault { name, what, way_out } in database::faults(config, options, &mut db).await? {
+        usable &= name != POOLER;
+        report.problem(AREA, name, what, way_out);
+    }
+    if usable {
+        encryption::look(config, options, &mut db, report).await?;
+    }
+    db.close().await.map(|()| usable)
 }
 
 async fn all(config: &Config, pool: PgPool, report: &mut Report) -> Result<Option<Queue>> {
@@ -75,6 +103,13 @@ async fn all(config: &Config, pool: PgPool, report: &mut Report) -> Result<Optio
         return Ok(None);
     }
     report.ok(AREA, "schema", "up to date");
+    let lagging = queue.lagging_sequences().await?;
+    if lagging.is_empty() {
+        report.ok(AREA, "sequences", "none is behind its table");
+    } else {
+        let cures: Vec<String> = lagging.iter().map(Lagging::cure).collect();
+        report.problem(AREA, "sequences", database::BEHIND, format!("run {}", cures.join("; ")));
+    }
     health(&queue, report).await?;
     Ok(Some(queue))
 }
@@ -86,9 +121,10 @@ struct Settings {
     synchronous_commit: String,
     full_page_writes: String,
     autovacuum: String,
-    read_only: bool,
     jit: String,
     silence: String,
+    watches: bool,
+    bounded: bool,
     role: String,
     max_connections: i32,
     reserved: i32,
@@ -102,9 +138,12 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
                 current_setting('synchronous_commit') AS synchronous_commit,
                 current_setting('full_page_writes') AS full_page_writes,
                 current_setting('autovacuum') AS autovacuum,
-                pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only,
                 current_setting('jit') AS jit,
                 current_setting('idle_in_transaction_session_timeout') AS silence,
+                COALESCE(current_setting('client_connection_check_interval', true), '0') <> '0'
+                    AS watches,
+                extract(epoch FROM current_setting('statement_timeout')::interval)
+                    BETWEEN 30 AND 600 AS bounded,
                 current_user::text AS role,
                 current_setting('max_connections')::int AS max_connections,
                 current_setting('superuser_reserved_connections')::int AS reserved,
@@ -119,10 +158,6 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
     } else {
         let detail = format!("PostgreSQL {} is too old", found.version);
         report.problem(AREA, "reachable", detail, format!("use {OLDEST} or newer"));
-    }
-    if found.read_only {
-        let way_out = "point DATABASE_URL at the primary";
-        report.problem(AREA, "writable", "read-only: a replica, or set so", way_out);
     }
     let durability = [
         ("fsync", found.fsync == "off"),
@@ -144,6 +179,12 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
     }
     if config.database.pooler {
         pooler(&found, report);
+    } else if found.watches {
+        report.ok(AREA, "clients", "a statement whose client has gone is ended");
+    } else {
+        let detail = "the server's system cannot tell that a client has gone: looks that were given \
+                      up go on for half a minute";
+        report.warning(AREA, "clients", detail, "run Postgres 14 or newer on Linux");
     }
     let free = i64::from(found.max_connections - found.reserved) - found.others;
     let ours = i64::from(config.database.max_connections);
@@ -162,18 +203,25 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
 
 /// What a process sets for its sessions elsewhere, and a pooler does not let through.
 fn pooler(found: &Settings, report: &mut Report) {
-    if found.jit == "off" && found.silence != "0" {
+    let wanted = [
+        (found.jit == "off", "jit = off"),
+        (found.silence != "0", "idle_in_transaction_session_timeout = '10s'"),
+        (found.watches, "client_connection_check_interval = '1s'"),
+        (found.bounded, "statement_timeout = '60s'"),
+    ];
+    let role = &found.role;
+    let missing: Vec<String> = wanted
+        .iter()
+        .filter(|(there, _)| !there)
+        .map(|(_, setting)| format!("ALTER ROLE \"{role}\" SET {setting}"))
+        .collect();
+    if missing.is_empty() {
         report.ok(AREA, "pooler", "the role has the settings that sessions need");
         return;
     }
-    let detail = "the role's sessions compile statements, or hold locks for as long as a process \
-                  stands still";
-    let role = &found.role;
-    let way_out = format!(
-        "run: ALTER ROLE \"{role}\" SET jit = off; \
-         ALTER ROLE \"{role}\" SET idle_in_transaction_session_timeout = '10s'"
-    );
-    report.warning(AREA, "pooler", detail, way_out);
+    let detail = "the role's sessions compile statements, or go on for as long as a process stands \
+                  still or after their client has gone";
+    report.warning(AREA, "pooler", detail, format!("run: {}", missing.join("; ")));
 }
 
 /// Compares the clocks; half of the round trip is the answer's way.

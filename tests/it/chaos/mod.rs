@@ -2,6 +2,7 @@
 //! can happen to a process, a database and a network. After each trial the audit: every accepted
 //! event accounted for, HubSpot equal to the fold, no record twice, no window broken.
 
+mod failover;
 mod silence;
 pub mod trial;
 

@@ -1,5 +1,6 @@
 //! A way over TCP that can fall silent: what goes over it stays open at both ends, and nothing arrives
-//! any more, as when a router has forgotten a connection. New connections get through.
+//! any more, as when a router has forgotten a connection. New connections get through. It can also
+//! be turned to another database, as an address is in a failover.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,15 @@ use tokio::sync::watch;
 enum Far {
     Tcp(String),
     Unix(PathBuf),
+}
+
+impl Far {
+    fn of(database: &PgConnectOptions) -> Self {
+        match database.get_socket() {
+            Some(dir) => Self::Unix(dir.join(format!(".s.PGSQL.{}", database.get_port()))),
+            None => Self::Tcp(format!("{}:{}", database.get_host(), database.get_port())),
+        }
+    }
 }
 
 /// How `database` is reached over a port of this machine's.
@@ -42,6 +52,7 @@ pub fn password(database: &PgConnectOptions) -> Option<String> {
 pub struct Gulf {
     pub address: SocketAddr,
     silences: watch::Sender<usize>,
+    far: watch::Sender<Far>,
 }
 
 impl Gulf {
@@ -52,11 +63,7 @@ impl Gulf {
 
     /// To a database; the second answer is how it is reached over this way.
     pub async fn to_database(database: &PgConnectOptions) -> (Self, PgConnectOptions) {
-        let far = match database.get_socket() {
-            Some(dir) => Far::Unix(dir.join(format!(".s.PGSQL.{}", database.get_port()))),
-            None => Far::Tcp(format!("{}:{}", database.get_host(), database.get_port())),
-        };
-        let gulf = Self::start(far).await;
+        let gulf = Self::start(Far::of(database)).await;
         let port = gulf.address.port();
         (gulf, over(database, port))
     }
@@ -65,24 +72,37 @@ impl Gulf {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (silences, heard) = watch::channel(0);
+        let (far, mut leads) = watch::channel(far);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let (far, heard) = (far.clone(), heard.clone());
+                let (far, heard) = (leads.borrow_and_update().clone(), heard.clone());
+                let mut turned = leads.clone();
                 tokio::spawn(async move {
-                    match far {
-                        Far::Tcp(address) => match TcpStream::connect(address).await {
-                            Ok(far) => carry(near, far, heard).await,
-                            Err(_) => drop(near),
-                        },
-                        Far::Unix(path) => match UnixStream::connect(path).await {
-                            Ok(far) => carry(near, far, heard).await,
-                            Err(_) => drop(near),
-                        },
+                    let carried = async {
+                        match far {
+                            Far::Tcp(address) => match TcpStream::connect(address).await {
+                                Ok(far) => carry(near, far, heard).await,
+                                Err(_) => drop(near),
+                            },
+                            Far::Unix(path) => match UnixStream::connect(path).await {
+                                Ok(far) => carry(near, far, heard).await,
+                                Err(_) => drop(near),
+                            },
+                        }
+                    };
+                    tokio::select! {
+                        () = carried => {}
+                        Ok(()) = turned.changed() => {}
                     }
                 });
             }
         });
-        Self { address, silences }
+        Self { address, silences, far }
+    }
+
+    /// Leads to another database from now on; what is open is cut.
+    pub fn turns_to(&self, database: &PgConnectOptions) {
+        self.far.send_replace(Far::of(database));
     }
 
     /// Nothing arrives any more of what is on the way, nor of what its ends say later.

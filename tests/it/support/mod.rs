@@ -313,6 +313,7 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
     }
     let state = Shared {
         queue: queue.clone(),
+        door: queue.clone(),
         intake,
         mapping: Arc::clone(mapping),
         access: Access::new(queue, INGEST_KEY, ADMIN_KEY),

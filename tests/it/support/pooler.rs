@@ -23,6 +23,15 @@ impl Pooler {
     /// Starts one in front of `database`, with `connections` to the server at most. `None` where
     /// there is no PgBouncer that knows prepared statements, unless HUBFERRY_REQUIRE_PGBOUNCER is set.
     pub async fn start(database: &PgConnectOptions, connections: usize) -> Option<Self> {
+        Self::start_with(database, connections, 200).await
+    }
+
+    /// One that keeps so many prepared statements; with none it is as before 1.21.
+    pub async fn start_with(
+        database: &PgConnectOptions,
+        connections: usize,
+        statements: usize,
+    ) -> Option<Self> {
         #[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
         let setting = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let built = concat!(env!("CARGO_MANIFEST_DIR"), "/target/pgbouncer/pgbouncer");
@@ -53,7 +62,7 @@ impl Pooler {
         });
         let settings = format!(
             "[databases]\n* = host={host} port={} user={user}{password}\n\
-             [pgbouncer]\npool_mode = transaction\nmax_prepared_statements = 200\n\
+             [pgbouncer]\npool_mode = transaction\nmax_prepared_statements = {statements}\n\
              default_pool_size = {connections}\nmax_client_conn = 500\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = any\nlog_connections = 0\nlog_disconnections = 0\n",
