@@ -3,8 +3,10 @@
 //! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
 //! accepting, lets what is in flight finish within the grace, and closes the pool.
 
+mod crowd;
 mod door;
 mod listen;
+mod stall;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +24,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::config::{Config, ConfigError};
+use crate::http::body::Room;
 use crate::http::preview::Explain;
+use crate::http::rate::Rate;
 use crate::http::tail::Tail;
 use crate::http::{self, AppState, Shared};
 use crate::hubspot::Client;
@@ -203,6 +207,8 @@ impl App {
             snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), shutdown.clone()),
+            room: Room::new(config.ingest.max_bodies_bytes),
+            rate: Rate::per_minute(config.ingest.max_events_per_minute),
             ingest: Arc::new(config.ingest_settings()),
             settings: live.clone(),
             metrics: telemetry::start_metrics()?,
@@ -234,8 +240,11 @@ impl App {
             Role::Worker => http::health_router(state),
         };
         let (stop, tracker) = (app.shutdown.clone(), app.tracker.clone());
-        let patience =
-            Patience { head: Duration::from_secs(config.server.head_seconds), grace: app.grace };
+        let patience = Patience {
+            head: Duration::from_secs(config.server.head_seconds),
+            stall: Duration::from_secs(config.server.stall_seconds),
+            grace: app.grace,
+        };
         app.spawn(async move { door::serve(listener, router, patience, &tracker, &stop).await });
         Ok(app)
     }

@@ -6,7 +6,7 @@ mod environment;
 mod live;
 mod sections;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +59,18 @@ pub enum ConfigError {
         /// Why, and what would.
         reason: String,
     },
+}
+
+/// A key of the settings has so many characters at least, and so many different ones.
+const KEY_LENGTH: usize = 32;
+const KEY_VARIETY: usize = 16;
+
+/// Whether nobody can guess `key`. Hexadecimal digits have less variety than is asked for, and make
+/// up for it by their number: 64 of them are 256 bits.
+fn is_strong(key: &str) -> bool {
+    let different = key.chars().collect::<BTreeSet<char>>().len();
+    let digits = key.len() >= 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    key.chars().count() >= KEY_LENGTH && different >= if digits { 10 } else { KEY_VARIETY }
 }
 
 fn invalid(key: &'static str, reason: impl Into<String>) -> ConfigError {
@@ -121,8 +133,9 @@ impl Config {
     /// What must hold between settings, whatever the process is to do.
     fn check(&self) -> Result<(), ConfigError> {
         self.check_live(&Bounds { event_types: None, can_send: true, ..self.bounds() })?;
-        let positive: [(&'static str, u64); 5] = [
+        let positive: [(&'static str, u64); 6] = [
             ("server.head_seconds", self.server.head_seconds),
+            ("server.stall_seconds", self.server.stall_seconds),
             ("worker.count", self.worker.count as u64),
             ("ingest.max_events", self.ingest.max_events as u64),
             ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),
@@ -145,6 +158,10 @@ impl Config {
                 let (least, most) = span.into_inner();
                 return Err(invalid(key, format!("must be between {least} and {most}")));
             }
+        }
+        if self.ingest.max_bodies_bytes < self.ingest.max_body_bytes {
+            let reason = "must be at least ingest.max_body_bytes, or no large body could be read";
+            return Err(invalid("ingest.max_bodies_bytes", reason));
         }
         if !["auto", "text", "json"].contains(&self.log.format.as_str()) {
             return Err(invalid("log.format", "must be auto, text or json"));
@@ -183,11 +200,14 @@ impl Config {
             match value {
                 None => Err(ConfigError::Missing {
                     key,
-                    way_out: format!("make one with `export {key}=$(openssl rand -hex 32)`"),
+                    way_out: format!("make one with `export {key}=$(openssl rand -base64 32)`"),
                 }),
-                Some(value) if value.expose_secret().len() < 16 => Err(invalid(
+                Some(value) if !is_strong(value.expose_secret()) => Err(invalid(
                     key,
-                    "must have at least 16 characters: `openssl rand -hex 32` makes a good one",
+                    format!(
+                        "must have at least {KEY_LENGTH} characters, {KEY_VARIETY} of them \
+                         different: make one with `export {key}=$(openssl rand -base64 32)`"
+                    ),
                 )),
                 Some(_) => Ok(()),
             }

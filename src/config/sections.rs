@@ -27,6 +27,8 @@ Server {
     admin_key: Option<SecretString>,
     /// How long a connection may take for the head of its next request.
     head_seconds: u64,
+    /// How long a connection may take none of what it is given.
+    stall_seconds: u64,
     /// How long a shutdown may take.
     grace_seconds: u64,
 });
@@ -109,6 +111,10 @@ Ingest {
     max_body_bytes: usize,
     /// The most events of a body.
     max_events: usize,
+    /// What the bodies of all requests may take together.
+    max_bodies_bytes: usize,
+    /// The most events of a key in a minute; 0: no bound.
+    max_events_per_minute: u32,
     /// The urgency of events that name none.
     priorities: Priorities,
 });

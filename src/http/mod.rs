@@ -1,7 +1,9 @@
 //! The way in: events, the admin API, health. Handlers never call HubSpot.
 
 pub mod admin;
+mod admission;
 pub mod auth;
+pub mod body;
 mod dashboard;
 mod document;
 pub mod extract;
@@ -11,6 +13,7 @@ pub mod kept;
 pub mod parse;
 pub mod preview;
 pub mod problem;
+pub mod rate;
 pub mod snapshot;
 pub mod tail;
 
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -37,9 +40,11 @@ use crate::queue::Queue;
 use crate::queue::errors::ErrorGroup;
 use crate::queue::intake::Intake;
 use crate::settings::Live;
+use body::Room;
 use kept::Kept;
 use preview::Explain;
 use problem::Problem;
+use rate::Rate;
 use snapshot::Snapshot;
 use tail::Tail;
 
@@ -110,6 +115,10 @@ pub struct Shared {
     pub tail: Tail,
     /// What the door checks.
     pub ingest: Arc<IngestSettings>,
+    /// The memory that bodies may take.
+    pub room: Room,
+    /// How fast a key may send.
+    pub rate: Rate,
     /// The settings that can change.
     pub settings: Live,
     /// The metrics.
@@ -149,6 +158,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// No request takes longer.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
+/// The largest body under `/admin/sync` that carries no events, in bytes: ten thousand row numbers.
+const LARGEST_ADMIN_BODY: usize = 256 * 1024;
+
 /// All routes.
 pub fn router(state: AppState) -> Router {
     let (events, mut api) = document::events().split_for_parts();
@@ -156,6 +168,7 @@ pub fn router(state: AppState) -> Router {
     let admin = admin
         // Within the layer: without a key nobody learns which methods there are.
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(LARGEST_ADMIN_BODY))
         .layer(from_fn_with_state(state.clone(), auth::viewers_only));
     api = api.nest("/admin/sync", admin_api);
     let routes = events

@@ -3,5 +3,6 @@
 
 mod canaries;
 mod doors;
+mod memory;
 mod shapes;
 mod slow;

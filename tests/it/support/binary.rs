@@ -60,6 +60,11 @@ impl Server {
         Self { url: url.expect("ready in time").expect("ready"), child, log: kept }
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("running")
+    }
+
     /// All that it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("a log").clone()

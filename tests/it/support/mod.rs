@@ -14,6 +14,8 @@ use chrono::TimeDelta;
 use hubferry::access::Access;
 use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
+use hubferry::http::body::Room;
+use hubferry::http::rate::Rate;
 use hubferry::http::tail::Tail;
 use hubferry::http::{IngestSettings, Shared, router};
 use hubferry::hubspot::{self, Client};
@@ -32,8 +34,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub const INGEST_KEY: &str = "ingest-key-of-the-tests";
-pub const ADMIN_KEY: &str = "admin-key-of-the-tests-";
+pub const INGEST_KEY: &str = "an-ingest-key-of-the-tests-0123456789";
+pub const ADMIN_KEY: &str = "the-admin-key-of-the-tests-9876543210";
 /// The sample events that are built into the demo.
 pub const SAMPLES: &str = include_str!("../../../config/samples.ndjson");
 
@@ -321,6 +323,8 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
         snapshot: Arc::default(),
         errors: Arc::default(),
         tail: Tail::new(queue.clone(), CancellationToken::new()),
+        room: Room::new(16 * 1024 * 1024),
+        rate: Rate::default(),
         ingest: Arc::new(IngestSettings {
             default_source: "app".into(),
             max_ahead: TimeDelta::minutes(5),
