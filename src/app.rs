@@ -59,6 +59,9 @@ pub struct App {
     pub queue: Queue,
     tracker: TaskTracker,
     shutdown: CancellationToken,
+    /// Says that the process is not ready any more.
+    draining: CancellationToken,
+    drain: Duration,
     failed: CancellationToken,
     grace: Duration,
 }
@@ -190,7 +193,7 @@ impl App {
     ) -> Result<Self> {
         let mapping = Arc::new(mapping(config)?);
         let (ingest, admin) = config.keys()?;
-        let shutdown = CancellationToken::new();
+        let (shutdown, draining) = (CancellationToken::new(), CancellationToken::new());
         let schema = Schema::default();
         let live = Live::new(queue.clone(), config.base(&mapping, role != Role::Api)?);
         live.reload().await?;
@@ -204,6 +207,8 @@ impl App {
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
             explain: explain(&mapping, &schema),
             turns: Arc::new(Semaphore::new(config.database.max_connections as usize / 2)),
+            draining: draining.clone(),
+            is_https: config.is_https(),
             snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(queue.clone(), shutdown.clone()),
@@ -218,6 +223,8 @@ impl App {
             queue: queue.clone(),
             tracker: TaskTracker::new(),
             shutdown,
+            draining,
+            drain: Duration::from_secs(config.server.drain_seconds),
             failed: CancellationToken::new(),
             grace: Duration::from_secs(config.server.grace_seconds),
         };
@@ -317,7 +324,8 @@ impl App {
         self.tracker.spawn(guarded);
     }
 
-    /// Waits until `stop` or until a task has died, and shuts down in order.
+    /// Waits until `stop` or until a task has died, and shuts down in order: first it only says that
+    /// it is not ready, so that a balancer sends nothing more.
     ///
     /// # Errors
     /// When a task died, or work was left behind after the grace.
@@ -326,6 +334,14 @@ impl App {
             () = stop => false,
             () = self.failed.cancelled() => true,
         };
+        self.draining.cancel();
+        if !died && !self.drain.is_zero() {
+            tracing::info!(pause_s = self.drain.as_secs(), "not ready any more");
+            tokio::select! {
+                () = tokio::time::sleep(self.drain) => {}
+                () = self.failed.cancelled() => {}
+            }
+        }
         self.stop().await?;
         if died {
             bail!("a task of the service died; its panic is in the log above");

@@ -167,14 +167,39 @@ impl Config {
             return Err(invalid("log.format", "must be auto, text or json"));
         }
         let url = &self.hubspot.api_url;
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            return Err(invalid("hubspot.api_url", "must begin with https:// (HUBSPOT_API_URL)"));
+        let here = url.starts_with("http://") && hubspot::client::is_local(url);
+        if !url.starts_with("https://") && !here {
+            let reason = "must begin with https://, or the token would be readable on its way; \
+                          http:// is for a sandbox on this machine (HUBSPOT_API_URL)";
+            return Err(invalid("hubspot.api_url", reason));
+        }
+        self.min_tls()?;
+        let public = self.server.public_url.as_deref().unwrap_or("http://");
+        if !public.starts_with("https://") && !public.starts_with("http://") {
+            let reason =
+                "must begin with https:// or http://, such as https://hubferry.example.com";
+            return Err(invalid("server.public_url", reason));
         }
         self.hubspot
             .api_version
             .parse::<hubspot::paths::Version>()
             .map_err(|e| invalid("hubspot.api_version", format!("{e} (HUBSPOT_API_VERSION)")))?;
         Ok(())
+    }
+
+    /// The oldest version of TLS that is spoken with HubSpot.
+    fn min_tls(&self) -> Result<hubspot::client::Tls, ConfigError> {
+        match self.hubspot.min_tls.as_str() {
+            "1.3" => Ok(hubspot::client::Tls::V1_3),
+            "1.2" => Ok(hubspot::client::Tls::V1_2),
+            _ => Err(invalid("hubspot.min_tls", "must be \"1.3\" or \"1.2\"")),
+        }
+    }
+
+    /// Whether people and applications reach the server by https.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.server.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// The address of Postgres.
@@ -240,6 +265,7 @@ impl Config {
         })?;
         Ok(hubspot::Settings {
             api_url: self.hubspot.api_url.clone(),
+            min_tls: self.min_tls()?,
             version: self
                 .hubspot
                 .api_version

@@ -95,7 +95,7 @@ async fn show(
     let url = format!("http://{}", app.address);
 
     steps.begin("sending the sample events");
-    let http = remote::client(Duration::from_secs(10))?;
+    let http = remote::client(Duration::from_secs(10), "http://")?;
     let reply = http
         .post(format!("{url}/v1/events"))
         .bearer_auth(&ingest_key)

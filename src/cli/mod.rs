@@ -126,15 +126,16 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("hubferry: the runtime cannot start: {error}");
+            telemetry::say(&format!("hubferry: the runtime cannot start: {error}"));
             return Exit::Failed.into();
         }
     };
     let exit = runtime.block_on(dispatch(cli, &environment)).unwrap_or_else(|error| {
         // The chain on one line: what failed, and why.
-        eprintln!("hubferry: {error:#}");
+        telemetry::say(&format!("hubferry: {error:#}"));
         exit::of(&error)
     });
+    telemetry::flush();
     // A thread that waits for standard input would hold the process up.
     runtime.shutdown_background();
     exit.into()

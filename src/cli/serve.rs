@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::stop_signal;
 use crate::app::{self, App};
 use crate::config::Config;
+use crate::telemetry;
 
 /// Which parts this process runs.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -32,6 +33,7 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
+    telemetry::log_panics();
     // Everything that can be wrong with the settings is said before anything is started.
     let options = app::connect_options(config)?;
     config.keys()?;

@@ -29,6 +29,10 @@ Server {
     head_seconds: u64,
     /// How long a connection may take none of what it is given.
     stall_seconds: u64,
+    /// How long it says that it is not ready before a shutdown begins.
+    drain_seconds: u64,
+    /// How people and applications reach it.
+    public_url: Option<String>,
     /// How long a shutdown may take.
     grace_seconds: u64,
 });
@@ -51,6 +55,8 @@ HubSpot {
     api_key: Option<SecretString>,
     /// Its address.
     api_url: String,
+    /// The oldest version of TLS.
+    min_tls: String,
     /// The version in the paths.
     api_version: String,
     /// The time-out of a call.

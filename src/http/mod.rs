@@ -29,6 +29,7 @@ use axum::routing::get;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
@@ -107,6 +108,10 @@ pub struct Shared {
     pub explain: Explain,
     /// Turns at the database for requests under `/admin`: half as many as it has connections.
     pub turns: Arc<Semaphore>,
+    /// Cancelled when the process is about to stop: it is not ready any more, and still serves.
+    pub draining: CancellationToken,
+    /// Whether browsers come by https.
+    pub is_https: bool,
     /// How everything stands.
     pub snapshot: Arc<Kept<Snapshot>>,
     /// The groups of failed rows.
@@ -189,13 +194,14 @@ pub fn health_router(state: AppState) -> Router {
 
 fn layered(routes: Router<AppState>, state: AppState) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
+    let is_https = state.is_https;
     routes
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
         })
         .method_not_allowed_fallback(problem::no_such_method)
         .with_state(state)
-        .layer(from_fn(guarded))
+        .layer(from_fn(move |request: Request, next: Next| guarded(is_https, request, next)))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::http::Request<_>| {
             let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
@@ -218,7 +224,7 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
 }
 
 /// No answer is kept, framed or taken for another kind of file, unless it says otherwise.
-async fn guarded(request: Request, next: Next) -> Response {
+async fn guarded(is_https: bool, request: Request, next: Next) -> Response {
     const DEFAULTS: [(HeaderName, &str); 4] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -229,6 +235,10 @@ async fn guarded(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if is_https {
+        let a_year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
     }
     response
 }

@@ -64,7 +64,7 @@ pub(super) async fn sign_in(
     request: Request,
 ) -> Result<Response, Failure> {
     let from = peer(request.extensions());
-    let https = came_by_https(request.headers());
+    let https = state.is_https || came_by_https(request.headers());
     let Form(given) = form::<Given>(request).await?;
     let next = local(&given.next).to_owned();
     let now = state.queue.now().await?;
@@ -107,7 +107,8 @@ pub(super) async fn sign_out(
     if let Some(cookie) = cookie(&headers, SESSION) {
         state.access.sign_out(cookie).await?;
     }
-    let gone = format!("{SESSION}=; Path=/admin; Max-Age=0; HttpOnly; SameSite=Strict");
+    let secure = if state.is_https { "; Secure" } else { "" };
+    let gone = format!("{SESSION}=; Path=/admin; Max-Age=0; HttpOnly; SameSite=Strict{secure}");
     with_cookie(Redirect::to("/admin/sign-in").into_response(), &gone)
 }
 
@@ -120,9 +121,15 @@ pub(super) struct Choice {
 }
 
 /// `POST /admin/theme`: remembers the colour scheme for a year.
-pub(super) async fn theme(_: Visitor, Form(choice): Form<Choice>) -> Result<Response, Failure> {
+pub(super) async fn theme(
+    State(state): State<AppState>,
+    _: Visitor,
+    Form(choice): Form<Choice>,
+) -> Result<Response, Failure> {
     let word = Theme::parse(&choice.theme).word();
-    let cookie = format!("{THEME}={word}; Path=/admin; Max-Age=31536000; HttpOnly; SameSite=Lax");
+    let secure = if state.is_https { "; Secure" } else { "" };
+    let cookie =
+        format!("{THEME}={word}; Path=/admin; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}");
     with_cookie(Redirect::to(local(&choice.next)).into_response(), &cookie)
 }
 

@@ -157,6 +157,7 @@ impl World {
 
         let client = Client::new(hubspot::Settings {
             api_url: hubspot_url.clone(),
+            min_tls: hubspot::client::Tls::V1_3,
             version: setup.version.parse().expect("a version"),
             token: token.into(),
             timeout: setup.timeout,
@@ -321,6 +322,8 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
         explain: hubferry::app::explain(mapping, &hubferry::worker::Schema::default()),
         turns: Arc::new(Semaphore::new(3)),
         snapshot: Arc::default(),
+        draining: CancellationToken::new(),
+        is_https: false,
         errors: Arc::default(),
         tail: Tail::new(queue.clone(), CancellationToken::new()),
         room: Room::new(16 * 1024 * 1024),
