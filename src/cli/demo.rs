@@ -78,6 +78,8 @@ async fn show(
             ("HUBSPOT_API_KEY", &Settings::default().token),
             ("HUBFERRY_INGEST_KEY", &ingest_key),
             ("HUBFERRY_ADMIN_KEY", &admin_key),
+            // No balancer is in front of it.
+            ("HUBFERRY__SERVER__DRAIN_SECONDS", "0"),
         ]),
     )?;
     steps.begin("setting the HubSpot account up");
