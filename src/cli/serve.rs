@@ -68,10 +68,14 @@ async fn start(args: &ServeArgs, config: &Config, options: PgConnectOptions) -> 
 /// Connections that may wait to be accepted; the system may allow fewer. One that finds no place
 /// among them tries again a second later.
 const WAITING: u32 = 4_096;
+/// What the system holds of an answer that was not read yet, in bytes.
+const SENDING: u32 = 128 * 1024;
 
 fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // For each connection: many clients that do not read must not fill the system's memory.
+    socket.set_send_buffer_size(SENDING)?;
     socket.bind(listen)?;
     socket.listen(WAITING)
 }

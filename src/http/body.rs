@@ -23,6 +23,8 @@ const UNIT: usize = 1024;
 const AN_EVENT: usize = 1024;
 /// How long a body waits for room: the more of it is here already, the longer.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// How long the rest of a refused body may take to come.
+const REST: Duration = Duration::from_secs(3);
 /// How long a body that is here waits until others have been stored.
 const TURN: Duration = Duration::from_secs(5);
 
@@ -103,6 +105,31 @@ pub(super) struct Whole {
 pub(super) async fn read(
     headers: &HeaderMap,
     mut body: Body,
+    most: usize,
+    room: &Room,
+) -> Result<Whole, Problem> {
+    let whole = take(headers, &mut body, most, room).await;
+    if whole.is_err() {
+        // A client that is still sending would not see the answer before its connection breaks.
+        tokio::time::timeout(REST, skip(&mut body, most)).await.ok();
+    }
+    whole
+}
+
+/// Reads what is left of `body` without keeping it, but not much more than a body may have.
+async fn skip(body: &mut Body, most: usize) {
+    let mut skipped = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        skipped += frame.data_ref().map_or(0, |data| data.len());
+        if skipped > 2 * most {
+            return;
+        }
+    }
+}
+
+async fn take(
+    headers: &HeaderMap,
+    body: &mut Body,
     most: usize,
     room: &Room,
 ) -> Result<Whole, Problem> {

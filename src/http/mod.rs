@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::trace::{DefaultOnFailure, TraceLayer};
 
 use crate::access::Access;
 use crate::mapping::Mapping;
@@ -203,20 +203,24 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
         .with_state(state)
         .layer(from_fn(move |request: Request, next: Next| guarded(is_https, request, next)))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::http::Request<_>| {
-            let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
-            // The route's pattern, not the path: an external id in it may be an address.
-            let route = request.extensions().get::<axum::extract::MatchedPath>();
-            let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
-            let trace = trace.and_then(crate::event::traceparent);
-            tracing::info_span!(
-                "request",
-                http.method = %request.method(),
-                http.route = route.map(axum::extract::MatchedPath::as_str),
-                request.id = id,
-                trace.parent = trace
-            )
-        }))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &axum::http::Request<_>| {
+                    let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
+                    // The route's pattern, not the path: an external id in it may be an address.
+                    let route = request.extensions().get::<axum::extract::MatchedPath>();
+                    let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
+                    let trace = trace.and_then(crate::event::traceparent);
+                    tracing::info_span!(
+                        "request",
+                        http.method = %request.method(),
+                        http.route = route.map(axum::extract::MatchedPath::as_str),
+                        request.id = id,
+                        trace.parent = trace
+                    )
+                })
+                .on_failure(DefaultOnFailure::new().level(tracing::Level::DEBUG)),
+        )
         .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response_now()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
