@@ -72,7 +72,7 @@ fn refusals(document: &mut Document) {
             let mut also = Vec::new();
             // Whoever can reach the process may ask the others.
             if operation.security.is_none() {
-                also.extend(["400", "401", "403", "503"]);
+                also.extend(["400", "401", "403", "429", "503"]);
             }
             if let Some(RefOr::T(body)) = &mut operation.request_body {
                 also.extend(["413", "422"]);
