@@ -203,7 +203,8 @@ async fn behind_https_cookies_are_secure_and_browsers_stay_with_it() {
             .build()
             .unwrap();
         let sign_in = http.post(format!("{}/admin/sign-in", server.url));
-        let welcome = sign_in.form(&[("key", ADMIN_KEY)]).send().await.unwrap();
+        let sign_in = sign_in.header("content-type", "application/x-www-form-urlencoded");
+        let welcome = sign_in.body(format!("key={ADMIN_KEY}")).send().await.unwrap();
         let cookie = welcome.headers()["set-cookie"].to_str().unwrap().to_owned();
         assert_eq!(cookie.contains("; Secure"), secure, "{cookie}");
         for path in ["/livez", "/admin/sign-in", "/v1/events/x", "/nowhere"] {
