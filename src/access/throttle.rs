@@ -84,11 +84,11 @@ impl Throttle {
     }
 
     /// What is known of `from`; room is made for it where too many are known.
-    fn entry<'a>(
-        known: &'a mut HashMap<IpAddr, Failures>,
+    fn entry(
+        known: &mut HashMap<IpAddr, Failures>,
         from: IpAddr,
         now: DateTime<Utc>,
-    ) -> &'a mut Failures {
+    ) -> &mut Failures {
         let from = network(from);
         if known.len() >= MOST && !known.contains_key(&from) {
             known.retain(|_, failures| now - failures.last < FORGOTTEN);
