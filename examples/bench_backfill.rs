@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-const KEY: &str = "the-ingest-key-of-the-benchmark";
+const KEY: &str = "the-ingest-key-of-the-benchmark-01";
 /// A live event comes this often.
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -63,7 +63,7 @@ async fn measured(args: &Args, cluster: &Cluster) -> Result<()> {
             ("HUBSPOT_API_URL", &hubspot),
             ("HUBSPOT_API_KEY", &Settings::default().token),
             ("HUBFERRY_INGEST_KEY", KEY),
-            ("HUBFERRY_ADMIN_KEY", "the-admins-key-of-the-benchmark"),
+            ("HUBFERRY_ADMIN_KEY", "the-admins-key-of-the-benchmark-01"),
         ]),
     )?;
     let client = hubferry::hubspot::Client::new(config.hubspot()?)?;

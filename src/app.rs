@@ -3,9 +3,11 @@
 //! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
 //! accepting, lets what is in flight finish within the grace, and closes the pool.
 
+mod crowd;
 pub(crate) mod database;
 mod door;
 mod listen;
+mod stall;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +24,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::config::Config;
+use crate::http::body::Room;
 use crate::http::preview::Explain;
+use crate::http::rate::Rate;
 use crate::http::tail::Tail;
 use crate::http::{self, AppState, Shared};
 use crate::hubspot::Client;
@@ -59,6 +63,9 @@ pub struct App {
     looks: Queue,
     tracker: TaskTracker,
     shutdown: CancellationToken,
+    /// Says that the process is not ready any more.
+    draining: CancellationToken,
+    drain: Duration,
     failed: CancellationToken,
     grace: Duration,
 }
@@ -99,7 +106,7 @@ impl App {
     ) -> Result<Self> {
         let mapping = Arc::new(mapping(config)?);
         let (ingest, admin) = config.keys()?;
-        let shutdown = CancellationToken::new();
+        let (shutdown, draining) = (CancellationToken::new(), CancellationToken::new());
         let schema = Schema::default();
         let live = Live::new(queue.clone(), config.base(&mapping, role != Role::Api)?);
         live.reload().await?;
@@ -116,9 +123,13 @@ impl App {
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
             explain: explain(&mapping, &schema),
             turns: Arc::new(Semaphore::new(turns)),
+            draining: draining.clone(),
+            is_https: config.is_https(),
             snapshot: Arc::default(),
             errors: Arc::default(),
             tail: Tail::new(looks.clone(), shutdown.clone()),
+            room: Room::new(config.ingest.max_bodies_bytes),
+            rate: Rate::per_minute(config.ingest.max_events_per_minute),
             ingest: Arc::new(config.ingest_settings()),
             settings: live.clone(),
             metrics: telemetry::start_metrics()?,
@@ -129,6 +140,8 @@ impl App {
             looks,
             tracker: TaskTracker::new(),
             shutdown,
+            draining,
+            drain: Duration::from_secs(config.server.drain_seconds),
             failed: CancellationToken::new(),
             grace: Duration::from_secs(config.server.grace_seconds),
         };
@@ -151,8 +164,11 @@ impl App {
             Role::Worker => http::health_router(state),
         };
         let (stop, tracker) = (app.shutdown.clone(), app.tracker.clone());
-        let patience =
-            Patience { head: Duration::from_secs(config.server.head_seconds), grace: app.grace };
+        let patience = Patience {
+            head: Duration::from_secs(config.server.head_seconds),
+            stall: Duration::from_secs(config.server.stall_seconds),
+            grace: app.grace,
+        };
         app.spawn(async move { door::serve(listener, router, patience, &tracker, &stop).await });
         Ok(app)
     }
@@ -226,7 +242,8 @@ impl App {
         self.tracker.spawn(guarded);
     }
 
-    /// Waits until `stop` or until a task has died, and shuts down in order.
+    /// Waits until `stop` or until a task has died, and shuts down in order: first it only says that
+    /// it is not ready, so that a balancer sends nothing more.
     ///
     /// # Errors
     /// When a task died, or work was left behind after the grace.
@@ -235,6 +252,14 @@ impl App {
             () = stop => false,
             () = self.failed.cancelled() => true,
         };
+        self.draining.cancel();
+        if !died && !self.drain.is_zero() {
+            tracing::info!(pause_s = self.drain.as_secs(), "not ready any more");
+            tokio::select! {
+                () = tokio::time::sleep(self.drain) => {}
+                () = self.failed.cancelled() => {}
+            }
+        }
         self.stop().await?;
         if died {
             bail!("a task of the service died; its panic is in the log above");

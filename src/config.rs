@@ -6,7 +6,7 @@ mod environment;
 mod live;
 mod sections;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,6 +65,18 @@ pub enum ConfigError {
         /// Why, and what would.
         reason: String,
     },
+}
+
+/// A key of the settings has so many characters at least, and so many different ones.
+const KEY_LENGTH: usize = 32;
+const KEY_VARIETY: usize = 16;
+
+/// Whether nobody can guess `key`. Hexadecimal digits have less variety than is asked for, and make
+/// up for it by their number: 64 of them are 256 bits.
+fn is_strong(key: &str) -> bool {
+    let different = key.chars().collect::<BTreeSet<char>>().len();
+    let digits = key.len() >= 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    key.chars().count() >= KEY_LENGTH && different >= if digits { 10 } else { KEY_VARIETY }
 }
 
 fn invalid(key: &'static str, reason: impl Into<String>) -> ConfigError {
@@ -132,8 +144,9 @@ impl Config {
     /// What must hold between settings, whatever the process is to do.
     fn check(&self) -> Result<(), ConfigError> {
         self.check_live(&Bounds { event_types: None, can_send: true, ..self.bounds() })?;
-        let positive: [(&'static str, u64); 5] = [
+        let positive: [(&'static str, u64); 6] = [
             ("server.head_seconds", self.server.head_seconds),
+            ("server.stall_seconds", self.server.stall_seconds),
             ("worker.count", self.worker.count as u64),
             ("ingest.max_events", self.ingest.max_events as u64),
             ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),
@@ -177,18 +190,47 @@ impl Config {
                 "must be the name of a schema: letters a to z, digits and underscores",
             ));
         }
+        if self.ingest.max_bodies_bytes < self.ingest.max_body_bytes {
+            let reason = "must be at least ingest.max_body_bytes, or no large body could be read";
+            return Err(invalid("ingest.max_bodies_bytes", reason));
+        }
         if !["auto", "text", "json"].contains(&self.log.format.as_str()) {
             return Err(invalid("log.format", "must be auto, text or json"));
         }
         let url = &self.hubspot.api_url;
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            return Err(invalid("hubspot.api_url", "must begin with https:// (HUBSPOT_API_URL)"));
+        let here = url.starts_with("http://") && hubspot::client::is_local(url);
+        if !url.starts_with("https://") && !here {
+            let reason = "must begin with https://, or the token would be readable on its way; \
+                          http:// is for a sandbox on this machine (HUBSPOT_API_URL)";
+            return Err(invalid("hubspot.api_url", reason));
+        }
+        self.min_tls()?;
+        let public = self.server.public_url.as_deref().unwrap_or("http://");
+        if !public.starts_with("https://") && !public.starts_with("http://") {
+            let reason =
+                "must begin with https:// or http://, such as https://hubferry.example.com";
+            return Err(invalid("server.public_url", reason));
         }
         self.hubspot
             .api_version
             .parse::<hubspot::paths::Version>()
             .map_err(|e| invalid("hubspot.api_version", format!("{e} (HUBSPOT_API_VERSION)")))?;
         Ok(())
+    }
+
+    /// The oldest version of TLS that is spoken with HubSpot.
+    fn min_tls(&self) -> Result<hubspot::client::Tls, ConfigError> {
+        match self.hubspot.min_tls.as_str() {
+            "1.3" => Ok(hubspot::client::Tls::V1_3),
+            "1.2" => Ok(hubspot::client::Tls::V1_2),
+            _ => Err(invalid("hubspot.min_tls", "must be \"1.3\" or \"1.2\"")),
+        }
+    }
+
+    /// Whether people and applications reach the server by https.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.server.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
     /// The address of Postgres.
@@ -214,11 +256,14 @@ impl Config {
             match value {
                 None => Err(ConfigError::Missing {
                     key,
-                    way_out: format!("make one with `export {key}=$(openssl rand -hex 32)`"),
+                    way_out: format!("make one with `export {key}=$(openssl rand -base64 32)`"),
                 }),
-                Some(value) if value.expose_secret().len() < 16 => Err(invalid(
+                Some(value) if !is_strong(value.expose_secret()) => Err(invalid(
                     key,
-                    "must have at least 16 characters: `openssl rand -hex 32` makes a good one",
+                    format!(
+                        "must have at least {KEY_LENGTH} characters, {KEY_VARIETY} of them \
+                         different: make one with `export {key}=$(openssl rand -base64 32)`"
+                    ),
                 )),
                 Some(_) => Ok(()),
             }
@@ -251,6 +296,7 @@ impl Config {
         })?;
         Ok(hubspot::Settings {
             api_url: self.hubspot.api_url.clone(),
+            min_tls: self.min_tls()?,
             version: self
                 .hubspot
                 .api_version

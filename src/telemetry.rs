@@ -3,12 +3,16 @@
 //! One line an event: JSON when nobody watches, readable on a terminal. Fields are dotted by
 //! entity and carry their unit. No payload, key, token or address ever gets into one.
 
+mod sink;
+
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+
+pub use sink::{flush, say};
 
 /// Starts logging to standard error. `format` is `auto`, `text` or `json`; `filter` is `RUST_LOG`.
 /// A second start in the same process changes nothing.
@@ -18,7 +22,8 @@ pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
     let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(default);
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(sink::Sink)
+        .log_internal_errors(false)
         .with_span_events(FmtSpan::NONE);
     let json = match format {
         "json" => true,
@@ -31,6 +36,16 @@ pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
     } else {
         logs.with_target(false).try_init()
     };
+}
+
+/// Has panics logged like everything else: what writes them to standard error otherwise waits where
+/// nobody reads it.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let reason = panic.payload_as_str().unwrap_or("no reason given");
+        tracing::error!(panic.place = place, panic.reason = reason, "a panic");
+    }));
 }
 
 /// Starts collecting metrics and returns what renders them; once a process.

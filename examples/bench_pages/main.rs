@@ -121,11 +121,11 @@ async fn run(args: Args) -> Result<()> {
 }
 
 async fn measured(args: &Args, cluster: &Cluster) -> Result<()> {
-    let key = "the-admins-key-of-the-benchmark";
+    let key = "the-admins-key-of-the-benchmark-01";
     let config = Config::load(
         None,
         &Environment::of(&[
-            ("HUBFERRY_INGEST_KEY", "the-ingest-key-of-the-benchmark"),
+            ("HUBFERRY_INGEST_KEY", "the-ingest-key-of-the-benchmark-01"),
             ("HUBFERRY_ADMIN_KEY", key),
             // Nothing is to move, so there is no HubSpot either.
             ("HUBFERRY__WORKER__ENABLED", "false"),

@@ -1,9 +1,11 @@
 //! Stored keys: made, looked up by their hash, revoked.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::{Access, Actor, Role, digest, random};
+use super::{Access, Actor, Opened, Role, digest, random};
 use crate::queue::doubt::begin;
 use crate::queue::{Queue, QueueError};
 
@@ -81,6 +83,8 @@ impl From<sqlx::Error> for RefusedKey {
 
 /// What a key begins with, so that people and secret scanners recognise one.
 pub(super) const MARK: &str = "hf_";
+/// What follows is the text of 256 bits.
+const LENGTH: usize = MARK.len() + 43;
 /// So much of a key is shown.
 const SHOWN: usize = 10;
 /// A use is noted once in such a time.
@@ -88,26 +92,48 @@ const NOTED: TimeDelta = TimeDelta::minutes(1);
 /// More keys than anybody needs: the list has an end.
 const MOST_KEYS: i64 = 1_000;
 
+/// Whether `key` has the form of a key that was made here.
+fn is_made(key: &str) -> bool {
+    key.len() == LENGTH
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
 impl Access {
-    /// Whose key this is at the time that `now` tells; `None`: nobody's, or it has expired or been
-    /// revoked. A key of the settings, and what does not look like a key of ours, costs no look into
-    /// the database, not even for the time.
+    /// Whose key this is, shown by `from` at the time that `now` tells. A key of the settings, and
+    /// what is no key of ours by its form, costs no look into the database, not even for the time.
+    ///
+    /// Made keys cannot be guessed, so only other ones are braked, by the address that they come
+    /// from. While it is, it gets in with a key of the settings only where it has shown a right key
+    /// before: a right guess looks like a wrong one.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn key(
         &self,
         given: &str,
+        from: IpAddr,
         now: impl Future<Output = Result<DateTime<Utc>, QueueError>>,
-    ) -> Result<Option<Actor>, QueueError> {
-        let hash = digest(given);
-        if let Some(actor) = self.configured(&hash) {
-            return Ok(Some(actor));
-        }
-        if !given.starts_with(MARK) {
-            return Ok(None);
-        }
-        Ok(self.stored(&hash, now.await?).await?.map(|(_, actor)| actor))
+    ) -> Result<Opened, QueueError> {
+        let (hash, at) = (digest(given), self.clock());
+        let actor = if given.starts_with(MARK) {
+            if !is_made(given) {
+                return Ok(Opened::Nothing);
+            }
+            self.stored(&hash, now.await?).await?.map(|(_, actor)| actor)
+        } else {
+            let actor = self.configured(&hash);
+            let trusted = actor.is_some() && self.guesses.trusts(from, at);
+            if let Some(retry_after) = self.guesses.wait(from, at).filter(|_| !trusted) {
+                return Ok(Opened::Braked { retry_after });
+            }
+            if actor.is_none() {
+                self.guesses.failed(from, at);
+            }
+            actor
+        };
+        let Some(actor) = actor else { return Ok(Opened::Nothing) };
+        self.guesses.trust(from, at);
+        Ok(Opened::For(actor))
     }
 
     /// The stored key of this hash.

@@ -8,7 +8,9 @@ mod session;
 mod throttle;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -88,6 +90,24 @@ pub struct Actor {
     pub role: Role,
 }
 
+/// What a key that somebody shows opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// What this actor may do.
+    For(Actor),
+    /// Nothing: it is nobody's, has expired or was revoked.
+    Nothing,
+    /// Not looked at: too many wrong keys came from there.
+    Braked {
+        /// Before this time has passed.
+        retry_after: Duration,
+    },
+}
+
+/// Whoever guesses keys of programs waits no longer than this; a program that was given a wrong key
+/// and then the right one should not have to wait for long.
+const LONGEST_BRAKE: TimeDelta = TimeDelta::minutes(1);
+
 /// The door: keys, sessions and the brake. Cheap to clone.
 #[derive(Clone)]
 pub struct Access {
@@ -97,7 +117,11 @@ pub struct Access {
     /// Signs cookies: drawn by the database, the same for all replicas. No key of the settings is
     /// in it, since whoever holds a cookie could try keys on it.
     secret: Arc<OnceCell<[u8; 32]>>,
+    /// The brake on signing in.
     throttle: Arc<Throttle>,
+    /// The brake on keys that programs send, with a clock that no database is asked for.
+    guesses: Arc<Throttle>,
+    started: Instant,
 }
 
 impl std::fmt::Debug for Access {
@@ -116,7 +140,14 @@ impl Access {
             admin: digest(admin),
             secret: Arc::default(),
             throttle: Arc::default(),
+            guesses: Arc::new(Throttle::up_to(LONGEST_BRAKE)),
+            started: Instant::now(),
         }
+    }
+
+    /// The clock of the brake on keys.
+    fn clock(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + self.started.elapsed()
     }
 
     /// What cookies are signed with.

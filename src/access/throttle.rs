@@ -1,4 +1,7 @@
 //! The brake on guessing: after five wrong keys from one address each further try waits longer.
+//!
+//! An address that has shown a right key is trusted with right keys for a while, so that a guesser
+//! behind the same proxy keeps no application out.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -22,33 +25,79 @@ const MOST: usize = 10_000;
 struct Failures {
     count: u32,
     last: DateTime<Utc>,
+    /// When it last showed a right key.
+    right: Option<DateTime<Utc>>,
 }
 
 /// Wrong keys by address, within this process.
-#[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<HashMap<IpAddr, Failures>>);
+#[derive(Debug)]
+pub(super) struct Throttle {
+    known: Mutex<HashMap<IpAddr, Failures>>,
+    longest: TimeDelta,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::up_to(LONGEST)
+    }
+}
 
 impl Throttle {
+    /// A brake that has nobody wait for longer than `longest`.
+    pub(super) fn up_to(longest: TimeDelta) -> Self {
+        Self { known: Mutex::default(), longest }
+    }
+
+    /// Whether `from` has shown a right key lately.
+    pub(super) fn trusts(&self, from: IpAddr, now: DateTime<Utc>) -> bool {
+        let known = self.lock().get(&network(from)).and_then(|failures| failures.right);
+        known.is_some_and(|right| now - right < FORGOTTEN)
+    }
+
+    /// Notes that `from` has shown a right key.
+    pub(super) fn trust(&self, from: IpAddr, now: DateTime<Utc>) {
+        let right = Failures { count: 0, last: now, right: Some(now) };
+        *Self::entry(&mut self.lock(), from, now) = right;
+    }
+
     /// How long `from` must wait before the next try.
     pub(super) fn wait(&self, from: IpAddr, now: DateTime<Utc>) -> Option<Duration> {
         let failures = *self.lock().get(&network(from))?;
+        if now - failures.last >= FORGOTTEN {
+            return None;
+        }
         let beyond = failures.count.checked_sub(FREE)?;
-        let wait = FIRST.checked_mul(1 << beyond.min(20)).unwrap_or(LONGEST).min(LONGEST);
+        let wait = FIRST.checked_mul(1 << beyond.min(20)).unwrap_or(self.longest).min(self.longest);
         (failures.last + wait - now).to_std().ok().filter(|rest| !rest.is_zero())
     }
 
     /// Counts a try that has not come through yet; answers how many there were in a row.
     pub(super) fn failed(&self, from: IpAddr, now: DateTime<Utc>) -> u32 {
         let mut known = self.lock();
-        known.retain(|_, failures| now - failures.last < FORGOTTEN);
-        if known.len() >= MOST
-            && let Some(oldest) = known.iter().min_by_key(|(_, f)| f.last).map(|(ip, _)| *ip)
-        {
-            known.remove(&oldest);
+        let failures = Self::entry(&mut known, from, now);
+        if now - failures.last >= FORGOTTEN {
+            failures.count = 0;
         }
-        let failures = known.entry(network(from)).or_insert(Failures { count: 0, last: now });
-        *failures = Failures { count: failures.count.saturating_add(1), last: now };
+        failures.count = failures.count.saturating_add(1);
+        failures.last = now;
         failures.count
+    }
+
+    /// What is known of `from`; room is made for it where too many are known.
+    fn entry(
+        known: &mut HashMap<IpAddr, Failures>,
+        from: IpAddr,
+        now: DateTime<Utc>,
+    ) -> &mut Failures {
+        let from = network(from);
+        if known.len() >= MOST && !known.contains_key(&from) {
+            known.retain(|_, failures| now - failures.last < FORGOTTEN);
+            let oldest = known.iter().min_by_key(|(_, f)| f.last).map(|(ip, _)| *ip);
+            if let Some(oldest) = oldest.filter(|_| known.len() >= MOST) {
+                known.remove(&oldest);
+            }
+        }
+        known.entry(from).or_insert(Failures { count: 0, last: now, right: None })
     }
 
     pub(super) fn succeeded(&self, from: IpAddr) {
@@ -56,7 +105,7 @@ impl Throttle {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Failures>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The HTTP server: accepts connections and serves each, with a bound on how many there are and on
-//! how long a client may take to say what it wants.
+//! how long a client may take to say what it wants, and to take what it is given.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -14,27 +14,36 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-/// More wait to be accepted.
+use super::crowd::Crowd;
+use super::stall::Stalling;
+
+/// Connections at a time; one more takes the place of one that stands still.
 const CONNECTIONS: usize = 10_000;
+/// Files that are left for all else: the database above all.
+const OTHER_FILES: u64 = 200;
+/// What of a request is read ahead, its head above all, in bytes.
+const BUFFER: usize = 64 * 1024;
 /// What becomes of clients, and is nobody's trouble.
 const GONE: [ErrorKind; 3] =
     [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::ConnectionRefused];
 /// A client that is in the middle of a request at a shutdown may go on until so long before its end.
 const LAST: Duration = Duration::from_secs(3);
 /// How long to rest when the system has no room for another connection.
-const REST: Duration = Duration::from_millis(200);
+const REST: Duration = Duration::from_millis(20);
 
 /// How long a client, and a shutdown, may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// For the head of the next request; idle connections are closed too.
     pub(super) head: Duration,
+    /// For taking any of what it is given.
+    pub(super) stall: Duration,
     /// From `stop` to the end.
     pub(super) grace: Duration,
 }
@@ -47,18 +56,14 @@ pub(super) async fn serve(
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Crowd::new(connections());
     let open = GracefulShutdown::new();
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(patience.head);
+    protocol.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(BUFFER);
     let mut full = false;
     loop {
-        let accepted = async {
-            let place = Arc::clone(&room).acquire_owned().await;
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            accepted = accepted => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
         let (stream, peer) = match accepted {
@@ -66,26 +71,33 @@ pub(super) async fn serve(
             // Gone before it was accepted.
             Err(error) if GONE.contains(&error.kind()) => continue,
             Err(error) => {
-                // Too many files are open, most likely: said once, not five times a second.
+                // Too many files are open, most likely: said once, not fifty times a second.
                 if !full {
                     tracing::warn!(error = %error, "no further connection can be accepted for now");
                 }
                 full = true;
+                crowd.thin();
                 tokio::time::sleep(REST).await;
                 continue;
             }
         };
         full = false;
         stream.set_nodelay(true).ok();
-        let router = router.clone();
+        let place = Arc::new(crowd.enter());
+        let (router, client) = (router.clone(), Arc::clone(&place));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request.map(Body::new))
+            let (router, client) = (router.clone(), Arc::clone(&client));
+            async move {
+                let answer = router.oneshot(request.map(Body::new)).await;
+                client.answered();
+                answer
+            }
         });
-        let connection = open.watch(protocol.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Stalling::new(stream, patience.stall));
+        let connection = open.watch(protocol.serve_connection(stream, service));
         let stop = stop.clone();
         tracker.spawn(async move {
-            let _place = place;
             let cut = async {
                 stop.cancelled().await;
                 tokio::time::sleep(patience.grace.saturating_sub(LAST)).await;
@@ -94,10 +106,26 @@ pub(super) async fn serve(
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(error = %error, "a connection ended early");
                 },
+                () = place.must_leave() => tracing::debug!("a connection made room for another"),
                 () = cut => {}
             }
         });
     }
     drop(listener);
     open.shutdown().await;
+}
+
+/// As many connections as are wanted, or as the system lets this process have. Most systems start a
+/// process with far fewer files than it may have.
+fn connections() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let all = limit.maximum.unwrap_or(u64::MAX).min(CONNECTIONS as u64 * 2);
+    let files = if limit.current.is_some_and(|current| current < all) {
+        let raised = Rlimit { current: Some(all), maximum: limit.maximum };
+        setrlimit(Resource::Nofile, raised).map_or(limit.current.unwrap_or(all), |()| all)
+    } else {
+        limit.current.unwrap_or(all)
+    };
+    let connections = files.saturating_sub(OTHER_FILES).max(files / 2);
+    usize::try_from(connections).unwrap_or(CONNECTIONS).min(CONNECTIONS)
 }

@@ -78,6 +78,8 @@ async fn show(
             ("HUBSPOT_API_KEY", &Settings::default().token),
             ("HUBFERRY_INGEST_KEY", &ingest_key),
             ("HUBFERRY_ADMIN_KEY", &admin_key),
+            // No balancer is in front of it.
+            ("HUBFERRY__SERVER__DRAIN_SECONDS", "0"),
         ]),
     )?;
     steps.begin("setting the HubSpot account up");
@@ -95,7 +97,7 @@ async fn show(
     let url = format!("http://{}", app.address);
 
     steps.begin("sending the sample events");
-    let http = remote::client(Duration::from_secs(10))?;
+    let http = remote::client(Duration::from_secs(10), "http://")?;
     let reply = http
         .post(format!("{url}/v1/events"))
         .bearer_auth(&ingest_key)

@@ -13,12 +13,13 @@ pub(super) async fn run(config: &Config) -> Result<Exit> {
     if address.ip().is_unspecified() {
         address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
     }
-    let client = super::remote::client(Duration::from_secs(3))?;
-    let reply = client.get(format!("http://{address}/readyz")).send().await;
+    let url = format!("http://{address}/readyz");
+    let client = super::remote::client(Duration::from_secs(3), &url)?;
+    let reply = client.get(&url).send().await;
     if reply.is_ok_and(|reply| reply.status().is_success()) {
         println!("ready");
         return Ok(Exit::Done);
     }
-    println!("not ready: http://{address}/readyz");
+    println!("not ready: {url}");
     Ok(Exit::Failed)
 }

@@ -126,14 +126,15 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("hubferry: the runtime cannot start: {error}");
+            telemetry::say(&format!("hubferry: the runtime cannot start: {error}"));
             return Exit::Failed.into();
         }
     };
     let exit = runtime.block_on(dispatch(cli, &environment)).unwrap_or_else(|error| {
-        eprintln!("hubferry: {}", exit::told(&error));
+        telemetry::say(&format!("hubferry: {}", exit::told(&error)));
         exit::of(&error)
     });
+    telemetry::flush();
     // A thread that waits for standard input would hold the process up.
     runtime.shutdown_background();
     exit.into()

@@ -12,6 +12,7 @@ use super::ServerArgs;
 use super::exit::{self, Exit};
 use super::text::plain;
 use crate::config::{Config, ConfigError};
+use crate::hubspot::client::build;
 
 /// How to reach a running server as the application does.
 #[derive(Debug, Clone, Args)]
@@ -24,10 +25,10 @@ pub(super) struct DoorArgs {
     pub(super) key: Option<String>,
 }
 
-/// An HTTP client without surprises.
-pub(super) fn client(timeout: Duration) -> Result<reqwest::Client> {
-    crate::hubspot::client::install_tls();
-    Ok(reqwest::Client::builder().timeout(timeout).no_proxy().build()?)
+/// An HTTP client without surprises, for addresses like `url`.
+pub(super) fn client(timeout: Duration, url: &str) -> Result<reqwest::Client> {
+    let settings = || reqwest::Client::builder().timeout(timeout).no_proxy();
+    Ok(build(url, settings)?)
 }
 
 /// No call of the command line takes longer; the server itself gives up after a minute.
@@ -65,7 +66,7 @@ impl Remote {
             return Err(exit::wrong(format!("--url {url}: must begin with http:// or https://")));
         }
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { client: client(LONGEST_CALL)?, url, key })
+        Ok(Self { client: client(LONGEST_CALL, &url)?, url, key })
     }
 
     /// The server's address.

@@ -1,16 +1,18 @@
 //! `hubferry serve` and `hubferry migrate`.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::exit::Exit;
 use super::stop_signal;
 use crate::app::{self, App};
 use crate::config::Config;
+use crate::telemetry;
 
 /// Which parts this process runs.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -31,6 +33,7 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
+    telemetry::log_panics();
     // Everything that can be wrong with the settings is said before anything is started.
     let options = app::connect_options(config)?;
     config.keys()?;
@@ -51,7 +54,7 @@ pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
 async fn start(args: &ServeArgs, config: &Config, options: PgConnectOptions) -> Result<App> {
     let queue = app::open_queue(config, options).await?;
     let listen = config.server.listen;
-    let listener = TcpListener::bind(listen).await.with_context(|| {
+    let listener = bind(listen).with_context(|| {
         format!("{listen} cannot be listened on: set HUBFERRY_LISTEN to a free address")
     })?;
     let role = match args.role {
@@ -60,6 +63,21 @@ async fn start(args: &ServeArgs, config: &Config, options: PgConnectOptions) -> 
         Role::Worker => app::Role::Worker,
     };
     App::start(config, role, queue, listener).await
+}
+
+/// Connections that may wait to be accepted; the system may allow fewer. One that finds no place
+/// among them tries again a second later.
+const WAITING: u32 = 4_096;
+/// What the system holds of an answer that was not read yet, in bytes.
+const SENDING: u32 = 128 * 1024;
+
+fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    // For each connection: many clients that do not read must not fill the system's memory.
+    socket.set_send_buffer_size(SENDING)?;
+    socket.bind(listen)?;
+    socket.listen(WAITING)
 }
 
 pub(super) async fn migrate(config: &Config) -> Result<Exit> {

@@ -114,7 +114,9 @@ pub(super) fn environment_keys(environment: &Environment) -> Vec<(String, String
 
 /// Numbers and flags as such, except where the key holds text that may look like one.
 pub(super) fn parse(key: &str, value: &str) -> Value {
-    const TEXTS: [&str; 9] = [
+    const TEXTS: [&str; 11] = [
+        "public_url",
+        "min_tls",
         "url",
         "api_key",
         "owner_id",

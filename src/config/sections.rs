@@ -27,6 +27,12 @@ Server {
     admin_key: Option<SecretString>,
     /// How long a connection may take for the head of its next request.
     head_seconds: u64,
+    /// How long a connection may take none of what it is given.
+    stall_seconds: u64,
+    /// How long it says that it is not ready before a shutdown begins.
+    drain_seconds: u64,
+    /// How people and applications reach it.
+    public_url: Option<String>,
     /// How long a shutdown may take.
     grace_seconds: u64,
 });
@@ -62,6 +68,8 @@ HubSpot {
     api_key: Option<SecretString>,
     /// Its address.
     api_url: String,
+    /// The oldest version of TLS.
+    min_tls: String,
     /// The version in the paths.
     api_version: String,
     /// The time-out of a call.
@@ -131,6 +139,10 @@ Ingest {
     max_body_bytes: usize,
     /// The most events of a body.
     max_events: usize,
+    /// What the bodies of all requests may take together.
+    max_bodies_bytes: usize,
+    /// The most events of a key in a minute; 0: no bound.
+    max_events_per_minute: u32,
     /// The urgency of events that name none.
     priorities: Priorities,
 });

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::fault::child;
 use super::hash::{canonical_bytes, digest};
+use super::weight::too_large;
 use super::{Event, EventType, Fault, Priority};
 
 /// The only portal there is.
@@ -44,19 +45,44 @@ pub fn admit(
     admission: &Admission<'_>,
     new_id: impl FnOnce() -> Uuid,
 ) -> Result<Event, Vec<Fault>> {
+    admit_owned(index, &mut raw.clone(), admission, new_id)
+}
+
+/// Like [`admit`], but takes the data out of `raw` where it is admitted, and leaves it whole where
+/// it is not.
+pub fn admit_owned(
+    index: usize,
+    raw: &mut Value,
+    admission: &Admission<'_>,
+    new_id: impl FnOnce() -> Uuid,
+) -> Result<Event, Vec<Fault>> {
+    let mut event = envelope(index, raw, admission, new_id)?;
+    if let Some(Value::Object(data)) = raw.get_mut("data") {
+        event.data = std::mem::take(data);
+    }
+    Ok(event)
+}
+
+/// The event but for its data.
+fn envelope(
+    index: usize,
+    raw: &Value,
+    admission: &Admission<'_>,
+    new_id: impl FnOnce() -> Uuid,
+) -> Result<Event, Vec<Fault>> {
     let Value::Object(attributes) = raw else {
         return Err(vec![Fault::new(index, "", "wrong_type", "an event must be a JSON object")]);
     };
     let bytes = canonical_bytes(raw);
     let mut reader = Reader { index, attributes, faults: Vec::new() };
     if bytes.len() > MAX_EVENT_BYTES {
-        reader.fault("", "event_too_large", "an event may be at most 256 KiB");
+        reader.faults.push(too_large(index));
     }
     // The walk builds a pointer for every node; almost no event needs it.
     if bytes.windows(NUL.len()).any(|window| window == NUL) {
-        find_nul(raw, "", &mut |pointer| {
+        find_nul(raw, &mut String::new(), &mut |pointer| {
             let detail = "holds the character U+0000, which cannot be stored";
-            reader.fault(&pointer, "nul_character", detail);
+            reader.fault(pointer, "nul_character", detail);
         });
     }
     reader.check_envelope();
@@ -68,7 +94,7 @@ pub fn admit(
     let priority = reader.priority();
     let data = reader.data();
     match (event_type, subject, data) {
-        (Some(event_type), Some(subject), Some(data)) if reader.faults.is_empty() => Ok(Event {
+        (Some(event_type), Some(subject), true) if reader.faults.is_empty() => Ok(Event {
             portal: DEFAULT_PORTAL.to_owned(),
             source: source.unwrap_or_else(|| admission.default_source.to_owned()),
             id: id.unwrap_or_else(|| new_id().to_string()),
@@ -80,7 +106,7 @@ pub fn admit(
                 .get("traceparent")
                 .and_then(Value::as_str)
                 .and_then(traceparent),
-            data: data.clone(),
+            data: Map::new(),
             hash: digest(&untraced(attributes).unwrap_or(bytes)),
         }),
         _ => Err(reader.faults),
@@ -209,16 +235,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn data(&mut self) -> Option<&'a Map<String, Value>> {
+    /// Whether there is data, and it is an object.
+    fn data(&mut self) -> bool {
         let Some(data) = self.given("data") else {
             self.fault("/data", "required", "`data` is required");
-            return None;
+            return false;
         };
-        let object = data.as_object();
-        if object.is_none() {
+        if !data.is_object() {
             self.fault("/data", "wrong_type", "`data` must be a JSON object");
         }
-        object
+        data.is_object()
     }
 }
 
@@ -260,22 +286,26 @@ fn is_json(media_type: &str) -> bool {
     essence.ends_with("/json") || essence.ends_with("+json")
 }
 
-/// Calls `found` with the pointer of every string or key that holds U+0000.
-fn find_nul(value: &Value, pointer: &str, found: &mut impl FnMut(String)) {
+/// Calls `found` with the pointer of every string or key below `at` that holds U+0000.
+fn find_nul(value: &Value, at: &mut String, found: &mut impl FnMut(&str)) {
+    let here = at.len();
     match value {
-        Value::String(text) if text.contains('\0') => found(pointer.to_owned()),
+        Value::String(text) if text.contains('\0') => found(at),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                find_nul(item, &format!("{pointer}/{index}"), found);
+                at.push_str(&format!("/{index}"));
+                find_nul(item, at, found);
+                at.truncate(here);
             }
         }
         Value::Object(members) => {
             for (key, member) in members {
-                let pointer = child(pointer, key);
+                at.push_str(&child("", key));
                 if key.contains('\0') {
-                    found(pointer.clone());
+                    found(at);
                 }
-                find_nul(member, &pointer, found);
+                find_nul(member, at, found);
+                at.truncate(here);
             }
         }
         _ => {}

@@ -23,11 +23,94 @@ impl Fault {
         code: impl Into<String>,
         detail: impl Into<String>,
     ) -> Self {
-        Self { index, pointer: pointer.into(), code: code.into(), detail: detail.into() }
+        let pointer = shorter(pointer.into());
+        Self { index, pointer, code: code.into(), detail: detail.into() }
+    }
+}
+
+/// The longest pointer, in bytes. A longer one names the closest ancestor that is shorter.
+const LONGEST_POINTER: usize = 1_000;
+
+fn shorter(mut pointer: String) -> String {
+    if pointer.len() > LONGEST_POINTER {
+        let end = pointer.as_bytes()[..=LONGEST_POINTER].iter().rposition(|&byte| byte == b'/');
+        pointer.truncate(end.unwrap_or(0));
+    }
+    pointer
+}
+
+/// The faults of what was sent, as many of them as an answer lists.
+#[derive(Debug, Default)]
+pub struct Faults {
+    listed: Vec<Fault>,
+    bytes: usize,
+    more: usize,
+}
+
+impl Faults {
+    /// So many are listed, and so many bytes of text.
+    const MOST: (usize, usize) = (1_000, 256 * 1024);
+
+    /// Adds one; only counts it where the list is full.
+    pub fn push(&mut self, fault: Fault) {
+        let bytes = fault.pointer.len() + fault.code.len() + fault.detail.len();
+        if self.listed.len() < Self::MOST.0 && self.bytes + bytes <= Self::MOST.1 {
+            self.bytes += bytes;
+            self.listed.push(fault);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty() && self.more == 0
+    }
+
+    /// Those that are listed, and how many more there are.
+    pub fn into_parts(self) -> (Vec<Fault>, usize) {
+        (self.listed, self.more)
+    }
+}
+
+impl Extend<Fault> for Faults {
+    fn extend<T: IntoIterator<Item = Fault>>(&mut self, faults: T) {
+        faults.into_iter().for_each(|fault| self.push(fault));
+    }
+}
+
+impl FromIterator<Fault> for Faults {
+    fn from_iter<T: IntoIterator<Item = Fault>>(faults: T) -> Self {
+        let mut all = Self::default();
+        all.extend(faults);
+        all
     }
 }
 
 /// Appends one reference token to a JSON pointer, escaped as RFC 6901 wants it.
 pub(crate) fn child(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_lists_so_many_faults_and_says_how_many_more_there_are() {
+        let fault = |index| Fault::new(index, "/data", "empty", "must not be empty");
+        let (listed, more) = (0..2_500).map(fault).collect::<Faults>().into_parts();
+        assert_eq!((listed.len(), more), (1_000, 1_500));
+        let long = |index| Fault::new(index, "", "empty", "x".repeat(100_000));
+        let (listed, more) = (0..3).map(long).collect::<Faults>().into_parts();
+        assert_eq!((listed.len(), more), (2, 1));
+    }
+
+    #[test]
+    fn a_pointer_that_would_be_too_long_names_an_ancestor() {
+        let deep = format!("/data/{}/b", "a".repeat(2_000));
+        assert_eq!(Fault::new(0, deep, "empty", "").pointer, "/data");
+        let short = format!("/data/{}", "\u{e9}".repeat(400));
+        assert_eq!(Fault::new(0, short.clone(), "empty", "").pointer, short);
+    }
 }

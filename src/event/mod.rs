@@ -9,19 +9,23 @@ mod hash;
 mod priority;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-pub use admit::{Admission, DEFAULT_PORTAL, MAX_EVENT_BYTES, admit, legible, traceparent};
+pub use admit::{
+    Admission, DEFAULT_PORTAL, MAX_EVENT_BYTES, admit, admit_owned, legible, traceparent,
+};
 pub(crate) use event_type::is_word;
 pub use event_type::{EventType, MalformedEventType};
-pub use fault::Fault;
 pub(crate) use fault::child;
+pub use fault::{Fault, Faults};
 pub use hash::canonical_hash;
 pub use priority::{Priority, UnknownPriority};
+pub use weight::is_too_large;
 
 /// An admitted event. `(portal, source, id)` is its idempotency key.
 #[derive(Clone)]

@@ -1,13 +1,15 @@
 //! Who may come in: the key of a request, and what its role opens.
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{StatusCode, header, request::Parts};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::{Extensions, StatusCode, header, request::Parts};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::AppState;
 use super::problem::Problem;
-use crate::access::{Actor, Role};
+use crate::access::{Actor, Opened, Role};
 
 /// Whose key the request carries.
 async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
@@ -20,10 +22,25 @@ async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
         let detail = "send the key in the header `Authorization: Bearer <key>`";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_key", detail));
     };
-    state.access.key(key, state.door.now()).await?.ok_or_else(|| {
-        let detail = "this key opens nothing: it is wrong, has expired or was revoked";
-        Problem::new(StatusCode::UNAUTHORIZED, "invalid_key", detail)
-    })
+    match state.access.key(key, peer(&parts.extensions), state.door.now()).await? {
+        Opened::For(actor) => Ok(actor),
+        Opened::Nothing => {
+            let detail = "this key opens nothing: it is wrong, has expired or was revoked";
+            Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid_key", detail))
+        }
+        Opened::Braked { retry_after } => {
+            let detail = "too many wrong keys came from this address; correct the key and wait";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_keys", detail);
+            // Rounded up: who comes then is let in.
+            Err(problem.retry_after(retry_after.as_secs() + 1))
+        }
+    }
+}
+
+/// Where a request comes from, for the brakes.
+pub(super) fn peer(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }
 
 fn check(actor: &Actor, needed: Role) -> Result<(), Problem> {
@@ -39,14 +56,15 @@ fn check(actor: &Actor, needed: Role) -> Result<(), Problem> {
 }
 
 /// Extracted first by what only an ingest or admin key may do.
-#[derive(Debug, Clone, Copy)]
-pub struct IngestKey;
+#[derive(Debug, Clone)]
+pub struct IngestKey(pub Actor);
 
 impl FromRequestParts<AppState> for IngestKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        check(&actor(state, parts).await?, Role::Ingest).map(|()| Self)
+        let actor = actor(state, parts).await?;
+        check(&actor, Role::Ingest).map(|()| Self(actor))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The OpenAPI document, made from the handlers, and the page that shows it.
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header;
 use axum::routing::get;
-use axum::{Json, Router};
 use utoipa::openapi::content::Content;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, Ref, RefOr, Required, Response};
@@ -70,7 +72,7 @@ fn refusals(document: &mut Document) {
             let mut also = Vec::new();
             // Whoever can reach the process may ask the others.
             if operation.security.is_none() {
-                also.extend(["400", "401", "403", "503"]);
+                also.extend(["400", "401", "403", "429", "503"]);
             }
             if let Some(RefOr::T(body)) = &mut operation.request_body {
                 also.extend(["413", "422"]);
@@ -101,5 +103,8 @@ pub(super) fn routes(mut document: Document) -> Router<AppState> {
     refusals(&mut document);
     let config = Config::new(["/openapi.json"]).persist_authorization(false);
     let page: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
-    page.route("/openapi.json", get(async move || Json(document)))
+    // Written once: anybody may ask for it, and many who do not read it would hold a copy each.
+    let text = Bytes::from(document.to_json().unwrap_or_default());
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    page.route("/openapi.json", get(async move || (json, text)))
 }

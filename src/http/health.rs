@@ -30,10 +30,14 @@ pub struct Ready {
 /// Ready: the database answers too, and can be written to. HubSpot need not: what is accepted waits.
 ///
 /// # Errors
-/// 503 without a database, or with a standby.
+/// 503 without a database, with a standby, and before the process stops.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
     responses((status = 200, body = Ready), (status = 503, body = ProblemBody)))]
 pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Problem> {
+    if state.draining.is_cancelled() {
+        let detail = "the process is about to stop; send what is new to another one";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail));
+    }
     let patience = Duration::from_secs(2);
     let detail = match tokio::time::timeout(patience, state.door.writable()).await {
         Ok(Ok(true)) => return Ok(Json(Ready { ready: true })),

@@ -1,24 +1,24 @@
 //! `POST /v1/events`: the door. What it answers with 202 is stored.
 
 use axum::Json;
-use axum::body::to_bytes;
+use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
+use super::AppState;
 use super::admin::types::RowError;
+use super::admission::{self, Read};
 use super::auth::IngestKey;
+use super::body::Held;
 use super::extract::Params;
 use super::problem::{Problem, ProblemBody};
-use super::{AppState, parse};
-use crate::event::{Admission, Fault, admit, legible, traceparent};
-use crate::mapping::Input;
-use crate::queue::enqueue::{Admitted, EnqueueError, Receipt};
+use crate::event::Fault;
+use crate::queue::enqueue::{EnqueueError, Receipt};
 
 /// An event: a CloudEvents 1.0 JSON object.
 #[derive(Debug, ToSchema)]
@@ -88,12 +88,10 @@ pub struct AcceptedRow {
     status: String,
 }
 
-/// A body of so many bytes is read where it came in: another thread would cost more.
-const SMALL: usize = 16 * 1024;
-
 /// Send one event or many: stored whole or not at all.
 ///
 /// One object, an array, or a line each. At most 10,000 events and 8 MiB; an event at most 256 KiB.
+/// `Content-Encoding: gzip` is understood; the bounds hold for what is unpacked.
 /// The same event again is answered like the first time and changes nothing.
 #[utoipa::path(post, path = "/v1/events", tag = "events",
     request_body(content(
@@ -119,15 +117,16 @@ const SMALL: usize = 16 * 1024;
         (status = 409, body = ProblemBody, description = "An id was used for another event"),
         (status = 413, body = ProblemBody),
         (status = 415, body = ProblemBody),
-        (status = 422, body = ProblemBody, description = "`errors` names every fault of every event"),
-        (status = 503, body = ProblemBody, description = "No answer of the database; send it again with the same ids")))]
+        (status = 422, body = ProblemBody, description = "`errors` names the faults of all events, `more_errors` how many it leaves out"),
+        (status = 429, body = ProblemBody, description = "More events than `ingest.max_events_per_minute`, or too many wrong keys"),
+        (status = 503, body = ProblemBody, description = "No answer of the database, or too much at once; send it again with the same ids")))]
 pub async fn post_events(
-    _: IngestKey,
+    IngestKey(sender): IngestKey,
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let admitted = read(&state, request).await?;
-    let receipts = state.intake.store(admitted).await.map_err(|error| match error {
+    let Read { events, room } = admission::read(&state, request, Some(&sender)).await?;
+    let receipts = state.intake.store(events).await.map_err(|error| match error {
         EnqueueError::Conflict(places) => conflict(&places),
         EnqueueError::Erased(places) => erased(&places),
         EnqueueError::Queue(error) => error.into(),
@@ -136,100 +135,25 @@ pub async fn post_events(
     metrics::counter!("hubferry_events_accepted_total")
         .increment((receipts.len() - duplicates) as u64);
     metrics::counter!("hubferry_events_duplicate_total").increment(duplicates as u64);
-    Ok((StatusCode::ACCEPTED, Json(answer(receipts, duplicates))).into_response())
+    let answer = serde_json::to_vec(&answer(receipts, duplicates));
+    let answer = answer.map_err(|_| Problem::internal())?;
+    // A client that is slow to read its answer keeps the room that the answer takes.
+    let room = room.map(|held| held.shrink_to(answer.len()));
+    let answer = Bytes::from_owner(Answer { text: answer, _room: room });
+    let json = HeaderValue::from_static("application/json");
+    Ok((StatusCode::ACCEPTED, [(header::CONTENT_TYPE, json)], answer).into_response())
 }
 
-/// Reads, checks and maps the events of a request.
-///
-/// # Errors
-/// 400, 413, 415, 422 with every fault of every event.
-pub(super) async fn read(state: &AppState, request: Request) -> Result<Vec<Admitted>, Problem> {
-    let (parts, body) = request.into_parts();
-    let most = state.ingest.max_body;
-    let too_large = || {
-        let detail = format!("a body may have {most} bytes; send the events in several requests");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-    };
-    let text = |name: header::HeaderName| parts.headers.get(name).and_then(|v| v.to_str().ok());
-    let announced = text(header::CONTENT_LENGTH).and_then(|v| v.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > most) {
-        return Err(too_large());
-    }
-    // The type before the body: a wrong one is refused without reading it.
-    let content_type = text(header::CONTENT_TYPE).map(str::to_owned);
-    let bytes = to_bytes(body, most).await.map_err(|error| {
-        if error.into_inner().is::<http_body_util::LengthLimitError>() {
-            too_large()
-        } else {
-            Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "the body ended early")
-        }
-    })?;
-    let length = bytes.len();
-    let now = state.door.about_now().await?;
-    let trace =
-        parts.headers.get("traceparent").and_then(|v| v.to_str().ok()).and_then(traceparent);
-    let working = state.clone();
-    let admitted = move || {
-        let events = parse::events(content_type.as_deref(), &bytes, working.ingest.max_events)?;
-        admit_all(&working, &events, now, trace.as_deref())
-    };
-    if length <= SMALL {
-        return admitted();
-    }
-    // Mapping ten thousand events takes a while: not on a thread that others wait for.
-    tokio::task::spawn_blocking(admitted).await.map_err(|_| Problem::internal())?
+/// An answer on its way, and the room that it takes.
+struct Answer {
+    text: Vec<u8>,
+    _room: Option<Held>,
 }
 
-/// Checks and maps `events`; all faults of all of them.
-fn admit_all(
-    state: &AppState,
-    events: &[Value],
-    now: DateTime<Utc>,
-    trace: Option<&str>,
-) -> Result<Vec<Admitted>, Problem> {
-    let admission = Admission {
-        default_source: &state.ingest.default_source,
-        now,
-        max_ahead: state.ingest.max_ahead,
-    };
-    let settings = state.settings.now();
-    let (mut admitted, mut faults) = (Vec::with_capacity(events.len()), Vec::<Fault>::new());
-    for (index, raw) in events.iter().enumerate() {
-        let mut event = match admit(index, raw, &admission, Uuid::now_v7) {
-            Ok(mut event) => {
-                event.traceparent = event.traceparent.or_else(|| trace.map(str::to_owned));
-                event
-            }
-            Err(found) => {
-                faults.extend(found);
-                // What its data lacks is told in the same answer.
-                if let Some((event_type, subject, data)) = legible(raw) {
-                    let input = Input { event_type: &event_type, subject, data };
-                    let more = state.mapping.map(&input).err().unwrap_or_default();
-                    faults.extend(more.into_iter().map(|fault| Fault { index, ..fault }));
-                }
-                continue;
-            }
-        };
-        match state.mapping.map(&Input::from(&event)) {
-            Ok(changes) => {
-                let usual = settings.values.priorities.of(&event.event_type);
-                event.priority = event.priority.or(usual);
-                admitted.push(Admitted { event, changes });
-            }
-            Err(found) => faults.extend(found.into_iter().map(|fault| Fault { index, ..fault })),
-        }
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
     }
-    if faults.is_empty() {
-        return Ok(admitted);
-    }
-    metrics::counter!("hubferry_events_refused_total").increment(events.len() as u64);
-    Err(Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid_event",
-        "nothing was stored; `errors` names every fault by the event's index and a JSON pointer into it",
-    )
-    .with_errors(faults))
 }
 
 fn conflict(places: &[usize]) -> Problem {
@@ -244,7 +168,7 @@ fn conflict(places: &[usize]) -> Problem {
         "id_reused",
         "nothing of this request was stored; give a new event a new id",
     )
-    .with_errors(faults.collect())
+    .with_faults(faults.collect())
 }
 
 fn erased(places: &[usize]) -> Problem {
@@ -259,7 +183,7 @@ fn erased(places: &[usize]) -> Problem {
         "subject_erased",
         "nothing was stored; POST /admin/sync/records/{sync_type}/{external_id}/allow lifts an erasure",
     )
-    .with_errors(faults.collect())
+    .with_faults(faults.collect())
 }
 
 fn answer(receipts: Vec<Receipt>, duplicates: usize) -> Accepted {

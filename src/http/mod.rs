@@ -1,7 +1,9 @@
 //! The way in: events, the admin API, health. Handlers never call HubSpot.
 
 pub mod admin;
+mod admission;
 pub mod auth;
+pub mod body;
 mod dashboard;
 mod document;
 pub mod extract;
@@ -11,6 +13,7 @@ pub mod kept;
 pub mod parse;
 pub mod preview;
 pub mod problem;
+pub mod rate;
 pub mod snapshot;
 pub mod tail;
 
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -26,10 +29,11 @@ use axum::routing::get;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
-use tower_http::trace::TraceLayer;
+use tower_http::trace::{DefaultOnFailure, TraceLayer};
 
 use crate::access::Access;
 use crate::mapping::Mapping;
@@ -37,9 +41,11 @@ use crate::queue::Queue;
 use crate::queue::errors::ErrorGroup;
 use crate::queue::intake::Intake;
 use crate::settings::Live;
+use body::Room;
 use kept::Kept;
 use preview::Explain;
 use problem::Problem;
+use rate::Rate;
 use snapshot::Snapshot;
 use tail::Tail;
 
@@ -104,6 +110,10 @@ pub struct Shared {
     pub explain: Explain,
     /// Turns at the database for requests under `/admin`: as many as there are connections for looks.
     pub turns: Arc<Semaphore>,
+    /// Cancelled when the process is about to stop: it is not ready any more, and still serves.
+    pub draining: CancellationToken,
+    /// Whether browsers come by https.
+    pub is_https: bool,
     /// How everything stands.
     pub snapshot: Arc<Kept<Snapshot>>,
     /// The groups of failed rows.
@@ -112,6 +122,10 @@ pub struct Shared {
     pub tail: Tail,
     /// What the door checks.
     pub ingest: Arc<IngestSettings>,
+    /// The memory that bodies may take.
+    pub room: Room,
+    /// How fast a key may send.
+    pub rate: Rate,
     /// The settings that can change.
     pub settings: Live,
     /// The metrics.
@@ -150,6 +164,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// No request takes longer.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
+/// The largest body under `/admin/sync` that carries no events, in bytes: ten thousand row numbers.
+const LARGEST_ADMIN_BODY: usize = 256 * 1024;
+
 /// All routes.
 pub fn router(state: AppState) -> Router {
     let (events, mut api) = document::events().split_for_parts();
@@ -157,6 +174,7 @@ pub fn router(state: AppState) -> Router {
     let admin = admin
         // Within the layer: without a key nobody learns which methods there are.
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(LARGEST_ADMIN_BODY))
         .layer(from_fn_with_state(state.clone(), auth::viewers_only));
     api = api.nest("/admin/sync", admin_api);
     let routes = events
@@ -177,28 +195,33 @@ pub fn health_router(state: AppState) -> Router {
 
 fn layered(routes: Router<AppState>, state: AppState) -> Router {
     let request_id = HeaderName::from_static("x-request-id");
+    let is_https = state.is_https;
     routes
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such path")
         })
         .method_not_allowed_fallback(problem::no_such_method)
         .with_state(state)
-        .layer(from_fn(guarded))
+        .layer(from_fn(move |request: Request, next: Next| guarded(is_https, request, next)))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::http::Request<_>| {
-            let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
-            // The route's pattern, not the path: an external id in it may be an address.
-            let route = request.extensions().get::<axum::extract::MatchedPath>();
-            let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
-            let trace = trace.and_then(crate::event::traceparent);
-            tracing::info_span!(
-                "request",
-                http.method = %request.method(),
-                http.route = route.map(axum::extract::MatchedPath::as_str),
-                request.id = id,
-                trace.parent = trace
-            )
-        }))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &axum::http::Request<_>| {
+                    let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
+                    // The route's pattern, not the path: an external id in it may be an address.
+                    let route = request.extensions().get::<axum::extract::MatchedPath>();
+                    let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
+                    let trace = trace.and_then(crate::event::traceparent);
+                    tracing::info_span!(
+                        "request",
+                        http.method = %request.method(),
+                        http.route = route.map(axum::extract::MatchedPath::as_str),
+                        request.id = id,
+                        trace.parent = trace
+                    )
+                })
+                .on_failure(DefaultOnFailure::new().level(tracing::Level::DEBUG)),
+        )
         .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(|_| Problem::internal().into_response_now()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
@@ -206,7 +229,7 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
 }
 
 /// No answer is kept, framed or taken for another kind of file, unless it says otherwise.
-async fn guarded(request: Request, next: Next) -> Response {
+async fn guarded(is_https: bool, request: Request, next: Next) -> Response {
     const DEFAULTS: [(HeaderName, &str); 4] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -217,6 +240,10 @@ async fn guarded(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if is_https {
+        let a_year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
     }
     response
 }

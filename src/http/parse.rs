@@ -1,7 +1,13 @@
-//! Bodies of events: one object, an array, or a line each. Pure.
+//! Where the events of a body are: one object, an array, or a line each. Pure.
+
+use std::fmt;
+use std::ops::Range;
 
 use axum::http::StatusCode;
+use serde::Deserialize;
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::problem::Problem;
 
@@ -18,21 +24,29 @@ enum Layout {
     Lines,
 }
 
-/// The raw events of `body`.
+/// Where the events of `body` are: nothing is made of them yet, they are only known to be JSON.
 ///
 /// # Errors
 /// 415 for a content type that is none of ours, 400 for a body that is not of its type, 413 for
 /// more than `most` events, 422 for none.
-pub fn events(content_type: Option<&str>, body: &[u8], most: usize) -> Result<Vec<Value>, Problem> {
-    let events = match (layout(content_type)?, body) {
-        (Layout::Lines, body) => lines(body, most)?,
-        (layout, body) => match (layout, json(body, None)?) {
-            (Layout::OneOrMany | Layout::Many, Value::Array(events)) => events,
-            (Layout::One | Layout::OneOrMany, event) => vec![event],
-            (_, _) => {
-                return Err(malformed("a batch must be a JSON array of events"));
-            }
-        },
+pub fn events(
+    content_type: Option<&str>,
+    body: &[u8],
+    most: usize,
+) -> Result<Vec<Range<usize>>, Problem> {
+    let layout = layout(content_type)?;
+    let is_array = body.trim_ascii_start().starts_with(b"[");
+    let events = match (layout, is_array) {
+        (Layout::Lines, _) => lines(body, most)?,
+        (Layout::OneOrMany | Layout::Many, true) => array(body, most)?,
+        (Layout::One | Layout::OneOrMany, _) => {
+            let event: &RawValue = json(body, None)?;
+            vec![within(body, event)]
+        }
+        (Layout::Many, false) => {
+            json::<&RawValue>(body, None)?;
+            return Err(malformed("a batch must be a JSON array of events"));
+        }
     };
     if events.len() > most {
         let detail = format!("one request may carry {most} events; send the rest in a further one");
@@ -46,6 +60,67 @@ pub fn events(content_type: Option<&str>, body: &[u8], most: usize) -> Result<Ve
         ));
     }
     Ok(events)
+}
+
+/// Whether events can be of this content type.
+///
+/// # Errors
+/// 415 where they cannot.
+pub fn check_type(content_type: Option<&str>) -> Result<(), Problem> {
+    layout(content_type).map(|_| ())
+}
+
+/// The value of an event's `text`.
+///
+/// # Errors
+/// 400 for what a reader of JSON does not make values of: deep nesting, numbers beyond all bounds.
+pub fn value(index: usize, text: &str) -> Result<Value, Problem> {
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        malformed(&format!(
+            "event {index}, its line {line}, column {column}: nested too deeply, or a number out of range"
+        ))
+    })
+}
+
+/// Where `part`, which was read from `body`, is in it.
+fn within(body: &[u8], part: &RawValue) -> Range<usize> {
+    let start = part.get().as_ptr() as usize - body.as_ptr() as usize;
+    start..start + part.get().len()
+}
+
+/// The elements of an array; those beyond `most` are counted no further.
+fn array(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
+    let mut places = Vec::new();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = reader.deserialize_seq(Elements { body, most, places: &mut places });
+    if places.len() <= most {
+        read.and_then(|()| reader.end()).map_err(|error| not_json(&error))?;
+    }
+    Ok(places)
+}
+
+/// Notes where the elements are, one more than is allowed at most.
+struct Elements<'a> {
+    body: &'a [u8],
+    most: usize,
+    places: &'a mut Vec<Range<usize>>,
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while self.places.len() <= self.most {
+            let Some(element) = elements.next_element::<&'de RawValue>()? else { return Ok(()) };
+            self.places.push(within(self.body, element));
+        }
+        Ok(())
+    }
 }
 
 fn layout(content_type: Option<&str>) -> Result<Layout, Problem> {
@@ -64,26 +139,30 @@ fn layout(content_type: Option<&str>) -> Result<Layout, Problem> {
     }
 }
 
-fn lines(body: &[u8], most: usize) -> Result<Vec<Value>, Problem> {
-    let mut events = Vec::new();
+fn lines(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
+    let mut places = Vec::new();
     for (number, line) in body.split(|&byte| byte == b'\n').enumerate() {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        if events.len() > most {
+        if places.len() > most {
             break;
         }
-        events.push(json(line, Some(number + 1))?);
+        places.push(within(body, json(line, Some(number + 1))?));
     }
-    Ok(events)
+    Ok(places)
 }
 
-fn json(text: &[u8], line: Option<usize>) -> Result<Value, Problem> {
+fn json<'de, T: Deserialize<'de>>(text: &'de [u8], line: Option<usize>) -> Result<T, Problem> {
     serde_json::from_slice(text).map_err(|error| match line {
         // The parser's own line is 1 here, so only its column tells something.
         Some(line) => malformed(&format!("line {line}, column {}: not JSON", error.column())),
-        None => malformed(&format!("not JSON: line {}, column {}", error.line(), error.column())),
+        None => not_json(&error),
     })
+}
+
+fn not_json(error: &serde_json::Error) -> Problem {
+    malformed(&format!("not JSON: line {}, column {}", error.line(), error.column()))
 }
 
 fn malformed(detail: &str) -> Problem {

@@ -125,7 +125,8 @@ pub async fn of_events(
         }
     }
     let mut prospects = state.queue.prospects_of(&keys).await?;
-    for (Admitted { event, changes }, number) in events.into_iter().zip(0_i64..) {
+    for (Admitted { event, data, changes }, number) in events.into_iter().zip(0_i64..) {
+        let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();
         for change in changes {
             let key = (change.sync_type.clone(), change.external_id.clone());
             let Some(prospect) = places.get(&key).and_then(|&place| prospects.get_mut(place))
@@ -143,7 +144,7 @@ pub async fn of_events(
                 occurred_at: event.time.unwrap_or(now),
                 event_type: event.event_type.to_string(),
                 subject: event.subject.clone(),
-                data: Some(event.data.clone().into()),
+                data: data.clone(),
                 of_alias,
                 alias_tombstone: None,
             });

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::event::Faults;
 use crate::queue::QueueError;
 
 /// A refusal.
@@ -16,6 +17,8 @@ pub struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<Value>,
+    more_errors: usize,
+    retry_after: Option<u64>,
 }
 
 /// A refusal as it is sent: RFC 9457.
@@ -38,6 +41,9 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<FaultBody>>)]
     errors: Option<Vec<Value>>,
+    /// How many faults more there are than `errors` lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_errors: Option<usize>,
 }
 
 /// One fault of what was sent.
@@ -57,7 +63,7 @@ pub struct FaultBody {
 }
 
 /// A caller that finds the database away may come again after so many seconds.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+const RETRY_AFTER: u64 = 5;
 
 /// What Postgres says of a statement that it has ended for its length
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
@@ -67,7 +73,28 @@ impl Problem {
     /// A refusal with a stable code and a sentence that says the way out.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new() }
+        let (detail, errors) = (detail.into(), Vec::new());
+        Self { status, code, detail, errors, more_errors: 0, retry_after: None }
+    }
+
+    /// The same, with what is listed of the faults of what was sent.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        let (listed, more) = faults.into_parts();
+        if more > 0 {
+            let listed = listed.len();
+            self.detail
+                .push_str(&format!("; the first {listed} are listed, there are {more} more"));
+        }
+        self.more_errors = more;
+        self.with_errors(listed)
+    }
+
+    /// The same, for a caller that may come again after so many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// The same, with every fault of what was sent.
@@ -105,6 +132,12 @@ impl Problem {
             "internal",
             "an error of ours; the log names it by the request id",
         )
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
     }
 
     /// The status.
@@ -166,18 +199,17 @@ impl IntoResponse for Problem {
             code: self.code,
             detail: self.detail,
             errors: (!self.errors.is_empty()).then_some(self.errors),
+            more_errors: (self.more_errors > 0).then_some(self.more_errors),
         };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-            }
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        let away = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(seconds) = self.retry_after.or(away.then_some(RETRY_AFTER)) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -21,8 +21,10 @@ const INTERVAL: Duration = Duration::from_millis(300);
 const KEPT: usize = 2_000;
 /// So many lines are read at a look: more than come while a lost call is waited for.
 const A_LOOK: i64 = 2_000;
-/// What came while somebody was away is read in so many looks at most.
-const CATCH_UP: usize = 10;
+/// What came while somebody was away is read a page at a time, when the one before was taken.
+const PAGE: usize = 100;
+/// In so many pages at most.
+const CATCH_UP: usize = 200;
 /// Tries are numbered before they are committed: one that is so old has no younger brother to come.
 const SETTLED: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 /// A call without a reply for so long was given back, or its process has died.
@@ -90,20 +92,17 @@ impl Tail {
         after: Option<LogCursor>,
     ) -> Result<Option<(LogCursor, impl Stream<Item = TailLine> + Send + use<>)>, QueueError> {
         let Ok(watching) = Arc::clone(&self.watchers).try_acquire_owned() else { return Ok(None) };
-        let mut missed = VecDeque::new();
         let (floor, next) = self.join().await?;
         let begins = after.unwrap_or(floor);
-        let mut after = after;
-        for _ in 0..CATCH_UP {
-            let Some(from) = after else { break };
-            let listing = self.queue.logs(&filter, Some(from), A_LOOK).await?;
-            let cursor = from.to_string();
-            after = listing.prev.as_deref().and_then(|prev| prev.parse().ok());
-            let lines = listing.items.into_iter().rev().filter(|line| line.class.is_some());
-            missed.extend(lines.map(|line| TailLine { cursor: cursor.clone(), line }));
-        }
-        let state =
-            Watcher { tail: self.clone(), filter, next, ready: missed, _watching: watching };
+        let state = Watcher {
+            tail: self.clone(),
+            filter,
+            missed: after.map(|after| (after, CATCH_UP)),
+            next,
+            ready: VecDeque::new(),
+            more: after.is_some(),
+            _watching: watching,
+        };
         Ok(Some((begins, futures_util::stream::unfold(state, Watcher::step))))
     }
 
@@ -126,7 +125,7 @@ impl Tail {
         Ok((floor, seen.first + seen.lines.len() as u64))
     }
 
-    /// The lines from number `next` on, and the number after them.
+    /// A page of the lines from number `next` on, and the number after them.
     async fn since(&self, next: u64) -> Result<(Vec<TailLine>, u64), QueueError> {
         let mut seen = self.seen.lock().await;
         if seen.looked.is_none_or(|at| at.elapsed() >= INTERVAL) {
@@ -136,8 +135,9 @@ impl Tail {
             look.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into()))?;
         }
         let skip = usize::try_from(next.saturating_sub(seen.first)).unwrap_or(usize::MAX);
-        let lines = seen.lines.iter().skip(skip).cloned().collect();
-        Ok((lines, seen.first + seen.lines.len() as u64))
+        let lines: Vec<TailLine> = seen.lines.iter().skip(skip).take(PAGE).cloned().collect();
+        let next = next.max(seen.first) + lines.len() as u64;
+        Ok((lines, next))
     }
 
     async fn look(&self, seen: &mut Seen) -> Result<(), QueueError> {
@@ -189,8 +189,14 @@ impl Tail {
 struct Watcher {
     tail: Tail,
     filter: LogFilter,
+    /// Behind which line it goes on in what it has missed, and how many pages of that it may read.
+    missed: Option<(LogCursor, usize)>,
+    /// The next line of those that all watch.
     next: u64,
+    /// No more than a page: what a client has not taken yet is read when it takes it.
     ready: VecDeque<TailLine>,
+    /// Whether there is more to read at once.
+    more: bool,
     _watching: OwnedSemaphorePermit,
 }
 
@@ -200,18 +206,49 @@ impl Watcher {
             if let Some(line) = self.ready.pop_front() {
                 return Some((line, self));
             }
-            tokio::select! {
-                () = tokio::time::sleep(INTERVAL) => {}
-                () = self.tail.shutdown.cancelled() => return None,
-            }
-            match self.tail.since(self.next).await {
-                Ok((lines, next)) => {
-                    self.next = next;
-                    self.ready.extend(lines.into_iter().filter(|l| self.filter.names(&l.line)));
+            if self.more {
+                self.more = false;
+            } else {
+                tokio::select! {
+                    () = tokio::time::sleep(INTERVAL) => {}
+                    () = self.tail.shutdown.cancelled() => return None,
                 }
-                // The stream goes on when the database is back.
-                Err(error) => tracing::debug!(error = %error, "the tail met no database"),
+            }
+            let read = match self.missed {
+                Some((after, pages)) => self.catch_up(after, pages).await,
+                None => self.go_on().await,
+            };
+            // The stream goes on when the database is back.
+            if let Err(error) = read {
+                tracing::debug!(error = %error, "the tail met no database");
             }
         }
+    }
+
+    /// Reads a page of what was missed.
+    async fn catch_up(&mut self, after: LogCursor, pages: usize) -> Result<(), QueueError> {
+        // First where the others are: what is behind that and not in this page comes with theirs.
+        let (_, next) = self.tail.join().await?;
+        let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
+        let listing = self.tail.queue.logs(&self.filter, Some(after), limit).await?;
+        let cursor = after.to_string();
+        let on = listing.prev.as_deref().and_then(|prev| prev.parse().ok());
+        self.missed = on.filter(|_| pages > 1).map(|on| (on, pages - 1));
+        self.more = true;
+        if self.missed.is_none() {
+            self.next = next;
+        }
+        let lines = listing.items.into_iter().rev().filter(|line| line.class.is_some());
+        self.ready.extend(lines.map(|line| TailLine { cursor: cursor.clone(), line }));
+        Ok(())
+    }
+
+    /// Reads what all who watch are told.
+    async fn go_on(&mut self) -> Result<(), QueueError> {
+        let (lines, next) = self.tail.since(self.next).await?;
+        self.next = next;
+        self.more = lines.len() == PAGE;
+        self.ready.extend(lines.into_iter().filter(|line| self.filter.names(&line.line)));
+        Ok(())
     }
 }

@@ -20,6 +20,8 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Such as `https://api.hubapi.com`.
     pub api_url: String,
+    /// The oldest version of TLS that is spoken.
+    pub min_tls: Tls,
     /// The version in the paths.
     pub version: Version,
     /// The access token.
@@ -28,15 +30,54 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
-impl Settings {
-    /// Whether HubSpot is on this machine, as in tests.
-    fn is_local(&self) -> bool {
-        reqwest::Url::parse(&self.api_url).is_ok_and(|url| match url.host_str() {
-            Some("localhost" | "[::1]") => true,
-            Some(host) => host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback()),
-            None => false,
-        })
-    }
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// 1.2, for proxies that know no better.
+    V1_2,
+    /// 1.3.
+    V1_3,
+}
+
+/// Whether `url` leads to this machine, as in tests.
+#[must_use]
+pub fn is_local(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| match url.host_str() {
+        Some("localhost" | "[::1]") => true,
+        Some(host) => host.parse().is_ok_and(|ip: std::net::Ipv4Addr| ip.is_loopback()),
+        None => false,
+    })
+}
+
+/// Why no HTTP client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// An address with https, and nothing to check the other side by.
+    #[error(
+        "https needs CA certificates, and none were found: install the package ca-certificates, or \
+         name a file of them with SSL_CERT_FILE"
+    )]
+    NoCertificates,
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] reqwest::Error),
+}
+
+/// The client that `settings` come to, for addresses like `url`. Without CA certificates on this
+/// machine it speaks plain HTTP only.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn build(
+    url: &str,
+    settings: impl Fn() -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, ClientError> {
+    install_tls();
+    settings().build().or_else(|error| match settings().tls_certs_only([]).build() {
+        Ok(plain) if url.starts_with("http://") => Ok(plain),
+        Ok(_) => Err(ClientError::NoCertificates),
+        Err(_) => Err(ClientError::Tls(error)),
+    })
 }
 
 /// A call, ready to be sent.
@@ -128,19 +169,22 @@ impl Client {
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
-    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        install_tls();
-        let http = reqwest::Client::builder();
-        // No proxy leads back to this machine.
-        let http = if settings.is_local() { http.no_proxy() } else { http };
-        let http = http
-            .user_agent(concat!("hubferry/", env!("CARGO_PKG_VERSION")))
-            // Each call brings its own time-out, which ends a connection in the making too.
-            .connect_timeout(LONGEST_CONNECT)
-            // HubSpot closes idle connections; a pooled one that it has just closed costs a try.
-            .pool_idle_timeout(Duration::from_secs(20))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+    pub fn new(settings: Settings) -> Result<Self, ClientError> {
+        let http = build(&settings.api_url, || {
+            let http = reqwest::Client::builder();
+            // No proxy leads back to this machine.
+            let http = if is_local(&settings.api_url) { http.no_proxy() } else { http };
+            http.user_agent(concat!("hubferry/", env!("CARGO_PKG_VERSION")))
+                .tls_version_min(match settings.min_tls {
+                    Tls::V1_2 => reqwest::tls::Version::TLS_1_2,
+                    Tls::V1_3 => reqwest::tls::Version::TLS_1_3,
+                })
+                // Each call brings its own time-out, which ends a connection in the making too.
+                .connect_timeout(LONGEST_CONNECT)
+                // HubSpot closes idle connections; a pooled one that it has just closed costs a try.
+                .pool_idle_timeout(Duration::from_secs(20))
+                .redirect(reqwest::redirect::Policy::none())
+        })?;
         Ok(Self { http, timeout: settings.timeout, settings: Arc::new(settings) })
     }
 
@@ -268,11 +312,6 @@ mod tests {
 
     #[test]
     fn what_is_on_this_machine_is_reached_past_a_proxy() {
-        let is_local = |api_url: &str| {
-            let version = "2026-09".parse().expect("a version");
-            let (token, timeout) = (SecretString::from(""), Duration::ZERO);
-            Settings { api_url: api_url.into(), version, token, timeout }.is_local()
-        };
         for url in
             ["http://127.0.0.1:80", "http://127.1.2.3/x", "http://[::1]:1", "http://localhost"]
         {

@@ -18,16 +18,32 @@ use crate::mapping::Change;
 use known::known_events;
 pub(super) use records::ensure_records;
 
-/// An event that passed the door, and what it means for records.
+/// An event that passed the door, and what it means for records, with no more than its rows need:
+/// many of them wait at the same time.
 #[derive(Debug, Clone)]
 pub struct Admitted {
-    /// The event.
+    /// The event, without its data.
     pub event: Event,
-    /// One change a record.
+    /// Its data, as JSON.
+    pub data: String,
+    /// One change a record, without the values.
     pub changes: Vec<Change>,
 }
 
 impl Admitted {
+    /// `event`, which comes to `changes`.
+    #[must_use]
+    pub fn new(mut event: Event, mut changes: Vec<Change>) -> Self {
+        let data = serde_json::to_string(&std::mem::take(&mut event.data));
+        for change in &mut changes {
+            change.properties.clear();
+            change.associations.clear();
+            change.warnings = Vec::new();
+        }
+        changes.shrink_to_fit();
+        Self { event, data: data.unwrap_or_else(|_| "{}".into()), changes }
+    }
+
     /// The lines that its rows join: the object kind, and how urgent each is.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, Priority)> {
         let priority = |change: &Change| self.event.priority.unwrap_or(change.priority);
@@ -164,13 +180,13 @@ async fn insert(
     let (mut operations, mut priorities, mut ranks) = (vec![], vec![], vec![]);
     let mut emails = vec![];
     let (mut firsts, mut lasts) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    for (place, Admitted { event, changes }) in (1_i32..).zip(events) {
+    for (place, Admitted { event, data, changes }) in (1_i32..).zip(events) {
         sources.push(event.source.as_str());
         ids.push(event.id.as_str());
         types.push(event.event_type.as_str());
         subjects.push(event.subject.as_str());
         times.push(event.time);
-        payloads.push(serde_json::to_string(&event.data).unwrap_or_else(|_| "{}".into()));
+        payloads.push(data.as_str());
         hashes.push(event.hash.as_slice());
         traces.push(event.traceparent.as_deref());
         firsts.push(ordinal(places.len() + 1));

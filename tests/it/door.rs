@@ -272,3 +272,88 @@ async fn metrics_tell_of_rows_and_calls_and_of_nobody() {
     }
     assert!(!text.contains("u-1001") && !text.contains('@'), "{text}");
 }
+
+#[tokio::test]
+async fn guessing_keys_is_braked_by_address_and_keeps_no_application_out() {
+    let world = World::new().await;
+    let (_, made) =
+        world.admin("POST", "/keys", Some(json!({ "name": "backend", "role": "ingest" }))).await;
+    let made = made["key"].as_str().unwrap().to_owned();
+    let from = |address: [u8; 4]| {
+        let client = reqwest::Client::builder().no_proxy();
+        client.local_address(std::net::IpAddr::from(address)).build().unwrap()
+    };
+    let stranger = from([127, 0, 0, 2]);
+    let ask = async |client: &reqwest::Client, key: &str| {
+        let url = format!("{}/v1/events/none", world.url);
+        let reply = client.get(url).bearer_auth(key).send().await.unwrap();
+        let wait = reply.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
+        (reply.status().as_u16(), wait)
+    };
+    for n in 0..5 {
+        assert_eq!(ask(&stranger, &format!("guess-{n}")).await, (401, None));
+    }
+    for n in 0..50 {
+        let (status, wait) = ask(&stranger, &format!("another-{n}")).await;
+        assert_eq!((status, wait.is_some()), (429, true));
+    }
+    let (status, wait) = ask(&stranger, INGEST_KEY).await;
+    assert_eq!((status, wait.is_some()), (429, true), "a right guess looks like a wrong one");
+    assert_eq!(ask(&stranger, "hf_guessed").await, (401, None), "no key of ours can be guessed");
+    assert_eq!(ask(&from([127, 0, 0, 3]), INGEST_KEY).await.0, 404, "others are not braked");
+    // A made key cannot be guessed, and shows that the address may be trusted.
+    assert_eq!(ask(&stranger, &made).await.0, 404);
+    for n in 0..10 {
+        ask(&stranger, &format!("guess-{n}")).await;
+    }
+    assert_eq!(ask(&stranger, "a-guess").await.0, 429);
+    assert_eq!(ask(&stranger, INGEST_KEY).await.0, 404, "an application behind the same proxy");
+}
+
+#[tokio::test]
+async fn a_key_sends_no_more_events_a_minute_than_it_may() {
+    let world = World::new().await;
+    let settings =
+        [("HUBFERRY__INGEST__MAX_EVENTS_PER_MINUTE", "10"), ("HUBFERRY__WORKER__ENABLED", "false")];
+    let server = Server::start(&world.database, &world.hubspot_url, &settings).await;
+    let post = async |key: &str, events: std::ops::Range<u32>| {
+        let event = |n: u32| user(&n.to_string(), "u-1", "2026-01-01T10:00:00Z", json!({}));
+        let body = json!(events.map(event).collect::<Vec<_>>());
+        let request = world.http.post(format!("{}/v1/events", server.url)).bearer_auth(key);
+        let reply = request.json(&body).send().await.unwrap();
+        let wait = reply.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
+        (reply.status().as_u16(), wait.map(|wait| wait.parse::<u64>().unwrap()))
+    };
+    assert_eq!(post(INGEST_KEY, 0..6).await, (202, None));
+    let (status, wait) = post(INGEST_KEY, 6..12).await;
+    assert_eq!((status, wait.is_some_and(|wait| (1..=60).contains(&wait))), (429, true));
+    assert_eq!(post(INGEST_KEY, 0..11).await, (413, None));
+    assert_eq!(post(ADMIN_KEY, 6..12).await, (202, None), "each key for itself");
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn events_may_come_as_gzip() {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+    let world = World::new().await;
+    let event = |n: u32| user(&n.to_string(), "u-1", "2026-01-01T10:00:00Z", json!({}));
+    let body = json!((0..500).map(event).collect::<Vec<_>>()).to_string();
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(body.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let post = async |encoding: &str, body: Vec<u8>| {
+        let request = world.http.post(format!("{}/v1/events", world.url)).bearer_auth(INGEST_KEY);
+        let request = request.header("content-type", "application/json").body(body);
+        let reply = request.header("content-encoding", encoding).send().await.unwrap();
+        let status = reply.status().as_u16();
+        let answer: Value = reply.json().await.unwrap();
+        (status, answer["code"].as_str().unwrap_or_default().to_owned(), answer)
+    };
+    let (status, _, answer) = post("gzip", packed.clone()).await;
+    assert_eq!((status, &answer["accepted"]), (202, &json!(500)), "{answer}");
+    let (status, code, _) = post("gzip", body.into_bytes()).await;
+    assert_eq!((status, code.as_str()), (400, "unreadable_body"));
+    let (status, code, _) = post("br", packed).await;
+    assert_eq!((status, code.as_str()), (415, "unsupported_encoding"));
+}

@@ -41,6 +41,7 @@ mod replies;
 mod retries;
 mod sandbox;
 mod schema;
+mod serving;
 mod settings;
 mod shared;
 mod simulation;

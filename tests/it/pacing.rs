@@ -15,6 +15,7 @@ async fn permits(world: &World) -> Permits {
     let setup = Setup { limits, ..Setup::default() };
     let client = Client::new(hubspot::Settings {
         api_url: world.hubspot_url.clone(),
+        min_tls: hubspot::client::Tls::V1_3,
         version: setup.version.parse().unwrap(),
         token: "unused".to_owned().into(),
         timeout: setup.timeout,

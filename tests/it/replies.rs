@@ -29,6 +29,7 @@ fn reply(status: &str, body: &str) -> Does {
 
 async fn ask(port: u16, timeout: Duration) -> Answer {
     let client = Client::new(Settings {
+        min_tls: hubferry::hubspot::client::Tls::V1_3,
         api_url: format!("http://127.0.0.1:{port}"),
         version: "2026-09".parse::<Version>().unwrap(),
         token: "secret-token".to_owned().into(),

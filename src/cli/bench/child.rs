@@ -10,8 +10,8 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-pub(super) const INGEST_KEY: &str = "the-ingest-key-of-the-benchmark";
-const ADMIN_KEY: &str = "the-admin-key-of-the-benchmark";
+pub(super) const INGEST_KEY: &str = "the-ingest-key-of-the-benchmark-01";
+const ADMIN_KEY: &str = "the-admin-key-of-the-benchmark-012";
 
 /// A running server.
 pub(super) struct Server {

@@ -154,7 +154,7 @@ async fn post(server: &Server, queue: &Queue, events: Vec<serde_json::Value>) ->
 
 async fn post_only(server: &Server, events: Vec<serde_json::Value>) -> Result<()> {
     let url = format!("http://{}/v1/events", server.address);
-    let http = crate::cli::remote::client(Duration::from_secs(60))?;
+    let http = crate::cli::remote::client(Duration::from_secs(60), "http://")?;
     let reply = http.post(url).bearer_auth(INGEST_KEY).json(&events).send().await?;
     reply.error_for_status().context("the events were refused")?;
     Ok(())

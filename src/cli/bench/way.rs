@@ -55,7 +55,7 @@ pub(super) async fn latency(bench: &Bench) -> Result<Vec<Figure>> {
 
 /// How long the last of ten events takes that are posted at once, in seconds.
 async fn at_once(server: &Server, queue: &Queue, echo: &Echo) -> Result<f64> {
-    let http = remote::client(Duration::from_secs(10))?;
+    let http = remote::client(Duration::from_secs(10), "http://")?;
     let url = format!("http://{}/v1/events", server.address);
     let numbers = BUSY.events..BUSY.events + BURST;
     let sent = Instant::now();
@@ -122,7 +122,7 @@ async fn at(
     queue: &Queue,
     echo: &Echo,
 ) -> Result<Fresh> {
-    let http = remote::client(Duration::from_secs(10))?;
+    let http = remote::client(Duration::from_secs(10), "http://")?;
     let url = format!("http://{}/v1/events", server.address);
     let mut turn = tokio::time::interval(rate.every);
     let (mut sent, mut accepted) = (Vec::new(), 0);

@@ -7,8 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::AppState;
+use crate::http::admission::{self, Read};
 use crate::http::auth::Operator;
-use crate::http::ingest::{self, EventBody};
+use crate::http::ingest::EventBody;
 use crate::http::preview::{PlannedRecord, of_events};
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -38,7 +39,7 @@ pub(super) async fn plan(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
-    let events = ingest::read(&state, request).await?;
+    let Read { events, room: _room } = admission::read(&state, request, None).await?;
     if events.len() > MOST {
         let detail = format!("a plan looks at no more than {MOST} events; send a part of them");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));

@@ -32,6 +32,7 @@ mod when;
 mod words;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::{any, get, post};
@@ -80,6 +81,8 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
         .layer(CompressionLayer::new());
     Router::new()
         .route("/admin/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        // Anybody may send this one: a key and a path fit in well.
+        .layer(DefaultBodyLimit::max(16 * 1024))
         .method_not_allowed_fallback(async || Failure::no_method())
         .merge(files)
         .merge(pages)

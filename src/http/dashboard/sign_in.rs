@@ -1,9 +1,7 @@
 //! Signing in with a key, out again, and the colour scheme.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use askama::Template;
-use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
@@ -17,6 +15,7 @@ use super::page::{Look, Theme, Visitor, cookie, html};
 use super::when::span;
 use crate::access::SignIn;
 use crate::http::AppState;
+use crate::http::auth::peer;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -64,8 +63,8 @@ pub(super) async fn sign_in(
     look: Look,
     request: Request,
 ) -> Result<Response, Failure> {
-    let from = origin(&request);
-    let https = came_by_https(request.headers());
+    let from = peer(request.extensions());
+    let https = state.is_https || came_by_https(request.headers());
     let Form(given) = form::<Given>(request).await?;
     let next = local(&given.next).to_owned();
     let now = state.queue.now().await?;
@@ -108,7 +107,8 @@ pub(super) async fn sign_out(
     if let Some(cookie) = cookie(&headers, SESSION) {
         state.access.sign_out(cookie).await?;
     }
-    let gone = format!("{SESSION}=; Path=/admin; Max-Age=0; HttpOnly; SameSite=Strict");
+    let secure = if state.is_https { "; Secure" } else { "" };
+    let gone = format!("{SESSION}=; Path=/admin; Max-Age=0; HttpOnly; SameSite=Strict{secure}");
     with_cookie(Redirect::to("/admin/sign-in").into_response(), &gone)
 }
 
@@ -121,9 +121,15 @@ pub(super) struct Choice {
 }
 
 /// `POST /admin/theme`: remembers the colour scheme for a year.
-pub(super) async fn theme(_: Visitor, Form(choice): Form<Choice>) -> Result<Response, Failure> {
+pub(super) async fn theme(
+    State(state): State<AppState>,
+    _: Visitor,
+    Form(choice): Form<Choice>,
+) -> Result<Response, Failure> {
     let word = Theme::parse(&choice.theme).word();
-    let cookie = format!("{THEME}={word}; Path=/admin; Max-Age=31536000; HttpOnly; SameSite=Lax");
+    let secure = if state.is_https { "; Secure" } else { "" };
+    let cookie =
+        format!("{THEME}={word}; Path=/admin; Max-Age=31536000; HttpOnly; SameSite=Lax{secure}");
     with_cookie(Redirect::to(local(&choice.next)).into_response(), &cookie)
 }
 
@@ -137,12 +143,6 @@ fn with_cookie(mut response: Response, cookie: &str) -> Result<Response, Failure
 async fn form<T: serde::de::DeserializeOwned>(request: Request) -> Result<Form<T>, Failure> {
     use axum::extract::FromRequest;
     Form::from_request(request, &()).await.map_err(|_| Failure::invalid("The form cannot be read."))
-}
-
-/// Where the request comes from, for the throttle.
-fn origin(request: &Request) -> IpAddr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }
 
 /// Whether the visitor's way to us was encrypted, as the proxy in front or the browser says.

@@ -59,6 +59,7 @@ impl Trial {
         tokio::spawn(sandbox.clone().serve(listener, std::future::pending()));
         let client = Client::new(hubspot::Settings {
             api_url: hubspot_url.clone(),
+            min_tls: hubspot::client::Tls::V1_3,
             version: "2026-09".parse().expect("a version"),
             token: Settings::default().token.into(),
             timeout: Duration::from_secs(5),

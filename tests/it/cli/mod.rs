@@ -41,19 +41,25 @@ async fn run(args: &[&str], environment: &[(&str, &str)]) -> Said {
     finish(command(args, environment).spawn().expect("the binary starts")).await
 }
 
-const KEYS: [(&str, &str); 2] =
-    [("HUBFERRY_INGEST_KEY", "0123456789abcdef-in"), ("HUBFERRY_ADMIN_KEY", "0123456789abcdef-ad")];
+const KEYS: [(&str, &str); 2] = [
+    ("HUBFERRY_INGEST_KEY", "0123456789abcdef-an-ingest-key-of-it"),
+    ("HUBFERRY_ADMIN_KEY", "0123456789abcdef-an-admin-key-of-it-"),
+];
 
 #[tokio::test]
 async fn serve_says_what_is_missing_and_how_to_get_it() {
     let database = ("DATABASE_URL", "postgres://nobody:s3cret@127.0.0.1:9/none");
     let [ingest, admin] = KEYS;
     let token = ("HUBSPOT_API_KEY", "pat");
-    let cases: [(&[(&str, &str)], &str, i32); 7] = [
+    let weak = |key: &'static str| [database, ("HUBFERRY_INGEST_KEY", key), admin];
+    let way = "at least 32 characters, 16 of them different: make one with `export HUBFERRY_INGEST_KEY=$(openssl rand -base64 32)`";
+    let cases: [(&[(&str, &str)], &str, i32); 9] = [
         (&[], "DATABASE_URL is not set", 2),
         (&[database], "HUBFERRY_INGEST_KEY is not set: make one with", 2),
         (&[database, ingest], "HUBFERRY_ADMIN_KEY is not set: make one with", 2),
-        (&[database, ("HUBFERRY_INGEST_KEY", "short"), admin], "at least 16 characters", 2),
+        (&weak("aaaaaaaaaaaaaaaa"), way, 2),
+        (&weak("0123456789abcdefghijklmnopqrstu"), way, 2),
+        (&weak("0123456789-0123456789-0123456789-0123456789"), way, 2),
         (&[database, ingest, admin], "HUBSPOT_API_KEY is not set", 2),
         (&[database, ingest, admin, token], "Postgres cannot be reached", 3),
         (

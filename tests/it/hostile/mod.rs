@@ -4,5 +4,6 @@
 mod abandoned;
 mod canaries;
 mod doors;
+mod memory;
 mod shapes;
 mod slow;

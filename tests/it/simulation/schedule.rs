@@ -70,6 +70,7 @@ impl Lane {
         let worker = |n: usize| {
             let client = Client::new(hubspot::Settings {
                 api_url: format!("{wire}/{n}"),
+                min_tls: hubspot::client::Tls::V1_3,
                 version: "2026-09".parse().expect("a version"),
                 token: token.clone().into(),
                 timeout: Duration::from_secs(15),

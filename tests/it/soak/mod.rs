@@ -100,6 +100,7 @@ impl Soak {
         let another = |n: usize| {
             let client = Client::new(hubspot::Settings {
                 api_url: world.hubspot_url.clone(),
+                min_tls: hubspot::client::Tls::V1_3,
                 version: "2026-09".parse().expect("a version"),
                 token: token.clone().into(),
                 timeout: TIMEOUT,

@@ -26,6 +26,22 @@ pub fn database_url(options: &PgConnectOptions) -> String {
     options.to_url_lossy().to_string()
 }
 
+/// `hubferry serve` on a free port.
+pub fn serve(database: &PgConnectOptions, hubspot_url: &str, more: &[(&str, &str)]) -> Command {
+    let mut command = hubferry(&["serve"]);
+    command
+        .env("DATABASE_URL", database_url(database))
+        .env("HUBSPOT_API_URL", hubspot_url)
+        .env("HUBSPOT_API_KEY", "sandbox-token")
+        .env("HUBFERRY_INGEST_KEY", INGEST_KEY)
+        .env("HUBFERRY_ADMIN_KEY", ADMIN_KEY)
+        .env("HUBFERRY_LISTEN", "127.0.0.1:0")
+        .env("HUBFERRY__SERVER__DRAIN_SECONDS", "0")
+        .envs(more.iter().copied())
+        .stdout(Stdio::null());
+    command
+}
+
 /// A running `hubferry serve`.
 pub struct Server {
     pub child: Child,
@@ -40,17 +56,8 @@ impl Server {
         hubspot_url: &str,
         more: &[(&str, &str)],
     ) -> Self {
-        let mut command = hubferry(&["serve"]);
-        command
-            .env("DATABASE_URL", database_url(database))
-            .env("HUBSPOT_API_URL", hubspot_url)
-            .env("HUBSPOT_API_KEY", "sandbox-token")
-            .env("HUBFERRY_INGEST_KEY", INGEST_KEY)
-            .env("HUBFERRY_ADMIN_KEY", ADMIN_KEY)
-            .env("HUBFERRY_LISTEN", "127.0.0.1:0")
-            .envs(more.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        let mut command = serve(database, hubspot_url, more);
+        command.stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let log = child.stderr.take().expect("a log");
         let (said, ready) = tokio::sync::oneshot::channel();
@@ -58,6 +65,11 @@ impl Server {
         tokio::spawn(read_log(log, Arc::clone(&kept), said));
         let url = tokio::time::timeout(Duration::from_secs(30), ready).await;
         Self { url: url.expect("ready in time").expect("ready"), child, log: kept }
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("running")
     }
 
     /// All that it has logged so far.

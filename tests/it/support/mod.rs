@@ -14,6 +14,8 @@ use chrono::TimeDelta;
 use hubferry::access::Access;
 use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
+use hubferry::http::body::Room;
+use hubferry::http::rate::Rate;
 use hubferry::http::tail::Tail;
 use hubferry::http::{IngestSettings, Shared, router};
 use hubferry::hubspot::{self, Client};
@@ -32,8 +34,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub const INGEST_KEY: &str = "ingest-key-of-the-tests";
-pub const ADMIN_KEY: &str = "admin-key-of-the-tests-";
+pub const INGEST_KEY: &str = "an-ingest-key-of-the-tests-0123456789";
+pub const ADMIN_KEY: &str = "the-admin-key-of-the-tests-9876543210";
 /// The sample events that are built into the demo.
 pub const SAMPLES: &str = include_str!("../../../config/samples.ndjson");
 
@@ -155,6 +157,7 @@ impl World {
 
         let client = Client::new(hubspot::Settings {
             api_url: hubspot_url.clone(),
+            min_tls: hubspot::client::Tls::V1_3,
             version: setup.version.parse().expect("a version"),
             token: token.into(),
             timeout: setup.timeout,
@@ -320,8 +323,12 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
         explain: hubferry::app::explain(mapping, &hubferry::worker::Schema::default()),
         turns: Arc::new(Semaphore::new(3)),
         snapshot: Arc::default(),
+        draining: CancellationToken::new(),
+        is_https: false,
         errors: Arc::default(),
         tail: Tail::new(queue.clone(), CancellationToken::new()),
+        room: Room::new(16 * 1024 * 1024),
+        rate: Rate::default(),
         ingest: Arc::new(IngestSettings {
             default_source: "app".into(),
             max_ahead: TimeDelta::minutes(5),

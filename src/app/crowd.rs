@@ -1,0 +1,124 @@
+//! Who is connected. Where it gets crowded those who have taken longest without finishing a request
+//! are let go, so that whoever does not read or does not speak keeps nobody else out.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+/// So many of the crowd are let go at a time: looking for them costs a look at everybody.
+const AT_A_TIME: usize = 100;
+
+/// A client that is connected.
+#[derive(Debug)]
+pub(super) struct Client {
+    number: u64,
+    /// When it came, or was last given an answer, in milliseconds.
+    since: AtomicU64,
+    leave: Notify,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    clients: Mutex<HashMap<u64, Arc<Client>>>,
+    most: usize,
+    started: Instant,
+    next: AtomicU64,
+}
+
+/// A client's place, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    client: Arc<Client>,
+    crowd: Arc<Crowd>,
+}
+
+impl Crowd {
+    /// A crowd of at most `most`.
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        let (clients, next) = (Mutex::default(), AtomicU64::new(0));
+        Arc::new(Self { clients, most, started: Instant::now(), next })
+    }
+
+    /// A place for one more, whoever must leave for it.
+    pub(super) fn enter(self: &Arc<Self>) -> Place {
+        if self.lock().len() >= self.most {
+            self.thin();
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let since = AtomicU64::new(self.now());
+        let client = Arc::new(Client { number, since, leave: Notify::new() });
+        self.lock().insert(number, Arc::clone(&client));
+        Place { client, crowd: Arc::clone(self) }
+    }
+
+    /// Lets those go who have taken longest; answers whether anybody goes.
+    pub(super) fn thin(&self) -> bool {
+        let mut clients = self.lock();
+        let waiting = clients.values().map(|c| (c.since.load(Ordering::Relaxed), c.number));
+        let mut waiting: Vec<(u64, u64)> = waiting.collect();
+        let going = AT_A_TIME.min(waiting.len().div_ceil(4));
+        if going < waiting.len() {
+            waiting.select_nth_unstable(going);
+        }
+        for (_, number) in waiting.iter().take(going) {
+            if let Some(client) = clients.remove(number) {
+                client.leave.notify_one();
+            }
+        }
+        metrics::counter!("hubferry_connections_dropped_total").increment(going as u64);
+        going > 0
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Client>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Completes when this client must go for the sake of others.
+    pub(super) async fn must_leave(&self) {
+        self.client.leave.notified().await;
+    }
+
+    /// Notes that the client is given an answer.
+    pub(super) fn answered(&self) {
+        self.client.since.store(self.crowd.now(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.crowd.lock().remove(&self.client.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_takes_longest_leaves_first_and_only_where_it_is_crowded() {
+        let crowd = Crowd::new(8);
+        let places: Vec<Place> = (0..8).map(|_| crowd.enter()).collect();
+        for (since, place) in places.iter().enumerate() {
+            place.client.since.store(since as u64, Ordering::Relaxed);
+        }
+        places[0].client.since.store(100, Ordering::Relaxed);
+        assert_eq!(crowd.lock().len(), 8);
+        let _more = crowd.enter();
+        places[1].must_leave().await;
+        places[2].must_leave().await;
+        assert_eq!(crowd.lock().len(), 7, "a quarter of a small crowd has left");
+        assert!(crowd.lock().contains_key(&0));
+        drop(places);
+        assert_eq!(crowd.lock().len(), 1);
+    }
+}

@@ -1,0 +1,81 @@
+//! How large an event is at least, told from its text, before any value is made of it.
+//!
+//! As values, `{"a":1}` takes a hundred times the memory that it takes as text.
+
+use super::{Fault, MAX_EVENT_BYTES};
+
+/// The fault of an event that is certainly larger than is accepted. One that seems to be smaller is
+/// measured exactly when it is admitted.
+pub fn is_too_large(index: usize, text: &str) -> Option<Fault> {
+    (text.len() > MAX_EVENT_BYTES && least(text) > MAX_EVENT_BYTES).then(|| too_large(index))
+}
+
+pub(super) fn too_large(index: usize) -> Fault {
+    Fault::new(index, "", "event_too_large", "an event may be at most 256 KiB")
+}
+
+/// The least bytes that the canonical form of `text`, which is JSON, can have: its punctuation, a
+/// byte for each number or word, and the characters of its strings.
+fn least(text: &str) -> usize {
+    let mut bytes = text.bytes();
+    let (mut least, mut in_word) = (0, false);
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                in_word = false;
+                least += 2;
+                while let Some(within) = bytes.next() {
+                    match within {
+                        b'"' => break,
+                        // An escape is one character at least: `\u0041`.
+                        b'\\' if bytes.next() == Some(b'u') => {
+                            bytes.nth(3);
+                            least += 1;
+                        }
+                        _ => least += 1,
+                    }
+                }
+            }
+            b'{' | b'}' | b'[' | b']' | b',' | b':' => {
+                in_word = false;
+                least += 1;
+            }
+            b' ' | b'\t' | b'\n' | b'\r' => in_word = false,
+            // Numbers can become shorter: 1.000.
+            _ => {
+                least += usize::from(!in_word);
+                in_word = true;
+            }
+        }
+    }
+    least
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn no_text_is_taken_for_larger_than_its_canonical_form() {
+        for text in [
+            r#" { "a" : [ 1.0000, true , null, "\u0041\n\"\\" , {} ], "" : -1e0 } "#,
+            r#""\u00e9\ud83d\ude00é""#,
+            "[[],[[]],12345678901234567890]",
+        ] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            assert!(least(text) <= value.to_string().len(), "{text}");
+        }
+        let value = json!({ "a": [1, "two"], "b": { "c": null } });
+        // `null` counts as one byte.
+        assert_eq!(least(&value.to_string()), value.to_string().len() - 3);
+    }
+
+    #[test]
+    fn what_is_large_by_its_blanks_only_is_not_too_large() {
+        assert!(is_too_large(0, &format!("{{{}}}", " ".repeat(MAX_EVENT_BYTES))).is_none());
+        let many = format!("[{}1]", r#"{"a":1},"#.repeat(MAX_EVENT_BYTES / 8));
+        assert_eq!(is_too_large(7, &many).unwrap().index, 7);
+    }
+}

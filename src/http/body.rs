@@ -1,0 +1,322 @@
+//! Bodies of requests: read as they come, counted, unpacked, and bounded all together.
+//!
+//! A body holds as much of the room as it has sent, so a client that trickles holds little, and a
+//! small one holds nothing: live events get through whatever else is being sent.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use flate2::write::MultiGzDecoder;
+use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::Problem;
+
+/// A body of at most this size takes no room.
+pub(super) const SMALL: usize = 16 * 1024;
+/// Room is counted in units of this size.
+const UNIT: usize = 1024;
+/// What an accepted event takes beside its data, in bytes: its attributes, its rows, its answer.
+const AN_EVENT: usize = 1024;
+/// How long a body waits for room: the more of it is here already, the longer.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// How long the rest of a refused body may take to come.
+const REST: Duration = Duration::from_secs(3);
+/// How long a body that is here waits until others have been stored.
+const TURN: Duration = Duration::from_secs(5);
+
+/// The memory that bodies may take, of all requests together.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// Of bodies that are being read.
+    reading: Arc<Semaphore>,
+    /// Of events that are being stored and answered.
+    storing: Arc<Semaphore>,
+    /// Of one big body at a time, as values.
+    parsing: Arc<Semaphore>,
+    units: u32,
+}
+
+/// A part of the room, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held(OwnedSemaphorePermit);
+
+impl Held {
+    /// Keeps room for `bytes` only.
+    pub(super) fn shrink_to(mut self, bytes: usize) -> Self {
+        let rest = self.0.num_permits().saturating_sub(bytes.div_ceil(UNIT));
+        drop(self.0.split(rest));
+        self
+    }
+}
+
+impl Room {
+    /// Room for `bytes`.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).clamp(1, 1 << 28);
+        let all = || Arc::new(Semaphore::new(units as usize));
+        Self { reading: all(), storing: all(), parsing: Arc::new(Semaphore::new(1)), units }
+    }
+
+    /// Room for storing and answering `events` from a body of `bytes`: the events as text, and the
+    /// same on its way to the database.
+    pub(super) async fn store(&self, bytes: usize, events: usize) -> Result<Held, Problem> {
+        let units = (2 * bytes + AN_EVENT * events).div_ceil(UNIT);
+        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
+        let turn = Arc::clone(&self.storing).acquire_many_owned(units);
+        match tokio::time::timeout(TURN, turn).await {
+            Ok(Ok(permit)) => Ok(Held(permit)),
+            _ => Err(full()),
+        }
+    }
+
+    /// The turn of a big body to become values.
+    pub(super) async fn parse(&self) -> Result<Held, Problem> {
+        match tokio::time::timeout(TURN, Arc::clone(&self.parsing).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Held(permit)),
+            _ => Err(full()),
+        }
+    }
+}
+
+fn full() -> Problem {
+    metrics::counter!("hubferry_bodies_refused_total").increment(1);
+    let detail = "too many large requests at once; send it again in a moment";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "bodies_full", detail).retry_after(1)
+}
+
+/// What a request has sent.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) bytes: Vec<u8>,
+    /// Gives the room back that the bytes take.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads `body` to its end and unpacks it; at most `most` bytes, packed and unpacked.
+///
+/// # Errors
+/// 413 for more, 415 for an encoding other than gzip, 400 for one that ends early or is not gzip,
+/// 503 where bodies take all the room there is.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    most: usize,
+    room: &Room,
+) -> Result<Whole, Problem> {
+    let whole = take(headers, &mut body, most, room).await;
+    if whole.is_err() {
+        // A client that is still sending would not see the answer before its connection breaks.
+        tokio::time::timeout(REST, skip(&mut body, most)).await.ok();
+    }
+    whole
+}
+
+/// Reads what is left of `body` without keeping it, but not much more than a body may have.
+async fn skip(body: &mut Body, most: usize) {
+    let mut skipped = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        skipped += frame.data_ref().map_or(0, |data| data.len());
+        if skipped > 2 * most {
+            return;
+        }
+    }
+}
+
+async fn take(
+    headers: &HeaderMap,
+    body: &mut Body,
+    most: usize,
+    room: &Room,
+) -> Result<Whole, Problem> {
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > most) {
+        return Err(too_large(most));
+    }
+    let mut packed = if is_gzip(headers)? {
+        Some(MultiGzDecoder::new(Sink { bytes: Vec::new(), most }))
+    } else {
+        None
+    };
+    let mut came = Growing { bytes: Vec::new(), permit: None, room, most };
+    let mut wire = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| unreadable("the body ended early"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        wire = wire.saturating_add(data.len());
+        if wire > most {
+            return Err(too_large(most));
+        }
+        let Some(decoder) = &mut packed else {
+            came.add(&data).await?;
+            continue;
+        };
+        let mut rest = &data[..];
+        // A little at a time: a few bytes may become very many.
+        while !rest.is_empty() {
+            let read = decoder.write(rest).map_err(|error| broken(&error, most))?;
+            rest = rest.get(read..).unwrap_or_default();
+            came.add(&std::mem::take(&mut decoder.get_mut().bytes)).await?;
+        }
+    }
+    if let Some(decoder) = packed {
+        let sink = decoder.finish().map_err(|error| broken(&error, most))?;
+        came.add(&sink.bytes).await?;
+    }
+    Ok(Whole { bytes: came.bytes, _room: came.permit })
+}
+
+/// Whether the body is packed.
+fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(false) };
+    match encoding.to_str().unwrap_or("?").trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => Ok(false),
+        "gzip" | "x-gzip" => Ok(true),
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            "send the body as it is, or with `Content-Encoding: gzip`",
+        )),
+    }
+}
+
+fn too_large(most: usize) -> Problem {
+    let detail =
+        format!("a body may have {most} bytes, unpacked too; send the events in several requests");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+}
+
+fn unreadable(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", detail)
+}
+
+fn broken(error: &io::Error, most: usize) -> Problem {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => too_large(most),
+        io::ErrorKind::UnexpectedEof => unreadable("the gzip data ended early"),
+        _ => unreadable("the body is not gzip, as its Content-Encoding says"),
+    }
+}
+
+/// Takes what the decoder has unpacked.
+struct Sink {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Write for Sink {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + data.len() > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A body that grows, and its part of the room with it.
+struct Growing<'a> {
+    bytes: Vec<u8>,
+    permit: Option<OwnedSemaphorePermit>,
+    room: &'a Room,
+    most: usize,
+}
+
+impl Growing<'_> {
+    async fn add(&mut self, data: &[u8]) -> Result<(), Problem> {
+        let length = self.bytes.len() + data.len();
+        if length > self.most {
+            return Err(too_large(self.most));
+        }
+        if length > self.bytes.capacity() {
+            // A quarter ahead: seldom copied, and not much more than has come.
+            let capacity = length.max(self.bytes.capacity() / 4 * 5).next_multiple_of(UNIT);
+            self.make_room(capacity).await?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    async fn make_room(&mut self, capacity: usize) -> Result<(), Problem> {
+        if capacity <= SMALL {
+            return Ok(());
+        }
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let units = u32::try_from(capacity / UNIT).unwrap_or(u32::MAX).min(self.room.units);
+        let more = units.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        // Those that are nearly whole wait longest, so that some come through.
+        let share = u32::try_from(capacity.saturating_mul(100) / self.most.max(1)).unwrap_or(100);
+        let patience = PATIENCE.0 + PATIENCE.1 * share.min(100) / 100;
+        let turn = Arc::clone(&self.room.reading).acquire_many_owned(more);
+        let Ok(Ok(more)) = tokio::time::timeout(patience, turn).await else { return Err(full()) };
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    async fn unpack(body: Vec<u8>, most: usize, room: &Room) -> Result<Vec<u8>, &'static str> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_ENCODING, "gzip".parse().expect("a value"));
+        match read(&headers, Body::from(body), most, room).await {
+            Ok(whole) => Ok(whole.bytes),
+            Err(problem) => Err(problem.code()),
+        }
+    }
+
+    #[tokio::test]
+    async fn gzip_is_unpacked_within_the_bounds_of_a_body() {
+        let room = Room::new(1 << 20);
+        let text = b"[{}]".repeat(20_000);
+        assert_eq!(unpack(packed(&text), 80_000, &room).await, Ok(text.clone()));
+        assert_eq!(unpack(packed(&text), 79_999, &room).await, Err("body_too_large"));
+        let bomb = packed(&vec![b' '; 64 << 20]);
+        assert_eq!(unpack(bomb, 1 << 20, &room).await, Err("body_too_large"));
+        let two = [packed(b"{}"), packed(b"\n{}")].concat();
+        assert_eq!(unpack(two, 100, &room).await, Ok(b"{}\n{}".to_vec()));
+        let cut = packed(&text);
+        let cut = cut[..cut.len() - 20].to_vec();
+        assert_eq!(unpack(cut, 80_000, &room).await, Err("unreadable_body"));
+        assert_eq!(unpack(b"{}".to_vec(), 100, &room).await, Err("unreadable_body"));
+        assert_eq!(room.reading.available_permits(), 1024, "all of the room is given back");
+    }
+
+    #[tokio::test]
+    async fn bodies_beyond_the_room_are_refused_and_small_ones_never() {
+        let room = Room::new(64 * 1024);
+        let whole = |bytes: usize| {
+            let (room, body) = (room.clone(), Body::from(vec![b' '; bytes]));
+            async move { read(&HeaderMap::new(), body, 1 << 20, &room).await }
+        };
+        let first = whole(60 * 1024).await.expect("room");
+        assert_eq!(whole(17 * 1024).await.expect_err("no room").code(), "bodies_full");
+        whole(SMALL).await.expect("a small one needs none");
+        drop(first);
+        whole(17 * 1024).await.expect("room again");
+    }
+}
