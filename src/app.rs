@@ -113,9 +113,13 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
         })
         // One whose use was broken off may be silent: it would be waited for, and its place with it.
         .after_release(|db, _| Box::pin(async move { stands(db).await.map(|()| true) }))
-        .connect_with(session(config, options.application_name("hubferry")))
-        .await
-        .map_err(unreachable)?;
+        .connect_with(session(config, options.clone().application_name("hubferry")))
+        .await;
+    let pool = match pool {
+        Ok(pool) => pool,
+        Err(sqlx::Error::PoolTimedOut) => return Err(unreachable(cause(config, options).await)),
+        Err(error) => return Err(unreachable(error)),
+    };
     let queue = Queue::new(pool);
     queue.migrate().await?;
     Ok(queue)
@@ -125,6 +129,16 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
 async fn stands(db: &mut PgConnection) -> Result<(), sqlx::Error> {
     let asked = tokio::time::timeout(ANSWER, db.ping()).await;
     asked.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+/// Why connections do not come about. The pool tries again until its time is up, and then says only
+/// that it timed out.
+async fn cause(config: &Config, options: PgConnectOptions) -> sqlx::Error {
+    let options = session(config, options);
+    match tokio::time::timeout(ANSWER, PgConnection::connect_with(&options)).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
 }
 
 /// A pooler lets no settings of the session through; there they belong to the role.

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod auth;
 mod dashboard;
 mod document;
+pub mod event_status;
 pub mod extract;
 pub mod health;
 pub mod ingest;
