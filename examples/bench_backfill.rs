@@ -88,7 +88,7 @@ async fn measured(args: &Args, cluster: &Cluster) -> Result<()> {
         writeln!(file, "{event}")?;
     }
     println!(
-        "{} events by `send --backfill --wait`, a live event every {} ms, HubSpot: 100 calls in 10 s, {} ms each",
+        "{} events by `send --backfill`, a live event every {} ms, HubSpot: 100 calls in 10 s, {} ms each",
         args.events,
         EVERY.as_millis(),
         args.latency_ms
@@ -136,7 +136,7 @@ fn send(url: &str, file: &Path) -> Result<tokio::process::Child> {
     let built = here.parent().and_then(Path::parent).context("no build folder")?.join("hubferry");
     anyhow::ensure!(built.exists(), "{} is not built: cargo build it first", built.display());
     let mut command = Command::new(built);
-    command.args(["send", "--backfill", "--wait", "--from-start", "--url", url]).arg(file);
+    command.args(["send", "--backfill", "--from-start", "--url", url]).arg(file);
     Ok(command.env("HUBFERRY_INGEST_KEY", KEY).kill_on_drop(true).spawn()?)
 }
 

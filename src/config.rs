@@ -57,6 +57,9 @@ pub enum ConfigError {
         /// The variable.
         name: String,
     },
+    /// More than one of them.
+    #[error("{} settings are missing or wrong:{}", .0.len(), list(.0))]
+    Several(Vec<ConfigError>),
     /// A value that cannot work.
     #[error("{key}: {reason}")]
     Invalid {
@@ -79,8 +82,30 @@ fn is_strong(key: &str) -> bool {
     key.chars().count() >= KEY_LENGTH && different >= if digits { 10 } else { KEY_VARIETY }
 }
 
+fn list(errors: &[ConfigError]) -> String {
+    errors.iter().map(|error| format!("\n  {error}")).collect()
+}
+
 fn invalid(key: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { key, reason: reason.into() }
+}
+
+/// Whether a key is set and long enough.
+fn good_key(key: &'static str, value: &Option<SecretString>) -> Result<(), ConfigError> {
+    match value {
+        None => Err(ConfigError::Missing {
+            key,
+            way_out: format!("make one with `export {key}=$(openssl rand -base64 32)`"),
+        }),
+        Some(value) if !is_strong(value.expose_secret()) => Err(invalid(
+            key,
+            format!(
+                "must have at least {KEY_LENGTH} characters, {KEY_VARIETY} of them different: \
+                 make one with `export {key}=$(openssl rand -base64 32)`"
+            ),
+        )),
+        Some(_) => Ok(()),
+    }
 }
 
 /// All settings.
@@ -233,6 +258,25 @@ impl Config {
         self.server.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
+    /// Everything that `serve` needs and that has no default.
+    ///
+    /// # Errors
+    /// Naming all that is missing or wrong at once.
+    pub fn ready(&self) -> Result<(), ConfigError> {
+        let looked = [
+            self.database_url().err(),
+            good_key("HUBFERRY_INGEST_KEY", &self.server.ingest_key).err(),
+            good_key("HUBFERRY_ADMIN_KEY", &self.server.admin_key).err(),
+            self.hubspot().err(),
+        ];
+        let mut wrong: Vec<ConfigError> = looked.into_iter().flatten().collect();
+        match wrong.len() {
+            0 => self.keys().map(drop),
+            1 => Err(wrong.remove(0)),
+            _ => Err(ConfigError::Several(wrong)),
+        }
+    }
+
     /// The address of Postgres.
     ///
     /// # Errors
@@ -252,24 +296,8 @@ impl Config {
     /// # Errors
     /// When one is not set or too short.
     pub fn keys(&self) -> Result<(&SecretString, &SecretString), ConfigError> {
-        let key = |key: &'static str, value: &'_ Option<SecretString>| -> Result<(), ConfigError> {
-            match value {
-                None => Err(ConfigError::Missing {
-                    key,
-                    way_out: format!("make one with `export {key}=$(openssl rand -base64 32)`"),
-                }),
-                Some(value) if !is_strong(value.expose_secret()) => Err(invalid(
-                    key,
-                    format!(
-                        "must have at least {KEY_LENGTH} characters, {KEY_VARIETY} of them \
-                         different: make one with `export {key}=$(openssl rand -base64 32)`"
-                    ),
-                )),
-                Some(_) => Ok(()),
-            }
-        };
-        key("HUBFERRY_INGEST_KEY", &self.server.ingest_key)?;
-        key("HUBFERRY_ADMIN_KEY", &self.server.admin_key)?;
+        good_key("HUBFERRY_INGEST_KEY", &self.server.ingest_key)?;
+        good_key("HUBFERRY_ADMIN_KEY", &self.server.admin_key)?;
         match (&self.server.ingest_key, &self.server.admin_key) {
             (Some(ingest), Some(admin)) if ingest.expose_secret() == admin.expose_secret() => {
                 Err(invalid(

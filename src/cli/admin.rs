@@ -1,5 +1,6 @@
 //! `status`, `retry`, `pause`, `resume`: the admin's verbs on a running server.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::pin::pin;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 use super::exit::{self, Exit};
 use super::remote::Remote;
 use super::send::ask;
-use super::{ServerArgs, stop_signal, text};
+use super::{ServerArgs, out, stop_signal, text};
+use crate::cli::out::{note, say};
 use crate::config::Config;
 
 #[derive(Debug, Args)]
@@ -36,13 +38,13 @@ pub(super) async fn status(args: &StatusArgs, config: &Config) -> Result<Exit> {
     loop {
         let body = remote.call(Method::GET, "/admin/sync/status", None).await?;
         if args.server.json {
-            println!("{body}");
+            say!("{body}");
         } else {
             if args.watch && std::io::stdout().is_terminal() {
                 // From the top, on an empty screen.
-                print!("\u{1b}[H\u{1b}[2J");
+                out::print(format_args!("\u{1b}[H\u{1b}[2J"));
             }
-            print!("{}", picture(&body));
+            out::print(format_args!("{}", picture(&body)));
         }
         if !args.watch {
             return Ok(Exit::Done);
@@ -80,7 +82,7 @@ fn picture(body: &Value) -> String {
     text.push_str(&format!("window     {}\n", quota(&body["limiter"])));
     text.push_str(&format!("today      {}\n", quota(&body["daily"])));
     let pace = body["throughput"]["synced_last_minute"].as_u64().unwrap_or(0);
-    text.push_str(&format!("pace       {} rows in the last minute\n", text::number(pace)));
+    text.push_str(&format!("pace       {} in the last minute\n", text::count(pace, "row")));
     text.push_str(&match body["oldest_waiting_seconds"].as_u64() {
         Some(seconds) => {
             let waits = text::span(Duration::from_secs(seconds));
@@ -122,7 +124,7 @@ pub(super) struct RetryArgs {
     /// Only say how many rows match, and show some
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask. Needed with filters where there is no terminal to ask on
     #[arg(long)]
     yes: bool,
 }
@@ -148,22 +150,28 @@ pub(super) async fn retry(args: &RetryArgs, config: &Config) -> Result<Exit> {
         body["ids"] = json!(args.rows);
     }
     let remote = Remote::admin(&args.server, config)?;
-    let asks = !args.yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    // Rows that are named one by one are meant; of a filter nobody knows how many match.
+    let asks = !args.yes && !args.dry_run && args.rows.is_empty();
+    if asks && !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Err(exit::wrong(
+            "there is no terminal to ask on: add --yes, or see with --dry-run what would be retried",
+        ));
+    }
     if args.dry_run || asks {
         let mut dry = body.clone();
         dry["dry_run"] = json!(true);
         let answer = remote.call(Method::POST, PATH, Some(dry)).await?;
-        if args.dry_run && args.server.json {
-            println!("{answer}");
-        } else if args.dry_run {
-            print!("{}", preview(&answer));
-        }
         if args.dry_run {
+            if args.server.json {
+                say!("{answer}");
+            } else {
+                out::print(format_args!("{}", preview(&answer)));
+            }
             return Ok(Exit::Done);
         }
-        eprint!("{}", preview(&answer));
-        if answer["matching"] == 0 || !ask("try them again?")? {
-            eprintln!("nothing is tried again");
+        out::hint(format_args!("{}", preview(&answer)));
+        if answer["matching"] == 0 || !ask("Retry them?")? {
+            note!("nothing was retried");
             return Ok(if answer["matching"] == 0 { Exit::Done } else { Exit::Interrupted });
         }
     }
@@ -179,10 +187,17 @@ pub(super) async fn retry(args: &RetryArgs, config: &Config) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let answer = remote.call(Method::POST, PATH, Some(body)).await?;
+    let retried = answer["retried"].as_u64().unwrap_or(0);
     if args.server.json {
-        println!("{answer}");
+        say!("{answer}");
     } else {
-        println!("{} rows are tried again", answer["retried"]);
+        say!("{} retried", text::count(retried, "row"));
+    }
+    let named = args.rows.iter().collect::<BTreeSet<_>>().len() as u64;
+    if retried < named {
+        let rows = text::count(named - retried, "row");
+        note!("{rows} of those named cannot be retried: no such row, or it has not failed");
+        return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
 }
@@ -208,7 +223,8 @@ fn preview(answer: &Value) -> String {
         0 => String::new(),
         more => format!("and {} more\n", text::number(more)),
     };
-    format!("{} failed rows match\n{}{more}", text::number(matching), text::table(&rows))
+    let verb = if matching == 1 { "matches" } else { "match" };
+    format!("{} {verb}\n{}{more}", text::count(matching, "failed row"), text::table(&rows))
 }
 
 #[derive(Debug, Args)]
@@ -245,8 +261,8 @@ pub(super) async fn resume(args: &ResumeArgs, config: &Config) -> Result<Exit> {
 
 fn tell(server: &ServerArgs, answer: &Value, text: &str) {
     if server.json {
-        println!("{answer}");
+        say!("{answer}");
     } else {
-        println!("{text}");
+        say!("{text}");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use crate::app;
+use crate::cli::out::say;
 use crate::config::Config;
 
 #[derive(Debug, Args)]
@@ -29,17 +30,14 @@ pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<Exit> {
     .flatten()
     .collect();
     if args.json {
-        println!(
-            "{}",
-            json!({ "objects": kinds, "event_types": types, "missing_for_serve": missing })
-        );
+        say!("{}", json!({ "objects": kinds, "event_types": types, "missing_for_serve": missing }));
         return Ok(Exit::Done);
     }
-    println!("settings and mapping files are sound, their examples hold");
-    println!("objects      {}", kinds.join(", "));
-    println!("event types  {}", types.join(", "));
+    say!("settings and mapping files are sound, their examples hold");
+    say!("objects      {}", kinds.join(", "));
+    say!("event types  {}", types.join(", "));
     for line in missing {
-        println!("serve needs  {line}");
+        say!("serve needs  {line}");
     }
     Ok(Exit::Done)
 }

@@ -1,12 +1,11 @@
 //! `hubferry completions`: what makes a shell complete the command line.
 
-use std::io::Write as _;
-
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
 use super::Cli;
 use super::exit::Exit;
+use super::out;
 
 #[derive(Debug, Args)]
 #[command(
@@ -22,7 +21,6 @@ pub(super) fn run(args: &CompletionsArgs) -> Exit {
     let mut command = Cli::command();
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "hubferry", &mut script);
-    // Whoever reads may have seen enough.
-    let _ = std::io::stdout().write_all(&script);
+    out::print(format_args!("{}", String::from_utf8_lossy(&script)));
     Exit::Done
 }

@@ -15,6 +15,8 @@ use super::cluster::{Cluster, Options};
 use super::exit::Exit;
 use super::{remote, setup, stop_signal};
 use crate::app::{self, App, Role};
+use crate::cli::out::say;
+use crate::cli::text;
 use crate::config::{Config, Environment};
 use crate::hubspot::Client;
 use crate::sandbox::{Sandbox, Settings};
@@ -112,29 +114,31 @@ async fn show(
     }
     let synced = wait_until_synced(&app).await?;
     steps.end();
+    let sent = sandbox.calls();
+    let calls = sent.iter().filter(|c| c.method == "POST" && c.path.contains("/batch/")).count();
 
-    println!(
-        "hubferry carried {} events into HubSpot in {} calls, {:.1} s after its start ({created} properties and groups set up).\n",
-        answer["accepted"],
-        sandbox.calls().iter().filter(|c| c.method == "POST" && c.path.contains("/batch/")).count(),
+    say!(
+        "hubferry carried {} into HubSpot in {}, {:.1} s after its start ({created} properties and groups set up).\n",
+        text::count(answer["accepted"].as_u64().unwrap_or(0), "event"),
+        text::count(calls as u64, "call"),
         started.elapsed().as_secs_f64(),
     );
     let complete = table(sandbox) && synced;
     if !complete {
-        println!("Something is missing: the samples did not arrive whole.");
+        say!("Something is missing: the samples did not arrive whole.");
     }
     if args.exit {
         app.stop().await?;
         return Ok(Exit::of(complete));
     }
-    println!();
-    println!("  dashboard  {url}/admin    sign in with the admin key");
-    println!("  events     {url}/v1/events    the API: {url}/docs");
-    println!("  HubSpot    {hubspot_url}    look inside: /_sandbox");
-    println!("  ingest key {ingest_key}");
-    println!("  admin key  {admin_key}");
-    println!("\n  Try: HUBFERRY_INGEST_KEY={ingest_key} hubferry send FILE --url {url}\n");
-    println!("Ctrl-C ends it and removes everything.");
+    say!();
+    say!("  dashboard  {url}/admin    sign in with the admin key");
+    say!("  events     {url}/v1/events    the API: {url}/docs");
+    say!("  HubSpot    {hubspot_url}    look inside: /_sandbox");
+    say!("  ingest key {ingest_key}");
+    say!("  admin key  {admin_key}");
+    say!("\n  Try: HUBFERRY_INGEST_KEY={ingest_key} hubferry send FILE --url {url}\n");
+    say!("Ctrl-C ends it and removes everything.");
     app.run_until(stop_signal()).await?;
     Ok(Exit::of(complete))
 }
@@ -154,14 +158,14 @@ async fn wait_until_synced(app: &App) -> Result<bool> {
 
 /// What HubSpot holds now; answers whether it is all there.
 fn table(sandbox: &Sandbox) -> bool {
-    println!("  {:<10} {:<12} {:<10} what it says", "object", "HubSpot id", "our id");
+    say!("  {:<10} {:<12} {:<10} what it says", "object", "HubSpot id", "our id");
     let mut complete = true;
     for (kind, title) in RECORDS {
         let records = sandbox.objects(kind);
         complete &= records.len() == 1;
         for record in records {
             let text = |name: &str| record.properties.get(name).cloned().unwrap_or_default();
-            println!("  {kind:<10} {:<12} {:<10} {}", record.id, text("hubferry_id"), text(title));
+            say!("  {kind:<10} {:<12} {:<10} {}", record.id, text("hubferry_id"), text(title));
         }
     }
     // Both directions are listed, and the primary company beside the plain one: a pair is one.
@@ -177,7 +181,7 @@ fn table(sandbox: &Sandbox) -> bool {
     pairs.dedup();
     let names: Vec<String> =
         pairs.iter().map(|((one, _), (other, _))| format!("{one}–{other}")).collect();
-    println!("  {} associations: {}", names.len(), names.join(", "));
+    say!("  {} associations: {}", names.len(), names.join(", "));
     complete && pairs.len() == ASSOCIATIONS
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::exit::Exit;
+use crate::cli::out::say;
 use crate::config::Config;
 
 pub(super) async fn run(config: &Config) -> Result<Exit> {
@@ -17,9 +18,9 @@ pub(super) async fn run(config: &Config) -> Result<Exit> {
     let client = super::remote::client(Duration::from_secs(3), &url)?;
     let reply = client.get(&url).send().await;
     if reply.is_ok_and(|reply| reply.status().is_success()) {
-        println!("ready");
+        say!("ready");
         return Ok(Exit::Done);
     }
-    println!("not ready: {url}");
+    say!("not ready: {url}");
     Ok(Exit::Failed)
 }

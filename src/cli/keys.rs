@@ -5,9 +5,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::remote::{Remote, segment};
-use super::{ServerArgs, text};
+use super::{ServerArgs, out, text};
+use crate::cli::out::{note, say};
 use crate::config::Config;
 
 #[derive(Debug, Args)]
@@ -74,9 +75,9 @@ pub(super) async fn run(args: &KeysArgs, config: &Config) -> Result<Exit> {
         Verb::List { server } => {
             let answer = Remote::admin(server, config)?.call(Method::GET, PATH, None).await?;
             if server.json {
-                println!("{answer}");
+                say!("{answer}");
             } else {
-                print!("{}", table(&answer));
+                out::print(format_args!("{}", table(&answer)));
             }
         }
         Verb::Make { server, name, role, expires_in_days } => {
@@ -84,24 +85,38 @@ pub(super) async fn run(args: &KeysArgs, config: &Config) -> Result<Exit> {
                 json!({ "name": name, "role": role.as_str(), "expires_in_days": expires_in_days });
             let remote = Remote::admin(server, config)?;
             let answer = remote.call(Method::POST, PATH, Some(body)).await?;
-            if server.json {
-                println!("{answer}");
+            let shown = if server.json {
+                out::line(format_args!("{answer}"))
             } else {
-                eprintln!("key {} is made; it is shown this once:", word(&answer, "id"));
-                println!("{}", word(&answer, "key"));
+                note!("Key {}. It is shown only now:", word(&answer, "id"));
+                out::line(format_args!("{}", word(&answer, "key")))
+            };
+            if !shown {
+                return lost(&remote, &word(&answer, "id")).await;
             }
         }
         Verb::Revoke { server, id } => {
             let path = format!("{PATH}/{}/revoke", segment(id));
             let answer = Remote::admin(server, config)?.call(Method::POST, &path, None).await?;
             if server.json {
-                println!("{answer}");
+                say!("{answer}");
             } else {
-                println!("key {id} opens nothing any more");
+                say!("key {id} opens nothing any more");
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// A key that nobody has seen is of no use to anybody but a thief.
+async fn lost(remote: &Remote, id: &str) -> Result<Exit> {
+    let path = format!("{PATH}/{}/revoke", segment(id));
+    let revoked = remote.call(Method::POST, &path, None).await;
+    let why = "standard output takes no text, so the new key could not be shown";
+    Err(match revoked {
+        Ok(_) => exit::error(Exit::Failed, format!("{why}: it was revoked")),
+        Err(error) => error.context(format!("{why}; revoke it with `hubferry keys revoke {id}`")),
+    })
 }
 
 fn word(value: &Value, key: &str) -> String {

@@ -3,7 +3,6 @@
 mod stream;
 
 use std::collections::VecDeque;
-use std::io::Write as _;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use super::exit::Exit;
 use super::remote::{Remote, segment};
 use super::{ServerArgs, stop_signal, text};
+use crate::cli::out::{self, note};
 use crate::config::Config;
 use stream::{Message, Parser};
 
@@ -154,7 +154,7 @@ async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
             let status = reply.status();
             if status.is_success() {
                 if away.take().is_some() {
-                    eprintln!("connected again");
+                    note!("connected again");
                 }
                 pauses.reset();
                 if !told.begun {
@@ -175,7 +175,7 @@ async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
         }
         if away.is_none() {
             away = Some(Instant::now());
-            eprintln!("the connection to {} is lost; it is made again", remote.url());
+            note!("the connection to {} is lost; it is made again", remote.url());
         }
         tokio::time::sleep(pauses.next_backoff().unwrap_or(SILENCE)).await;
     }
@@ -256,7 +256,7 @@ impl LogsArgs {
 /// One line; `false` where nobody reads any more.
 fn print(item: &Value, as_json: bool) -> bool {
     let line = if as_json { item.to_string() } else { line(item) };
-    writeln!(std::io::stdout(), "{line}").is_ok()
+    out::print(format_args!("{line}\n"))
 }
 
 fn line(item: &Value) -> String {
@@ -276,7 +276,7 @@ fn line(item: &Value) -> String {
         or(word("purpose"), &word("code")),
     );
     for (key, before, after) in [
-        ("inputs", "", " inputs"),
+        ("inputs", "", if item["inputs"] == 1 { " input" } else { " inputs" }),
         ("duration_ms", "", " ms"),
         ("class", "", ""),
         ("row_id", "row ", ""),

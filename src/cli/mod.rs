@@ -14,6 +14,7 @@ mod health;
 mod input;
 mod keys;
 mod logs;
+mod out;
 mod plan;
 mod remote;
 mod sandbox;
@@ -22,12 +23,14 @@ mod serve;
 mod setup;
 mod text;
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::out::note;
 use crate::config::{Config, Environment};
 use crate::telemetry;
 use exit::Exit;
@@ -130,10 +133,15 @@ pub fn run() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let exit = runtime.block_on(dispatch(cli, &environment)).unwrap_or_else(|error| {
+    let mut exit = runtime.block_on(dispatch(cli, &environment)).unwrap_or_else(|error| {
         telemetry::say(&format!("hubferry: {}", exit::told(&error)));
         exit::of(&error)
     });
+    // A reader that has seen enough is no failure; a full disk is.
+    if let Some(kind) = out::lost().filter(|kind| *kind != ErrorKind::BrokenPipe) {
+        telemetry::say(&format!("hubferry: the output is not complete: {kind}"));
+        exit = if exit == Exit::Done { Exit::Failed } else { exit };
+    }
     telemetry::flush();
     // A thread that waits for standard input would hold the process up.
     runtime.shutdown_background();

@@ -69,6 +69,13 @@ impl Remote {
         Ok(Self { client: client(LONGEST_CALL, &url)?, url, key })
     }
 
+    /// A server that is never asked.
+    #[cfg(test)]
+    pub(super) fn for_tests() -> Self {
+        let client = client(LONGEST_CALL).unwrap();
+        Self { client, url: String::new(), key: SecretString::from(String::new()) }
+    }
+
     /// The server's address.
     pub(super) fn url(&self) -> &str {
         &self.url

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use super::exit::Exit;
 use super::stop_signal;
+use crate::cli::out::say;
 use crate::sandbox::{Faults, Sandbox, Settings};
 
 #[derive(Debug, Args)]
@@ -65,8 +66,8 @@ pub(super) async fn run(args: SandboxArgs) -> Result<Exit> {
         faults: args.faults.unwrap_or_default(),
         ..Settings::default()
     });
-    println!("HubSpot is simulated at http://{address}, look inside at http://{address}/_sandbox");
-    println!("  export HUBSPOT_API_URL=http://{address} HUBSPOT_API_KEY={}", args.token);
+    say!("HubSpot is simulated at http://{address}, look inside at http://{address}/_sandbox");
+    say!("  export HUBSPOT_API_URL=http://{address} HUBSPOT_API_KEY={}", args.token);
     sandbox.serve(listener, stop_signal()).await?;
     Ok(Exit::Done)
 }

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::exit::Exit;
 use super::stop_signal;
 use crate::app::{self, App};
+use crate::cli::out::say;
 use crate::config::Config;
 use crate::telemetry;
 
@@ -35,8 +36,8 @@ pub(super) struct ServeArgs {
 pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
     telemetry::log_panics();
     // Everything that can be wrong with the settings is said before anything is started.
+    config.ready()?;
     let options = app::connect_options(config)?;
-    config.keys()?;
     config.base(&app::mapping(config)?, !matches!(args.role, Role::Api))?;
     let mut stop = pin!(stop_signal());
     let app = tokio::select! {
@@ -83,6 +84,6 @@ fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
 pub(super) async fn migrate(config: &Config) -> Result<Exit> {
     let queue = app::open_queue(config, app::connect_options(config)?).await?;
     queue.pool().close().await;
-    println!("the database schema is up to date");
+    say!("The database schema is up to date.");
     Ok(Exit::Done)
 }

@@ -5,7 +5,9 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{self, Exit};
+use super::text;
 use crate::app;
+use crate::cli::out::say;
 use crate::config::Config;
 use crate::hubspot::client::Sender;
 use crate::hubspot::setup::{Finding, State, setup};
@@ -45,7 +47,7 @@ pub(super) async fn run(args: &SetupArgs, config: &Config) -> Result<Exit> {
     }
     .map_err(|failure| told(&failure))?;
     if args.json {
-        println!("{}", serde_json::to_string(&findings)?);
+        say!("{}", serde_json::to_string(&findings)?);
     } else {
         print(&findings);
     }
@@ -61,15 +63,15 @@ fn print(findings: &[Finding]) {
             State::Missing => "MISSING",
             State::Wrong => "WRONG",
         };
-        println!("{state:<8} {:<8} {:<9} {}", finding.object, finding.kind, finding.name);
+        say!("{state:<8} {:<8} {:<9} {}", finding.object, finding.kind, finding.name);
         if let Some(hint) = &finding.hint {
-            println!("         {hint}");
+            say!("         {hint}");
         }
     }
     let open = findings.iter().filter(|f| matches!(f.state, State::Missing | State::Wrong)).count();
     match open {
-        0 => println!("the account is ready"),
-        n => println!("{n} things are left to do, see above"),
+        0 => say!("the account is ready"),
+        n => say!("{} left to do, see above", text::count(n as u64, "thing")),
     }
 }
 

@@ -15,6 +15,12 @@ pub(super) fn number(number: u64) -> String {
     text
 }
 
+/// `1 event`, `41,000 events`.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", self::number(number))
+}
+
 /// A span in its largest two units: `2 h 5 min`, `41 s`.
 pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {
@@ -72,6 +78,7 @@ mod tests {
             [0, 999, 1_000, 41_000, 1_234_567].map(number).join(" "),
             "0 999 1,000 41,000 1,234,567"
         );
+        assert_eq!([1, 0, 2_000].map(|n| count(n, "row")).join(", "), "1 row, 0 rows, 2,000 rows");
         let spans = [0, 61, 3_700, 90_000].map(|s| span(Duration::from_secs(s)));
         assert_eq!(spans.join(" | "), "0 s | 1 min 1 s | 1 h 1 min | 1 d 1 h");
         let second = Duration::from_secs(1);

@@ -40,7 +40,7 @@ pub(super) async fn read(
     let trace = text("traceparent").and_then(traceparent);
     let (most, room) = (state.ingest.max_body, &state.room);
     let body = body::read(&parts.headers, body, most, room).await?;
-    let now = state.queue.about_now().await?;
+    let now = state.door.about_now().await?;
     let places = parse::events(content_type, &body.bytes, state.ingest.max_events)?;
     if let Some(sender) = sender {
         state.rate.take(&sender.name, places.len())?;

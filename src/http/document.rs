@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{AppState, health, ingest};
+use super::{AppState, event_status, health, ingest};
 
 /// The media type of refusals.
 const PROBLEM: &str = "application/problem+json";
@@ -57,7 +57,8 @@ impl Modify for Bearer {
 pub(super) fn events() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(ingest::post_events))
-        .routes(routes!(ingest::show_event))
+        .routes(routes!(event_status::show_event))
+        .routes(routes!(event_status::event_status))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

@@ -2,20 +2,18 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::AppState;
-use super::admin::types::RowError;
 use super::admission::{self, Read};
 use super::auth::IngestKey;
 use super::body::Held;
-use super::extract::Params;
 use super::problem::{Problem, ProblemBody};
 use crate::event::Fault;
 use crate::queue::enqueue::{EnqueueError, Receipt};
@@ -203,75 +201,4 @@ fn answer(receipts: Vec<Receipt>, duplicates: usize) -> Accepted {
             .collect(),
     });
     Accepted { accepted, duplicates, events: events.collect() }
-}
-
-/// Which event is asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct EventParams {
-    /// The event's source; the setting `ingest.default_source` without.
-    #[param(example = "safebill/backend")]
-    source: Option<String>,
-}
-
-/// How far an event is.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EventView {
-    id: String,
-    source: String,
-    /// Its rows, one a record.
-    rows: Vec<EventRow>,
-}
-
-/// How far one row of an event is.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct EventRow {
-    /// Its number, as text.
-    id: String,
-    /// The object kind.
-    sync_type: String,
-    /// The application's id of the entity.
-    external_id: String,
-    /// `pending`, `processing`, `synced`, `retry` or `failed`.
-    status: String,
-    /// When it is due; `null` once it is done.
-    scheduled_at: Option<DateTime<Utc>>,
-    /// When it was done.
-    processed_at: Option<DateTime<Utc>>,
-    /// What it waits for, where something has not arrived yet.
-    waiting_for: Option<String>,
-    /// Why it failed or is retried.
-    error: Option<RowError>,
-}
-
-/// How far an event is.
-#[utoipa::path(get, path = "/v1/events/{id}", tag = "events",
-    params(("id" = String, Path, example = "evt-1"), EventParams),
-    responses((status = 200, body = EventView), (status = 404, body = ProblemBody)))]
-pub async fn show_event(
-    _: IngestKey,
-    State(state): State<AppState>,
-    Path(id): Path<String>,
-    Params(params): Params<EventParams>,
-) -> Result<Json<EventView>, Problem> {
-    let source = params.source.unwrap_or_else(|| state.ingest.default_source.clone());
-    let rows = state.queue.event_rows(&source, &id).await?.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "unknown_event",
-            "no event has this id and source; name its source with ?source=",
-        )
-    })?;
-    let rows = rows.into_iter().map(|row| EventRow {
-        error: RowError::of(&row),
-        id: row.id.to_string(),
-        sync_type: row.sync_type,
-        external_id: row.external_id,
-        status: row.status,
-        scheduled_at: row.scheduled_at,
-        processed_at: row.processed_at,
-        waiting_for: row.waiting_reason,
-    });
-    Ok(Json(EventView { id, source, rows: rows.collect() }))
 }

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod body;
 mod dashboard;
 mod document;
+pub mod event_status;
 pub mod extract;
 pub mod health;
 pub mod ingest;

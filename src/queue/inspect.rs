@@ -130,19 +130,45 @@ impl Queue {
         source: &str,
         id: &str,
     ) -> Result<Option<Vec<RowView>>, QueueError> {
-        let rows: Option<Vec<i64>> = sqlx::query_scalar(
-            "SELECT row_ids FROM event WHERE portal = $1 AND source = $2 AND id = $3",
+        let mut events = self.rows_of_events(&[(source.to_owned(), id.to_owned())]).await?;
+        Ok(events.pop().flatten())
+    }
+
+    /// The rows of each of `events`, named by source and id, in their order; `None` for one that is
+    /// not known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rows_of_events(
+        &self,
+        events: &[(String, String)],
+    ) -> Result<Vec<Option<Vec<RowView>>>, QueueError> {
+        let (sources, ids): (Vec<&str>, Vec<&str>) =
+            events.iter().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
+        let found: Vec<Option<Vec<i64>>> = sqlx::query_scalar(
+            "SELECT e.row_ids FROM unnest($2::text[], $3::text[]) WITH ORDINALITY n (source, id, place)
+             LEFT JOIN event e ON e.portal = $1 AND e.source = n.source AND e.id = n.id
+             ORDER BY n.place",
         )
         .bind(PORTAL)
-        .bind(source)
-        .bind(id)
-        .fetch_optional(&self.pool)
+        .bind(sources)
+        .bind(ids)
+        .fetch_all(&self.pool)
         .await?;
-        let Some(rows) = rows else { return Ok(None) };
+        let wanted: Vec<i64> = found.iter().flatten().flatten().copied().collect();
         let mut query = QueryBuilder::<Postgres>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM sync_queue_view WHERE id = ANY(").push_bind(rows).push(")");
-        query.push(" ORDER BY id");
-        Ok(Some(query.build_query_as().fetch_all(&self.pool).await?))
+        query
+            .push(COLUMNS)
+            .push(" FROM sync_queue_view WHERE id = ANY(")
+            .push_bind(wanted)
+            .push(")");
+        let rows: Vec<RowView> = query.build_query_as().fetch_all(&self.pool).await?;
+        let by_id: HashMap<i64, RowView> = rows.into_iter().map(|row| (row.id, row)).collect();
+        let of_event = |mut ids: Vec<i64>| {
+            ids.sort_unstable();
+            ids.iter().filter_map(|id| by_id.get(id).cloned()).collect()
+        };
+        Ok(found.into_iter().map(|ids| ids.map(of_event)).collect())
     }
 
     /// One row with its payload, its attempts and its record.

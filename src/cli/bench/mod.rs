@@ -14,7 +14,6 @@ mod quota;
 mod way;
 mod weight;
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -26,6 +25,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use super::cluster::{Cluster, Options};
 use super::exit::Exit;
 use crate::app;
+use crate::cli::out::say;
 use crate::config::Environment;
 use crate::queue::Queue;
 use figure::Figure;
@@ -155,8 +155,8 @@ pub(super) async fn run(args: &BenchArgs, environment: &Environment) -> Result<E
 async fn measure(args: &BenchArgs, bench: &Bench) -> Result<()> {
     let machine = machine(bench).await?;
     if !args.json {
-        println!("{machine}\n");
-        println!("| measure | median of {} runs | range | aim |\n|---|---|---|---|", args.runs);
+        say!("{machine}\n");
+        say!("| measure | median of {} runs | range | aim |\n|---|---|---|---|", args.runs);
     }
     let chosen = if args.measures.is_empty() { &Measure::QUICK[..] } else { &args.measures };
     let mut figures: Vec<Figure> = Vec::new();
@@ -176,8 +176,7 @@ async fn measure(args: &BenchArgs, bench: &Bench) -> Result<()> {
         };
         let more = more.with_context(|| format!("the measure {measure:?}"))?;
         if !args.json {
-            bench.bar.suspend(|| more.iter().for_each(|figure| println!("{}", figure.row())));
-            std::io::stdout().flush()?;
+            bench.bar.suspend(|| more.iter().for_each(|figure| say!("{}", figure.row())));
         }
         figures.extend(more);
     }
@@ -186,7 +185,7 @@ async fn measure(args: &BenchArgs, bench: &Bench) -> Result<()> {
             .iter()
             .map(|f| json!({"name": f.name, "unit": f.unit, "median": f.median(), "aim": f.aim, "runs": f.runs}))
             .collect();
-        println!("{:#}", json!({"machine": machine, "figures": figures}));
+        say!("{:#}", json!({"machine": machine, "figures": figures}));
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{self, Exit};
 use super::text;
 use crate::app;
+use crate::cli::out::say;
 use crate::config::{Config, ConfigError};
 use crate::hubspot::Client;
 use crate::settings::Live;
@@ -27,7 +28,7 @@ const POSTGRES: &str = "postgres";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hubferry doctor\n  hubferry doctor --json | jq '.checks[] | select(.verdict == \"problem\")'\n\nLooks at the settings, at Postgres (version, connection, settings, clock, schema, sequences, queue) and at HubSpot (token,\naccount, scopes as far as reading shows them, properties, stages, quota). It changes nothing. What is\nnot configured is said and left out. Its calls count in the quota that running servers share where the\ndatabase is there. Exit code 1 when there is a problem."
+    after_help = "Examples:\n  hubferry doctor\n  hubferry doctor --json | jq '.checks[] | select(.verdict == \"problem\")'\n\nLooks at the settings, at Postgres (version, connection, settings, clock, schema, sequences,\nqueue) and at HubSpot (token, account, scopes as far as reading shows them, properties, stages, quota). It changes nothing. It names\nwhat is not configured and leaves it out. Its calls count in the quota that running servers share where\nthe database is there. Exit code 1 when there is a problem or a setting that `serve` needs is missing."
 )]
 pub(super) struct DoctorArgs {
     /// Print the checks as JSON
@@ -110,15 +111,17 @@ impl Report {
         }
     }
 
-    fn count(&self, verdict: Verdict) -> usize {
-        self.0.iter().filter(|check| check.verdict == verdict).count()
+    fn count(&self, verdict: Verdict) -> u64 {
+        self.0.iter().filter(|check| check.verdict == verdict).count() as u64
     }
 
     fn end(&self, as_json: bool) -> Exit {
-        let problems = self.count(Verdict::Problem);
+        let (problems, missing) =
+            (self.count(Verdict::Problem), self.count(Verdict::NotConfigured));
+        let healthy = problems + missing == 0;
         if as_json {
-            println!("{}", json!({ "healthy": problems == 0, "checks": self.0 }));
-            return Exit::of(problems == 0);
+            say!("{}", json!({ "healthy": healthy, "checks": self.0 }));
+            return Exit::of(healthy);
         }
         for check in &self.0 {
             let verdict = match check.verdict {
@@ -128,20 +131,20 @@ impl Report {
                 Verdict::NotConfigured => "–",
             };
             let detail = text::plain(&check.detail, 500);
-            println!("{verdict:<8} {:<9} {:<18} {detail}", check.area, check.name);
+            say!("{verdict:<8} {:<9} {:<18} {detail}", check.area, check.name);
             if let Some(way_out) = &check.way_out {
-                println!("{:<37} → {}", "", text::plain(way_out, 500));
+                say!("{:<37} → {}", "", text::plain(way_out, 500));
             }
         }
         match (problems, self.count(Verdict::Warning)) {
-            (0, 0) if self.count(Verdict::NotConfigured) > 0 => {
-                println!("all is well with what is configured");
+            (0, _) if missing > 0 => {
+                say!("not ready: {} missing, see above", text::count(missing, "setting"));
             }
-            (0, 0) => println!("all is well"),
-            (0, warnings) => println!("no problem, {warnings} warnings"),
-            (problems, _) => println!("{problems} problems, see above"),
+            (0, 0) => say!("all is well"),
+            (0, warnings) => say!("no problem, {}", text::count(warnings, "warning")),
+            (problems, _) => say!("{}, see above", text::count(problems, "problem")),
         }
-        Exit::of(problems == 0)
+        Exit::of(healthy)
     }
 }
 

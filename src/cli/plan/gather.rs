@@ -7,8 +7,8 @@ use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use crate::cli::exit;
 use crate::cli::input::{Input, InputArgs, Item};
+use crate::cli::{exit, out};
 use crate::config::Config;
 use crate::event::{Admission, Event, Fault, admit, legible};
 use crate::mapping::{Change, Input as Mapped, Mapping};
@@ -56,7 +56,7 @@ pub(super) struct Gathered {
 pub(super) fn items(args: &InputArgs) -> Result<Vec<Item>> {
     let input = Input::open(args)?;
     if let Some(columns) = input.columns() {
-        eprint!("{}", columns.table());
+        out::hint(format_args!("{}", columns.table()));
     }
     let mut items = Vec::new();
     input.read(&mut |item| {

@@ -7,14 +7,13 @@ mod show;
 mod verdict;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::exit::Exit;
 use super::input::InputArgs;
-use super::{clock, setup};
+use super::{clock, out, setup};
 use crate::app;
 use crate::config::Config;
 use crate::hubspot::schema::{Definitions, definitions};
@@ -74,7 +73,7 @@ pub(super) async fn run(args: &PlanArgs, config: &Config) -> Result<Exit> {
     };
     let text = if args.json { plan.json() } else { plan.text() };
     // Whoever reads may have seen enough, as `head` has.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    out::print(format_args!("{text}"));
     Ok(Exit::of(gathered.refused.is_empty()))
 }
 

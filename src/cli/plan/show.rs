@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::calls;
 use super::gather::Gathered;
 use super::verdict::{Judged, Verdict, Word};
+use crate::cli::text;
 use crate::cli::text::{plain, table};
 use crate::hubspot::Call;
 
@@ -54,8 +55,7 @@ impl Plan<'_> {
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         for (number, call) in self.calls.iter().enumerate() {
-            let inputs =
-                if call.inputs == 1 { "1 input" } else { &format!("{} inputs", call.inputs) };
+            let inputs = text::count(call.inputs as u64, "input");
             line!(
                 out,
                 "call {}: {} {}  ({}, {inputs})",
@@ -100,10 +100,10 @@ impl Plan<'_> {
         };
         line!(
             out,
-            "\n{} records, {} calls; {} events would be refused; values {how}",
-            self.judged.len(),
-            self.calls.len(),
-            self.gathered.refused.len()
+            "\n{}, {}; {} would be refused; values {how}",
+            text::count(self.judged.len() as u64, "record"),
+            text::count(self.calls.len() as u64, "call"),
+            text::count(self.gathered.refused.len() as u64, "event")
         );
         out
     }

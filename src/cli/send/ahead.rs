@@ -1,8 +1,9 @@
-//! How far what was sent is ahead of HubSpot.
+//! Follows what was sent until HubSpot has it: how far the sender is ahead, and what failed.
 //!
-//! Of every request the last event of each entity is asked for. Rows of one priority go in the order
-//! of their arrival, so once these are done the others are too, but for those that wait for something
-//! of their own: a retry, or another record. Those hold nothing back.
+//! Every event is asked for, a thousand at a time, in the order of the file. Rows of one priority go
+//! out in the order of their arrival, so of each request its last events are asked for first and the
+//! others once these are done. An event that is retried holds nothing back: it is asked for at the
+//! end. One that waits for another record is counted and not followed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,40 +12,61 @@ use anyhow::Result;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 use reqwest::{Method, StatusCode};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::failures::Failure;
 use crate::cli::exit::{self, Exit};
-use crate::cli::remote::{self, Remote};
+use crate::cli::input::Item;
+use crate::cli::remote::Remote;
+
+/// How many events one request asks for at most; the server takes no more.
+const MOST: usize = 1_000;
+/// How many are asked for to see whether a request's events are done.
+const PROBE: usize = 20;
 
 /// An event to ask for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Watched {
-    id: String,
+    /// Its place among the events, from zero.
+    ordinal: u64,
+    /// Its line in the file.
+    pub(super) line: u64,
+    pub(super) id: String,
     source: Option<String>,
 }
 
 impl Watched {
-    pub(super) fn of(event: &Value) -> Option<Self> {
+    pub(super) fn of(item: &Item) -> Option<Self> {
+        let event = item.event.as_ref().ok()?;
         let source = event["source"].as_str().map(str::to_owned);
-        Some(Self { id: event["id"].as_str()?.to_owned(), source })
+        Some(Self {
+            ordinal: item.ordinal,
+            line: item.line,
+            id: event["id"].as_str()?.to_owned(),
+            source,
+        })
     }
 }
 
-/// The events of a request.
+/// The events of a request that are not done.
 #[derive(Debug)]
 struct Lot {
     end: u64,
-    watched: Vec<Watched>,
+    open: Vec<Watched>,
+    /// Whether its last events are done, so that the others should be.
+    probed: bool,
 }
 
 /// What is on its way.
 #[derive(Debug)]
 pub(super) struct Ahead {
     lots: VecDeque<Lot>,
+    /// Events that HubSpot refused for now; they are tried again.
+    retrying: VecDeque<Watched>,
+    /// How many events may be on their way.
+    most: u64,
     arrived: u64,
-    failed: u64,
     waiting: u64,
     next: Instant,
     pauses: ExponentialBackoff,
@@ -55,120 +77,156 @@ pub(super) struct Ahead {
 /// What is to be asked, and when.
 #[derive(Debug)]
 pub(super) struct Question {
-    watched: Watched,
+    watched: Vec<Watched>,
+    /// Whether they are the last open ones of the oldest request, else the first that are retried.
+    of_lot: bool,
     at: Instant,
 }
 
+/// How far each event of a question is.
+#[derive(Debug)]
+pub(super) struct Answer {
+    of_lot: bool,
+    events: Vec<(Watched, Stand)>,
+}
+
 /// How far an event is.
+#[derive(Debug, PartialEq)]
 pub(super) enum Stand {
-    Done {
-        failed: bool,
-    },
-    /// It waits for something of its own.
+    Done,
+    Failed(Vec<Failure>),
+    /// It waits for another record or a value that has not arrived.
     Waits,
+    /// It is tried again.
+    Retries,
     Open,
 }
 
 impl Ahead {
-    /// `sent` events were sent before, up to `on_their_way` of which may not have arrived.
-    pub(super) fn new(sent: u64, on_their_way: u64, last: Vec<Watched>) -> Self {
-        let mut ahead = Self {
+    /// Events before `sent` are not asked for; up to `most` may be on their way.
+    pub(super) fn new(sent: u64, most: u64) -> Self {
+        Self {
             lots: VecDeque::new(),
-            arrived: if last.is_empty() { sent } else { sent.saturating_sub(on_their_way) },
-            failed: 0,
+            retrying: VecDeque::new(),
+            most,
+            arrived: sent,
             waiting: 0,
             next: Instant::now(),
             pauses: pauses(),
             silent: None,
-        };
-        if !last.is_empty() {
-            ahead.sent(sent, last);
         }
-        ahead
     }
 
     /// The events up to `end` were sent; in the order of the file.
-    pub(super) fn sent(&mut self, end: u64, watched: Vec<Watched>) {
-        self.lots.push_back(Lot { end, watched });
+    pub(super) fn sent(&mut self, end: u64, open: Vec<Watched>) {
+        self.lots.push_back(Lot { end, open, probed: false });
     }
 
-    /// Whether the events up to `end` may be sent, with no more than `most` on their way.
-    pub(super) fn room(&self, end: u64, most: u64) -> bool {
-        end.saturating_sub(self.arrived) <= most
+    /// Whether the events up to `end` may be sent.
+    pub(super) fn room(&self, end: u64) -> bool {
+        let retrying = self.retrying.len() as u64;
+        end.saturating_sub(self.arrived) + retrying <= self.most
     }
 
-    /// So many events, from the start of the file on, have arrived.
+    /// So many events, from the start of the file on, are done, wait, or are tried again.
     pub(super) fn arrived(&self) -> u64 {
         self.arrived
     }
 
+    /// So many events, from the start of the file on, need not be asked for again.
+    pub(super) fn done(&self) -> u64 {
+        self.retrying.iter().map(|event| event.ordinal).fold(self.arrived, u64::min)
+    }
+
     /// Whether nothing more is on its way.
+    #[cfg(test)]
     pub(super) fn is_over(&self) -> bool {
-        self.lots.is_empty()
+        self.lots.is_empty() && self.retrying.is_empty()
     }
 
-    /// How many of the events that were asked for have failed, and how many wait.
-    pub(super) fn left_behind(&self) -> (u64, u64) {
-        (self.failed, self.waiting)
+    /// How many events wait.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting
     }
 
-    /// What to ask next: for the event that has been on its way for longest.
+    /// What to ask next: of the oldest request, else of what is tried again.
     pub(super) fn question(&mut self) -> Option<Question> {
-        while let Some(lot) = self.lots.front() {
-            if let Some(watched) = lot.watched.last() {
-                return Some(Question { watched: watched.clone(), at: self.next });
+        self.arrive();
+        let of_lot = !self.lots.is_empty();
+        let watched = match self.lots.front() {
+            Some(lot) => {
+                let most = if lot.probed { MOST } else { PROBE };
+                lot.open[lot.open.len().saturating_sub(most)..].to_vec()
             }
+            None => self.retrying.iter().take(MOST).cloned().collect(),
+        };
+        (!watched.is_empty()).then_some(Question { watched, of_lot, at: self.next })
+    }
+
+    /// Leaves behind the requests whose events are all done.
+    fn arrive(&mut self) {
+        while let Some(lot) = self.lots.front().filter(|lot| lot.open.is_empty()) {
             self.arrived = self.arrived.max(lot.end);
             self.lots.pop_front();
         }
-        None
     }
 
-    /// Takes the answer to the last question.
+    /// Takes the answer to the last question, `None` where the server is away, and returns what
+    /// failed.
     ///
     /// # Errors
     /// When nothing has answered for longer than `patience`.
     pub(super) fn hear(
         &mut self,
-        answer: Option<Stand>,
+        answer: Option<Answer>,
         remote: &Remote,
         patience: Duration,
-    ) -> Result<()> {
-        match answer {
-            Some(Stand::Open) => self.silent = None,
-            None => {
-                let since = *self.silent.get_or_insert_with(Instant::now);
-                if since.elapsed() > patience {
-                    return Err(remote.silent());
-                }
+    ) -> Result<Vec<(Watched, Vec<Failure>)>> {
+        let Some(answer) = answer else {
+            let since = *self.silent.get_or_insert_with(Instant::now);
+            if since.elapsed() > patience {
+                return Err(remote.silent());
             }
-            Some(stand) => {
-                self.failed += u64::from(matches!(stand, Stand::Done { failed: true }));
-                self.waiting += u64::from(matches!(stand, Stand::Waits));
-                if let Some(lot) = self.lots.front_mut() {
-                    lot.watched.pop();
-                }
-                (self.silent, self.pauses) = (None, pauses());
-                // A lot that is done with counts at once.
-                self.question();
-                return Ok(());
+            self.pause();
+            return Ok(Vec::new());
+        };
+        self.silent = None;
+        let Answer { of_lot, events } = answer;
+        let (asked, mut open, mut failed) = (events.len(), Vec::new(), Vec::new());
+        let lot = if of_lot { self.lots.front_mut() } else { None };
+        match lot {
+            Some(lot) => lot.open.truncate(lot.open.len().saturating_sub(asked)),
+            None => drop(self.retrying.drain(..asked.min(self.retrying.len()))),
+        }
+        for (watched, stand) in events {
+            match stand {
+                Stand::Done => {}
+                Stand::Failed(failures) => failed.push((watched, failures)),
+                Stand::Waits => self.waiting += 1,
+                // Behind the others: each of them has its turn.
+                Stand::Retries => self.retrying.push_back(watched),
+                Stand::Open if of_lot => open.push(watched),
+                Stand::Open => self.retrying.push_back(watched),
             }
         }
-        let pause = self.pauses.next_backoff().unwrap_or(Duration::from_secs(2));
-        self.next = Instant::now() + pause;
-        Ok(())
+        let all_open = open.len() == asked;
+        if let Some(lot) = self.lots.front_mut().filter(|_| of_lot) {
+            lot.probed |= open.is_empty();
+            lot.open.extend(open);
+        }
+        // What moves is asked again at once, what stands still later and later.
+        if all_open || !of_lot {
+            self.pause();
+        } else {
+            self.pauses = pauses();
+        }
+        self.arrive();
+        Ok(failed)
     }
-}
 
-/// Asks when it is time to; `None` where the server is away. With `retries` an event that is tried
-/// again is still open.
-pub(super) async fn ask(
-    question: Question,
-    remote: &Remote,
-    retries: bool,
-) -> Result<Option<Stand>> {
-    tokio::time::sleep_until(question.at).await;
-    inquire(remote, &question.watched, retries).await
+    fn pause(&mut self) {
+        self.next = Instant::now() + self.pauses.next_backoff().unwrap_or(Duration::from_secs(2));
+    }
 }
 
 fn pauses() -> ExponentialBackoff {
@@ -182,77 +240,111 @@ fn pauses() -> ExponentialBackoff {
     }
 }
 
-/// `None` where the server is away.
-async fn inquire(remote: &Remote, watched: &Watched, retries: bool) -> Result<Option<Stand>> {
-    let id = remote::segment(&watched.id);
-    let mut request = remote.request(Method::GET, &format!("/v1/events/{id}"));
-    if let Some(source) = &watched.source {
-        request = request.query(&[("source", source)]);
-    }
-    let Ok(reply) = request.send().await else { return Ok(None) };
+/// Asks when it is time to.
+///
+/// # Errors
+/// When the server refuses, or does not know the question.
+pub(super) async fn ask(question: Question, remote: &Remote) -> Result<Option<Answer>> {
+    tokio::time::sleep_until(question.at).await;
+    let named: Vec<Value> =
+        question.watched.iter().map(|w| json!({ "id": w.id, "source": w.source })).collect();
+    let request = remote.request(Method::POST, "/v1/event-status");
+    let Ok(reply) = request.json(&json!({ "events": named })).send().await else {
+        return Ok(None);
+    };
     let status = reply.status();
     if matches!(status.as_u16(), 408 | 425 | 429 | 500..=504) {
         return Ok(None);
     }
     let Ok(body) = reply.json::<Value>().await else { return Ok(None) };
     match status {
-        StatusCode::OK => Ok(Some(stand(&body, retries))),
-        // It was stored; if it is not known any more, nothing is owed.
-        StatusCode::NOT_FOUND if body["code"] == "unknown_event" => {
-            Ok(Some(Stand::Done { failed: false }))
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => {
+            let message = "the server cannot say how far events are: it is older than this command";
+            return Err(exit::error(Exit::Failed, message));
         }
-        StatusCode::NOT_FOUND => Err(exit::error(
-            Exit::Failed,
-            "the server does not tell how far events are: it is too old",
-        )),
-        _ => Err(remote.refused(status, &body)),
+        _ => return Err(remote.refused(status, &body)),
     }
+    let told = body["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if told.len() != question.watched.len() {
+        return Err(remote.stranger(status));
+    }
+    let events = question.watched.into_iter().zip(told.iter().map(stand)).collect();
+    Ok(Some(Answer { of_lot: question.of_lot, events }))
 }
 
-fn stand(body: &Value, retries: bool) -> Stand {
-    let rows = body["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+/// How far an event is by what the server says of it. It was stored, so if it is not known any more
+/// it was done long ago.
+fn stand(event: &Value) -> Stand {
+    let rows = event["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
     let is = |row: &Value, status: &str| row["status"] == status;
-    let waits = |row: &Value| !row["waiting_for"].is_null() || (is(row, "retry") && !retries);
-    let open = |row: &Value| !is(row, "synced") && !is(row, "failed") && !waits(row);
-    if rows.iter().any(open) {
+    let open: Vec<&Value> =
+        rows.iter().filter(|row| !is(row, "synced") && !is(row, "failed")).collect();
+    let failures: Vec<Failure> =
+        rows.iter().filter(|row| is(row, "failed")).map(Failure::of).collect();
+    let waits = |row: &Value| !row["waiting_for"].is_null();
+    if open.iter().any(|row| !waits(row) && !is(row, "retry")) {
         Stand::Open
-    } else if rows.iter().any(|row| waits(row) && !is(row, "synced") && !is(row, "failed")) {
-        Stand::Waits
+    } else if open.iter().any(|row| !waits(row)) {
+        Stand::Retries
+    } else if !failures.is_empty() {
+        Stand::Failed(failures)
+    } else if open.is_empty() {
+        Stand::Done
     } else {
-        Stand::Done { failed: rows.iter().any(|row| is(row, "failed")) }
+        Stand::Waits
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn what_waits_for_something_of_its_own_holds_nothing_back() {
-        let of = |rows: Value, retries| match stand(&json!({ "rows": rows }), retries) {
-            Stand::Done { failed: true } => "failed",
-            Stand::Done { failed: false } => "done",
-            Stand::Waits => "waits",
-            Stand::Open => "open",
+        let of = |rows: Value| match stand(&json!({ "rows": rows })) {
+            Stand::Failed(failures) => format!("{} failed", failures.len()),
+            other => format!("{other:?}"),
         };
-        assert_eq!(of(json!([]), false), "done");
-        assert_eq!(of(json!([{ "status": "synced" }, { "status": "failed" }]), false), "failed");
-        assert_eq!(of(json!([{ "status": "synced" }, { "status": "pending" }]), false), "open");
-        assert_eq!(of(json!([{ "status": "processing", "waiting_for": null }]), false), "open");
-        assert_eq!(of(json!([{ "status": "pending", "waiting_for": "dealname" }]), true), "waits");
-        assert_eq!(of(json!([{ "status": "retry" }]), false), "waits");
-        assert_eq!(of(json!([{ "status": "retry" }]), true), "open");
+        let pending = json!({ "status": "pending" });
+        let waiting = json!({ "status": "pending", "waiting_for": "dealname" });
+        assert_eq!(of(json!([])), "Done");
+        assert_eq!(of(json!([{ "status": "synced" }, { "status": "failed" }])), "1 failed");
+        assert_eq!(of(json!([{ "status": "synced" }, pending])), "Open");
+        assert_eq!(of(json!([{ "status": "processing", "waiting_for": null }])), "Open");
+        assert_eq!(of(json!([waiting])), "Waits");
+        assert_eq!(of(json!([waiting, { "status": "failed" }])), "1 failed");
+        assert_eq!(of(json!([{ "status": "retry" }, waiting])), "Retries");
+        assert_eq!(of(json!([{ "status": "retry" }, { "status": "failed" }])), "Retries");
     }
 
     #[tokio::test]
-    async fn no_more_than_the_bound_is_on_its_way_and_a_resumed_run_asks_for_what_it_left() {
-        let watched = || vec![Watched { id: "1".into(), source: None }];
-        let fresh = Ahead::new(0, 100, Vec::new());
-        assert!(fresh.room(100, 100) && !fresh.room(101, 100));
-        let resumed = Ahead::new(1_000, 100, watched());
-        assert_eq!((resumed.arrived(), resumed.is_over()), (900, false));
-        assert!(resumed.room(1_000, 100) && !resumed.room(1_001, 100));
+    async fn no_more_than_the_bound_is_on_its_way_and_every_event_is_asked_for() {
+        let sent = |range: std::ops::Range<u64>| {
+            range.map(|n| Watched { ordinal: n, line: n, id: n.to_string(), source: None })
+        };
+        let mut ahead = Ahead::new(1_000, 100);
+        assert!(ahead.room(1_100) && !ahead.room(1_101));
+        ahead.sent(1_050, sent(1_000..1_050).collect());
+        let mut asked = Vec::new();
+        let mut retried = false;
+        let remote = Remote::for_tests();
+        while let Some(question) = ahead.question() {
+            let events = question.watched.iter().map(|watched| {
+                asked.push(watched.line);
+                let again = watched.line == 1_010 && !std::mem::replace(&mut retried, true);
+                (watched.clone(), if again { Stand::Retries } else { Stand::Done })
+            });
+            let answer = Answer { of_lot: question.of_lot, events: events.collect() };
+            // A request that is sent meanwhile is not what was asked for.
+            if !question.of_lot && ahead.lots.is_empty() && asked.len() == 51 {
+                ahead.sent(1_060, sent(1_050..1_060).collect());
+            }
+            ahead.hear(Some(answer), &remote, Duration::from_secs(1)).unwrap();
+        }
+        asked.sort_unstable();
+        let mut all: Vec<u64> = (1_000..1_060).collect();
+        all.insert(10, 1_010);
+        assert_eq!((asked, ahead.arrived(), ahead.is_over()), (all, 1_060, true));
     }
 }

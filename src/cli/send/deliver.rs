@@ -33,7 +33,7 @@ pub(super) struct Delivered {
     /// Whether the rest of it was stored. It was not where something was refused and may not be
     /// left out.
     pub(super) stored: bool,
-    /// The last stored event of each entity.
+    /// The stored events.
     pub(super) watched: Vec<Watched>,
 }
 
@@ -204,13 +204,7 @@ impl Delivered {
     fn count(&mut self, part: &[Item], answer: &Value) {
         self.accepted += answer["accepted"].as_u64().unwrap_or(0);
         self.duplicates += answer["duplicates"].as_u64().unwrap_or(0);
-        // The last of each entity: kinds go on their own ways.
-        let mut last: BTreeMap<&str, &Value> = BTreeMap::new();
-        for event in part.iter().filter_map(|item| item.event.as_ref().ok()) {
-            let kind = event["type"].as_str().unwrap_or_default();
-            last.insert(kind.split('.').next().unwrap_or_default(), event);
-        }
-        self.watched.extend(last.into_values().filter_map(Watched::of));
+        self.watched.extend(part.iter().filter_map(Watched::of));
     }
 }
 

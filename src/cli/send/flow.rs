@@ -11,16 +11,18 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::{Ahead, Stand, Watched, ask};
+use super::ahead::{Ahead, Answer, Watched, ask};
 use super::batch::{Batch, cut};
 use super::deliver::{Courier, Delivered};
+use super::failures::Failures;
 use super::rejects::{Rejects, Teller};
-use super::show::{Counts, Show, summary};
+use super::show::{Counts, Followed, Show, summary};
 use super::{Journal, Plan, SendArgs};
 use crate::cli::exit::Exit;
 use crate::cli::input::Input;
+use crate::cli::out::note;
 use crate::cli::stop_signal;
-use crate::cli::text::number;
+use crate::cli::text::{count, number};
 
 /// Why the run ends before the end of the file.
 enum End {
@@ -35,19 +37,24 @@ pub(super) async fn run(plan: Plan<'_>, input: Input) -> Result<Exit> {
     let total = survey.as_ref().map(|survey| survey.events);
     if from > 0 {
         let of = total.map(number).unwrap_or_default();
-        eprintln!("resuming after {} of {of} events; --from-start begins anew", number(from));
+        note!("resuming after {} of {of} events; --from-start begins anew", number(from));
+        let failed = journal.noted().failed;
+        if failed > 0 {
+            note!("{} of them failed, as the interrupted run said", number(failed));
+        }
     }
     let stop = CancellationToken::new();
     let courier = Courier::new(remote.clone(), args.skip_invalid, args.patience(), stop.clone());
-    let ahead = Ahead::new(from, args.in_flight, journal.noted().last.clone());
     let mut state = State {
         args,
         rejects: args.open_rejects()?,
-        journal,
         counts: Counts::default(),
         teller: Teller::default(),
         show: Show::new(from, total),
-        ahead,
+        ahead: Ahead::new(from, args.in_flight),
+        failed_before: journal.noted().failed,
+        failures: Failures::default(),
+        journal,
         acknowledged: from,
         out_of_order: BTreeMap::new(),
         end: None,
@@ -66,7 +73,7 @@ pub(super) async fn run(plan: Plan<'_>, input: Input) -> Result<Exit> {
         let read = (&mut reading).await?;
         state.end = read.err().map(End::Failed);
     }
-    if state.end.is_none() && args.wait {
+    if state.end.is_none() && args.follows() {
         follow(&mut state, &courier, &mut stopped).await;
     }
     state.finish(from)
@@ -89,8 +96,7 @@ async fn send(
             // Events that get the time of their arrival must arrive in their order.
             let alone = batch.timeless || timeless;
             let place = in_flight.len() < if alone { 1 } else { most };
-            let room = !state.args.backfill || state.ahead.room(batch.end, state.args.in_flight);
-            if state.end.is_none() && place && room {
+            if state.end.is_none() && place && state.room(&batch) {
                 timeless = batch.timeless;
                 in_flight.push(courier.deliver(batch));
             } else {
@@ -101,13 +107,9 @@ async fn send(
         if over && in_flight.is_empty() {
             return;
         }
-        let blocked = ready.as_ref().is_some_and(|batch| {
-            state.args.backfill && !state.ahead.room(batch.end, state.args.in_flight)
-        });
-        let watching =
-            state.end.is_none() && (blocked || state.args.wait) && !state.ahead.is_over();
+        let watching = state.end.is_none() && state.args.follows();
         if watching && looking.is_empty() {
-            looking.extend(state.ahead.question().map(|q| ask(q, &courier.remote, false)));
+            looking.extend(state.ahead.question().map(|q| ask(q, &courier.remote)));
         }
         tokio::select! {
             () = &mut *stopped, if state.end.is_none() => {
@@ -144,7 +146,7 @@ async fn follow(
     while state.end.is_none() {
         if looking.is_empty() {
             let Some(question) = state.ahead.question() else { return };
-            looking.push(ask(question, &courier.remote, true));
+            looking.push(ask(question, &courier.remote));
         }
         tokio::select! {
             () = &mut *stopped => state.end = Some(End::Stopped),
@@ -165,6 +167,9 @@ struct State<'a> {
     teller: Teller,
     show: Show,
     ahead: Ahead,
+    failures: Failures,
+    /// How many events an interrupted run saw fail.
+    failed_before: u64,
     /// All events before this one are dealt with.
     acknowledged: u64,
     /// Batches dealt with before their turn, by their first event.
@@ -191,23 +196,48 @@ impl State<'_> {
         self.out_of_order.insert(start, (end, watched));
         while let Some((end, watched)) = self.out_of_order.remove(&self.acknowledged) {
             self.acknowledged = end;
-            if self.args.backfill || self.args.wait {
-                self.ahead.sent(end, watched.clone());
+            if self.args.follows() {
+                self.ahead.sent(end, watched);
+            } else {
+                self.journal.note(end, 0);
             }
-            self.journal.note(end, watched);
         }
     }
 
-    fn hear(&mut self, answer: Result<Option<Stand>>, courier: &Courier) {
+    /// Whether `batch` may be sent now.
+    fn room(&self, batch: &Batch) -> bool {
+        !self.args.follows() || self.ahead.room(batch.end)
+    }
+
+    fn hear(&mut self, answer: Result<Option<Answer>>, courier: &Courier) {
         let heard =
-            answer.and_then(|stand| self.ahead.hear(stand, &courier.remote, courier.patience));
-        if let Err(error) = heard {
-            self.end.get_or_insert(End::Failed(error));
+            answer.and_then(|answer| self.ahead.hear(answer, &courier.remote, courier.patience));
+        match heard {
+            Ok(failed) => {
+                for (event, failures) in failed {
+                    for line in self.failures.add(&event, &failures) {
+                        self.show.say(&line);
+                    }
+                }
+                // Events that are retried are not done: a resumed run asks for them again.
+                let (arrived, failed) = (self.ahead.done(), self.failed());
+                if arrived > self.journal.noted().events {
+                    self.journal.note(arrived, failed);
+                }
+            }
+            Err(error) => {
+                self.end.get_or_insert(End::Failed(error));
+            }
         }
+    }
+
+    /// How many events failed, those of an interrupted run among them.
+    fn failed(&self) -> u64 {
+        self.failed_before + self.failures.events()
     }
 
     fn tick(&mut self, trouble: Option<&str>) {
-        let what = if self.args.backfill || self.args.wait {
+        let what = if self.args.follows() {
             format!("sent, {} in HubSpot", number(self.ahead.arrived()))
         } else {
             "sent".to_owned()
@@ -218,47 +248,49 @@ impl State<'_> {
     fn finish(self, from: u64) -> Result<Exit> {
         let elapsed = self.show.end();
         if self.teller.silent() > 0 {
-            eprintln!(
-                "and {} faults more; --rejects FILE keeps them all",
-                number(self.teller.silent() as u64)
-            );
+            let faults = count(self.teller.silent() as u64, "more fault");
+            note!("{faults}; --rejects FILE keeps them all");
         }
-        let (failed, waiting) = self.ahead.left_behind();
-        if self.args.wait && failed + waiting > 0 {
-            eprintln!(
-                "of the events that were asked for {failed} failed and {waiting} wait for something; `hubferry status` tells more"
-            );
+        if self.failures.silent() > 0 {
+            let events = count(self.failures.silent(), "more event");
+            note!("{events} failed; the dashboard lists them all");
         }
+        let followed = self.args.follows().then(|| Followed {
+            failed: self.failed(),
+            waiting: self.ahead.waiting(),
+            failures: self.failures.kept().to_vec(),
+        });
         let resume = || {
-            if self.journal.is_kept() && self.acknowledged > 0 {
-                let done = number(self.acknowledged);
-                eprintln!("{done} events are dealt with: the same command goes on after them");
+            let done = self.journal.noted().events;
+            if self.journal.is_kept() && done > 0 {
+                let events = count(done, "event");
+                note!("{events} of the file are dealt with: the same command goes on after them");
             } else {
-                eprintln!("the same command begins at the start again, which doubles nothing");
+                note!("the same command begins at the start again, which doubles nothing");
             }
         };
         let exit = match self.end {
             None => {
                 self.journal.remove();
-                Exit::of(self.counts.refused == 0 && (failed == 0 || !self.args.wait))
+                Exit::of(self.counts.refused == 0 && self.failed() == 0)
             }
             Some(End::Stopped) => {
                 resume();
                 Exit::Interrupted
             }
             Some(End::Refused) => {
-                eprintln!(
+                note!(
                     "nothing of the request with these events was stored: correct them, or leave them out with --skip-invalid"
                 );
                 Exit::Failed
             }
             Some(End::Failed(error)) => {
                 resume();
-                summary(self.counts, from, elapsed, self.args.json);
+                summary(self.counts, from, elapsed, followed, self.args.json);
                 return Err(error);
             }
         };
-        summary(self.counts, from, elapsed, self.args.json);
+        summary(self.counts, from, elapsed, followed, self.args.json);
         Ok(exit)
     }
 }

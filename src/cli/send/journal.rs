@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::SendArgs;
-use super::ahead::Watched;
 use crate::cli::input::Survey;
+use crate::cli::out::note;
 
 /// What is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,10 +17,12 @@ pub(super) struct Noted {
     file: String,
     /// The server, for people.
     url: String,
-    /// So many events, from the start on, were acknowledged.
+    /// So many events, from the start on, need not be sent again: they were acknowledged, or, where
+    /// they are followed, are in HubSpot.
     pub(super) events: u64,
-    /// The events to ask for to know whether all of these are in HubSpot.
-    pub(super) last: Vec<Watched>,
+    /// So many of them failed.
+    #[serde(default)]
+    pub(super) failed: u64,
 }
 
 /// The journal of one file, one server and one way of making events of it.
@@ -58,13 +60,14 @@ impl Journal {
         self.path.is_some()
     }
 
-    /// Notes that `events` were acknowledged. A journal that cannot be written is done without.
-    pub(super) fn note(&mut self, events: u64, last: Vec<Watched>) {
+    /// Notes that the first `events` need not be sent again, and that `failed` of them failed. A
+    /// journal that cannot be written is done without.
+    pub(super) fn note(&mut self, events: u64, failed: u64) {
         self.noted.events = events;
-        self.noted.last = last;
+        self.noted.failed = failed;
         let Some(path) = &self.path else { return };
         if let Err(error) = write(path, &self.noted) {
-            eprintln!(
+            note!(
                 "{}: {error}; an interrupted run begins at the start again, which doubles nothing",
                 path.display()
             );

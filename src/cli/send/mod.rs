@@ -6,6 +6,7 @@
 mod ahead;
 mod batch;
 mod deliver;
+mod failures;
 mod flow;
 mod journal;
 mod rejects;
@@ -21,7 +22,8 @@ use clap::Args;
 use super::exit::{self, Exit};
 use super::input::{Input, InputArgs, Survey, survey};
 use super::remote::{DoorArgs, Remote};
-use super::text;
+use super::{out, text};
+use crate::cli::out::note;
 use crate::config::{Config, Environment};
 use batch::Naming;
 use journal::Journal;
@@ -58,10 +60,10 @@ pub(super) struct SendArgs {
     /// Send much without getting in the way of live events, see below
     #[arg(long)]
     backfill: bool,
-    /// With --backfill: how many events may be on their way to HubSpot
+    /// With --wait or --backfill: how many events may be on their way to HubSpot
     #[arg(long, default_value_t = 20_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     in_flight: u64,
-    /// Follow until HubSpot has what was sent
+    /// Wait until every event is synced or failed
     #[arg(long)]
     wait: bool,
     /// Do not ask whether the columns of a CSV file go to the right places
@@ -76,7 +78,7 @@ const HELP: &str = "Examples:
   hubferry send events.ndjson
   hubferry send users.csv --type user.updated --subject id --map 'E-mail=email' --map 'City=address.city'
   hubferry send export.json --skip-invalid --rejects refused.ndjson
-  hubferry send history.ndjson --backfill --wait
+  hubferry send history.ndjson --backfill
   my-export | hubferry send - --format ndjson --run 2026-11-21
 
 CSV: the columns type, subject, id, source, time and priority are attributes of the event; all others
@@ -92,12 +94,13 @@ id that was accepted with another body is refused.
 Refused events are named by their line. Without --skip-invalid the run ends there. Of a rejects file,
 `jq -c .event refused.ndjson` is what can be sent again once it is corrected.
 
---backfill gives events that name no priority the lowest one, so that live events go first, and keeps
-no more than --in-flight events on their way: before a request leaves, the last events of an earlier
-one are asked for until they are in HubSpot, have failed, or wait for something of their own (a retry,
-another record). So the queue stays short whatever the size of the file, and live events are not
-behind a mountain. --wait goes on asking after the last request; a failed event then makes the exit
-code 1.";
+--wait asks for every event until it is synced or has failed. Each failed event is printed with its
+line and the reason, and the exit code is 1. An event that waits for another record is counted and not
+waited for. No more than --in-flight events are on their way: the next request leaves when earlier
+events are done.
+
+--backfill is --wait, and gives events that name no priority the lowest one, so that live events go
+first. The queue stays short whatever the size of the file.";
 
 /// What was made of the arguments.
 struct Plan<'a> {
@@ -116,17 +119,17 @@ pub(super) async fn run(
     let remote = Remote::door(&args.door, config)?;
     let input = Input::open(&args.input)?;
     if let Some(columns) = input.columns() {
-        eprint!("{}", columns.table());
+        out::hint(format_args!("{}", columns.table()));
     }
     let looking = args.input.clone();
     let survey = tokio::task::spawn_blocking(move || survey(&looking)).await??;
     if input.columns().is_some() && !agreed(args, &remote, survey.as_ref())? {
-        eprintln!("nothing was sent");
+        note!("nothing was sent");
         return Ok(Exit::Interrupted);
     }
     let naming = Naming::new(args, survey.as_ref());
     if let (None, None) = (&survey, &args.run) {
-        eprintln!(
+        note!(
             "run {}: events without an id get one of it; after an interruption send the same input with --run {} and nothing is doubled",
             naming.run(),
             naming.run()
@@ -151,16 +154,21 @@ pub(super) fn ask(question: &str) -> Result<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(true);
     }
-    eprint!("{question} [y/N] ");
+    out::hint(format_args!("{question} [y/N] "));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 impl SendArgs {
-    /// Events a request; a backfill's are small beside what may be on its way.
+    /// Whether events are followed until they are synced or failed.
+    fn follows(&self) -> bool {
+        self.wait || self.backfill
+    }
+
+    /// Events a request; where they are followed few beside what may be on its way.
     fn batch_size(&self) -> usize {
-        let most = if self.backfill { (self.in_flight / 2).max(1) } else { u64::MAX };
+        let most = if self.follows() { (self.in_flight / 2).max(1) } else { u64::MAX };
         usize::try_from(self.batch.min(most)).unwrap_or(1_000)
     }
 

@@ -4,9 +4,10 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cli::text::{number, span, time_left};
+use crate::cli::out::{note, say};
+use crate::cli::text::{count, number, span, time_left};
 
 /// How often a line is printed where nobody watches.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -60,7 +61,7 @@ impl Show {
 
     /// Prints a line without disturbing the bar.
     pub(super) fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| note!("{line}"));
     }
 
     /// `at` events of the file have come as far as `what` says.
@@ -80,7 +81,7 @@ impl Show {
             if self.said.elapsed() >= LINE_EVERY {
                 self.said = Instant::now();
                 let of = self.total.map(|t| format!(" of {}", number(t))).unwrap_or_default();
-                eprintln!("{}{of} events {text}", number(at));
+                note!("{}{of} events {text}", number(at));
             }
             return;
         }
@@ -95,24 +96,47 @@ impl Show {
     }
 }
 
+/// What became of events that were followed.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) failed: u64,
+    pub(super) waiting: u64,
+    /// The first failures, for programs.
+    pub(super) failures: Vec<Value>,
+}
+
 /// The summary, for people or for programs.
-pub(super) fn summary(counts: Counts, from: u64, elapsed: Duration, as_json: bool) {
+pub(super) fn summary(
+    counts: Counts,
+    from: u64,
+    elapsed: Duration,
+    followed: Option<Followed>,
+    as_json: bool,
+) {
     let Counts { accepted, duplicates, refused } = counts;
     if as_json {
-        println!(
-            "{}",
-            json!({ "sent": counts.sent(), "accepted": accepted, "duplicates": duplicates,
-                    "refused": refused, "resumed_after": from,
-                    "seconds": (elapsed.as_secs_f64() * 1000.0).round() / 1000.0 })
-        );
+        let mut summary = json!({
+            "sent": counts.sent(), "accepted": accepted, "duplicates": duplicates,
+            "refused": refused, "resumed_after": from,
+            "seconds": (elapsed.as_secs_f64() * 1000.0).round() / 1000.0 });
+        if let Some(followed) = followed {
+            summary["failed"] = followed.failed.into();
+            summary["waiting"] = followed.waiting.into();
+            summary["failures"] = followed.failures.into();
+        }
+        say!("{summary}");
         return;
     }
-    println!(
-        "sent {} events in {:.1} s: {} accepted, {} duplicates, {} refused",
-        number(counts.sent()),
+    say!(
+        "sent {} in {:.1} s: {} accepted, {}, {} refused",
+        count(counts.sent(), "event"),
         elapsed.as_secs_f64(),
         number(accepted),
-        number(duplicates),
+        count(duplicates, "duplicate"),
         number(refused),
     );
+    if let Some(followed) = followed.filter(|f| f.failed + f.waiting > 0) {
+        let (failed, waiting) = (number(followed.failed), number(followed.waiting));
+        say!("{failed} failed, {waiting} waiting for another record or value");
+    }
 }

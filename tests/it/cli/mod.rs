@@ -53,15 +53,17 @@ async fn serve_says_what_is_missing_and_how_to_get_it() {
     let token = ("HUBSPOT_API_KEY", "pat");
     let weak = |key: &'static str| [database, ("HUBFERRY_INGEST_KEY", key), admin];
     let way = "at least 32 characters, 16 of them different: make one with `export HUBFERRY_INGEST_KEY=$(openssl rand -base64 32)`";
-    let cases: [(&[(&str, &str)], &str, i32); 9] = [
-        (&[], "DATABASE_URL is not set", 2),
-        (&[database], "HUBFERRY_INGEST_KEY is not set: make one with", 2),
-        (&[database, ingest], "HUBFERRY_ADMIN_KEY is not set: make one with", 2),
+    let cases: [(&[(&str, &str)], &str, i32); 11] = [
+        (&[], "4 settings are missing", 2),
+        (&[], "\n  DATABASE_URL is not set", 2),
+        (&[], "\n  HUBSPOT_API_KEY is not set", 2),
+        (&[database], "\n  HUBFERRY_INGEST_KEY is not set: make one with", 2),
+        (&[database, ingest, token], "HUBFERRY_ADMIN_KEY is not set: make one with", 2),
         (&weak("aaaaaaaaaaaaaaaa"), way, 2),
         (&weak("0123456789abcdefghijklmnopqrstu"), way, 2),
         (&weak("0123456789-0123456789-0123456789-0123456789"), way, 2),
         (&[database, ingest, admin], "HUBSPOT_API_KEY is not set", 2),
-        (&[database, ingest, admin, token], "Postgres cannot be reached", 3),
+        (&[database, ingest, admin, token], "Connection refused", 3),
         (
             &[("DATABASE_URL", "postgres//s3cret"), ingest, admin, token],
             "DATABASE_URL: is malformed",
@@ -178,7 +180,7 @@ async fn the_admins_verbs_talk_to_a_running_server() {
     let said = run(&["status", "--json"], &server).await;
     let body: Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!(body["gate"]["state"], "open");
-    assert!(run(&["retry", "--all"], &server).await.out.contains("0 rows"));
+    assert!(run(&["retry", "--all", "--yes"], &server).await.out.contains("0 rows"));
     let said = run(&["retry"], &server).await;
     assert!(said.code == 2 && said.err.contains("--all"), "{}", said.err);
     let said = run(&["status", "--key", "wrong"], &server).await;

@@ -1,9 +1,12 @@
 //! `logs`, `keys`, `retry --dry-run`, `status --watch`: what ops do all day.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::{Said, command, run};
+use super::{Said, command, finish, run};
+use crate::support::binary::database_url;
 use crate::support::{ADMIN_KEY, INGEST_KEY, World, samples, user};
 
 async fn admin(world: &World, args: &[&str]) -> Said {
@@ -30,7 +33,7 @@ async fn logs_are_filtered_and_newest_first() {
     assert!(!contacts.is_empty() && contacts.iter().all(|l| l["sync_type"] == "contact"));
     assert!(lines(&admin(&world, &["logs", "--json", "--status", "5xx,none"]).await).is_empty());
     let said = admin(&world, &["logs"]).await;
-    assert!(said.out.contains("upsert contacts") && said.out.contains(" inputs"), "{}", said.out);
+    assert!(said.out.contains("upsert contacts") && said.out.contains(" input"), "{}", said.out);
     let said = admin(&world, &["logs", "--status", "many"]).await;
     assert!(said.code == 2 && said.err.contains("4xx"), "{said:?}");
 }
@@ -73,12 +76,18 @@ async fn a_dry_run_shows_what_a_retry_would_take() {
     world.drain().await;
     let said = admin(&world, &["retry", "--error-code", "CONFLICT", "--dry-run"]).await;
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.out.contains("1 failed rows match") && said.out.contains("u-1"), "{}", said.out);
+    assert!(said.out.contains("1 failed row matches") && said.out.contains("u-1"), "{}", said.out);
     assert_eq!(world.queue.outstanding().await.unwrap(), 0, "nothing was retried");
-    let none = admin(&world, &["retry", "--all", "--until", "2020-01-01T00:00:00Z"]).await;
+    let none = admin(&world, &["retry", "--all", "--until", "2020-01-01T00:00:00Z", "--yes"]).await;
     assert!(none.out.contains("0 rows"), "{none:?}");
+    // Nobody is there to be asked, so nothing is retried unasked.
+    let said = admin(&world, &["retry", "--all"]).await;
+    assert!(said.code == 2 && said.err.contains("--yes"), "{said:?}");
+    assert_eq!(world.queue.outstanding().await.unwrap(), 0, "nothing was retried");
+    let said = admin(&world, &["retry", "99999"]).await;
+    assert!(said.code == 1 && said.err.contains("1 row of those named"), "{said:?}");
     let said = admin(&world, &["retry", "--all", "--yes"]).await;
-    assert!(said.out.contains("1 rows are tried again"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("1 row retried"), "{said:?}");
 }
 
 #[tokio::test]
@@ -95,4 +104,85 @@ async fn a_watched_status_comes_again_until_it_is_ended() {
     let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().await.unwrap().code(), Some(130));
+}
+
+/// Starts the binary with a standard output that nobody reads, and with one that is full.
+async fn unread(args: &[&str], environment: &[(&str, &str)]) -> Vec<(&'static str, Said)> {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut said = Vec::new();
+    for (name, out) in [("closed", Stdio::from(writer)), ("full", Stdio::from(full))] {
+        let mut command = command(args, environment);
+        said.push((name, finish(command.stdout(out).spawn().unwrap()).await));
+    }
+    said
+}
+
+#[tokio::test]
+async fn no_command_panics_where_nobody_reads_or_the_disk_is_full() {
+    let world = World::new().await;
+    let url = database_url(&world.database);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    std::fs::write(&file, json!(samples()).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let environment = [
+        ("HUBFERRY_URL", &*world.url),
+        ("HUBFERRY_ADMIN_KEY", ADMIN_KEY),
+        ("HUBFERRY_INGEST_KEY", INGEST_KEY),
+        ("DATABASE_URL", &url),
+        ("HUBSPOT_API_URL", &world.hubspot_url),
+        ("HUBSPOT_API_KEY", "sandbox-token"),
+        ("XDG_STATE_HOME", folder.path().to_str().unwrap()),
+    ];
+    let commands: [&[&str]; 16] = [
+        &["--help"],
+        &["check"],
+        &["check", "--json"],
+        &["completions", "bash"],
+        &["doctor"],
+        &["doctor", "--json"],
+        &["health"],
+        &["keys", "list"],
+        &["logs"],
+        &["migrate"],
+        &["plan", file],
+        &["retry", "--all", "--dry-run"],
+        &["send", file],
+        &["send", file, "--json"],
+        &["setup", "--check"],
+        &["status"],
+    ];
+    for args in commands {
+        let usual = run(args, &environment).await;
+        for (kind, said) in unread(args, &environment).await {
+            assert!(!said.err.contains("panicked"), "{args:?} {kind}: {said:?}");
+            let failed = kind == "full" && args != ["--help"] && usual.code == 0;
+            let wanted = if failed { 1 } else { usual.code };
+            assert_eq!(said.code, wanted, "{args:?} {kind}: {said:?}");
+        }
+    }
+    // Standard error likewise.
+    let mut command = command(&["check", "--config", "/nowhere.toml"], &environment);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_eq!(finish(command.stderr(full).spawn().unwrap()).await.code, 2);
+}
+
+#[tokio::test]
+async fn a_key_that_could_not_be_shown_is_revoked() {
+    let world = World::new().await;
+    let environment = [("HUBFERRY_URL", &*world.url), ("HUBFERRY_ADMIN_KEY", ADMIN_KEY)];
+    for args in [
+        &["keys", "make", "lost", "--role", "ingest"][..],
+        &["keys", "make", "lost", "--role", "ingest", "--json"],
+    ] {
+        for (kind, said) in unread(args, &environment).await {
+            assert!(said.code == 1 && said.err.contains("was revoked"), "{kind}: {said:?}");
+        }
+    }
+    let list = lines(&admin(&world, &["keys", "list", "--json"]).await);
+    let lost: Vec<&Value> =
+        list[0]["items"].as_array().unwrap().iter().filter(|key| key["name"] == "lost").collect();
+    assert!(lost.len() == 4 && lost.iter().all(|key| key["state"] == "revoked"), "{lost:?}");
 }

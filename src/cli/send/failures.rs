@@ -1,0 +1,79 @@
+//! Events that HubSpot did not take: for people one line each, for programs in the summary.
+
+use serde_json::{Value, json};
+
+use super::ahead::Watched;
+use crate::cli::text;
+
+/// So many are printed, and so many are in the summary; the dashboard has them all.
+const TOLD: usize = 50;
+const KEPT: usize = 1_000;
+
+/// Why a row of an event failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    record: String,
+    code: String,
+    message: String,
+    hint: String,
+}
+
+impl Failure {
+    /// Of a row as the server shows it.
+    pub(super) fn of(row: &Value) -> Self {
+        let word = |value: &Value| text::plain(value.as_str().unwrap_or_default(), 300);
+        let record = format!("{} {}", word(&row["sync_type"]), word(&row["external_id"]));
+        let error = &row["error"];
+        Self {
+            record,
+            code: word(&error["code"]),
+            message: word(&error["message"]),
+            hint: word(&error["hint"]),
+        }
+    }
+}
+
+/// Counts failed events, and keeps the first of them.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    events: u64,
+    kept: Vec<Value>,
+}
+
+impl Failures {
+    /// Notes that an event failed and returns the lines to print.
+    pub(super) fn add(&mut self, event: &Watched, failures: &[Failure]) -> Vec<String> {
+        self.events += 1;
+        let mut lines = Vec::new();
+        for failure in failures {
+            let Failure { record, code, message, hint } = failure;
+            if self.kept.len() < TOLD {
+                let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
+                lines.push(format!(
+                    "line {}: {record} failed: {message} ({code}){hint}",
+                    event.line
+                ));
+            }
+            if self.kept.len() < KEPT {
+                self.kept.push(json!({ "line": event.line, "event_id": event.id,
+                    "record": record, "code": code, "message": message, "hint": hint }));
+            }
+        }
+        lines
+    }
+
+    /// How many events failed.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many failed events were not printed.
+    pub(super) fn silent(&self) -> u64 {
+        self.events.saturating_sub(TOLD as u64)
+    }
+
+    /// The first of them, for programs.
+    pub(super) fn kept(&self) -> &[Value] {
+        &self.kept
+    }
+}

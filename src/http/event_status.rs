@@ -1,0 +1,159 @@
+//! `GET /v1/events/{id}` and `POST /v1/event-status`: how far events are.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::AppState;
+use super::admin::types::RowError;
+use super::auth::IngestKey;
+use super::extract::{JsonBody, Params};
+use super::problem::{Problem, ProblemBody};
+use crate::queue::list::RowView;
+
+/// One request asks for so many events at most.
+const MOST: usize = 1_000;
+
+/// Which event is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventParams {
+    /// The event's source; the setting `ingest.default_source` without.
+    #[param(example = "safebill/backend")]
+    source: Option<String>,
+}
+
+/// How far an event is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventView {
+    id: String,
+    source: String,
+    /// Its rows, one a record.
+    rows: Vec<EventRow>,
+}
+
+/// How far one row of an event is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventRow {
+    /// Its number, as text.
+    id: String,
+    /// The object kind.
+    sync_type: String,
+    /// The application's id of the entity.
+    external_id: String,
+    /// `pending`, `processing`, `synced`, `retry` or `failed`.
+    status: String,
+    /// When it is due; `null` once it is done.
+    scheduled_at: Option<DateTime<Utc>>,
+    /// When it was done.
+    processed_at: Option<DateTime<Utc>>,
+    /// What it waits for, where something has not arrived yet.
+    waiting_for: Option<String>,
+    /// Why it failed or is retried.
+    error: Option<RowError>,
+}
+
+impl From<RowView> for EventRow {
+    fn from(row: RowView) -> Self {
+        Self {
+            error: RowError::of(&row),
+            id: row.id.to_string(),
+            sync_type: row.sync_type,
+            external_id: row.external_id,
+            status: row.status,
+            scheduled_at: row.scheduled_at,
+            processed_at: row.processed_at,
+            waiting_for: row.waiting_reason,
+        }
+    }
+}
+
+/// How far an event is.
+#[utoipa::path(get, path = "/v1/events/{id}", tag = "events",
+    params(("id" = String, Path, example = "evt-1"), EventParams),
+    responses((status = 200, body = EventView), (status = 404, body = ProblemBody)))]
+pub async fn show_event(
+    _: IngestKey,
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    Params(params): Params<EventParams>,
+) -> Result<Json<EventView>, Problem> {
+    let source = params.source.unwrap_or_else(|| state.ingest.default_source.clone());
+    let rows = state.queue.event_rows(&source, &id).await?.ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_event",
+            "no event has this id and source; name its source with ?source=",
+        )
+    })?;
+    Ok(Json(EventView { id, source, rows: rows.into_iter().map(EventRow::from).collect() }))
+}
+
+/// Which events are asked for: up to 1,000.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"events": [{"id": "evt-1", "source": "safebill/backend"}, {"id": "evt-2"}]}))]
+pub struct EventStatusRequest {
+    /// The events, each by its id and source.
+    #[schema(max_items = 1_000)]
+    events: Vec<EventName>,
+}
+
+/// What names an event.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventName {
+    id: String,
+    /// The setting `ingest.default_source` without.
+    source: Option<String>,
+}
+
+/// How far the events are, in the order in which they were asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventStatusAnswer {
+    events: Vec<EventStatus>,
+}
+
+/// How far one of several events is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventStatus {
+    id: String,
+    source: String,
+    /// Whether there is such an event. One that was done long ago may be forgotten.
+    known: bool,
+    /// Its rows, one a record.
+    rows: Vec<EventRow>,
+}
+
+/// How far many events are.
+#[utoipa::path(post, path = "/v1/event-status", tag = "events",
+    request_body = EventStatusRequest,
+    responses((status = 200, body = EventStatusAnswer), (status = 413, body = ProblemBody)))]
+pub async fn event_status(
+    _: IngestKey,
+    State(state): State<AppState>,
+    JsonBody(request): JsonBody<EventStatusRequest>,
+) -> Result<Json<EventStatusAnswer>, Problem> {
+    if request.events.len() > MOST {
+        let detail = format!("one request asks for at most {MOST} events; send several requests");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
+    }
+    let default = &state.ingest.default_source;
+    let names: Vec<(String, String)> = request
+        .events
+        .into_iter()
+        .map(|event| (event.source.unwrap_or_else(|| default.clone()), event.id))
+        .collect();
+    let rows = state.queue.rows_of_events(&names).await?;
+    let events = names.into_iter().zip(rows).map(|((source, id), rows)| EventStatus {
+        id,
+        source,
+        known: rows.is_some(),
+        rows: rows.into_iter().flatten().map(EventRow::from).collect(),
+    });
+    Ok(Json(EventStatusAnswer { events: events.collect() }))
+}
