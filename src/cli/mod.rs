@@ -30,7 +30,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::cli::out::note;
 use crate::config::{Config, Environment};
 use crate::telemetry;
 use exit::Exit;

@@ -72,7 +72,7 @@ impl Remote {
     /// A server that is never asked.
     #[cfg(test)]
     pub(super) fn for_tests() -> Self {
-        let client = client(LONGEST_CALL).unwrap();
+        let client = client(LONGEST_CALL, "").unwrap();
         Self { client, url: String::new(), key: SecretString::from(String::new()) }
     }
 

@@ -1,6 +1,5 @@
 //! `POST /v1/events`: the door. What it answers with 202 is stored.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
