@@ -67,10 +67,10 @@ impl Server {
         self.done(initdb, "initdb")
     }
 
-    /// Fills the data directory with a copy of the server at `socket`, which will follow it.
-    pub(super) fn copy(&self, socket: &Path, user: &str, port: u16) -> Result<(), ClusterError> {
+    /// Fills the data directory with a copy of the server at `other`, which will follow it.
+    pub(super) fn copy(&self, other: &Path, user: &str, port: u16) -> Result<(), ClusterError> {
         let mut copy = self.command("pg_basebackup");
-        copy.arg("-h").arg(socket).args(["-U", user, "-p", &port.to_string()]);
+        copy.arg("-h").arg(other).args(["-U", user, "-p", &port.to_string()]);
         copy.args(["-R", "-X", "stream", "--checkpoint=fast", "--no-sync", "-D"]).arg(&self.data);
         self.done(copy, "pg_basebackup")?;
         // Of the other server's socket, which lies in its data.
