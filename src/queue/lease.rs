@@ -202,8 +202,12 @@ impl Queue {
     ) -> Result<bool, QueueError> {
         let until = now + ttl;
         let held = sqlx::query(
-            "UPDATE crm_record SET lease_until = $3
-             WHERE id = ANY($1) AND lease_token = $2 AND lease_until > $4",
+            // In the order in which everybody locks.
+            "WITH held AS MATERIALIZED (
+                 SELECT id FROM crm_record
+                 WHERE id = ANY($1) AND lease_token = $2 AND lease_until > $4
+                 ORDER BY id FOR NO KEY UPDATE)
+             UPDATE crm_record r SET lease_until = $3 FROM held WHERE r.id = held.id",
         )
         .bind(records)
         .bind(lease.token)
