@@ -71,7 +71,8 @@ CREATE TABLE crm_record (
     -- It is read, and adopted if it is nobody else's, before the record goes out again.
     -- `?`: read ahead, since the account shows such conflicts; `!`: read, and nothing is there;
     -- `-`: found by our key after its delete was done, so it is deleted once more;
-    -- `=`: read before its delete, and not merged into anybody else's.
+    -- `=`: read before its delete, and not merged into anybody else's;
+    -- `#`: it may not be created yet, and is looked for by its key; `~`: and is not there.
     resolve        text,
     -- When and for which call it is due; all NULL when nothing is owed or while leased.
     due_at         timestamptz,

@@ -30,8 +30,8 @@ BEGIN
                CASE WHEN o.erases THEN 'erase'
                     WHEN o.archives THEN 'archive'
                     WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL
-                         AND (r.resolve IS NULL OR r.resolve IN ('?', '!', '-', '=')) THEN 'update'
-                    WHEN (o.unwritten OR d.doubtful) AND r.resolve <> '!' THEN 'resolve'
+                         AND (r.resolve IS NULL OR r.resolve IN ('?', '!', '-', '=', '#', '~')) THEN 'update'
+                    WHEN (o.unwritten OR d.doubtful) AND r.resolve NOT IN ('!', '~') THEN 'resolve'
                     WHEN o.unwritten OR d.doubtful THEN 'create'
                     WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL)
                          THEN CASE WHEN r.erased_at IS NULL THEN 'archive' ELSE 'erase' END

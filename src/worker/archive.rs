@@ -7,10 +7,11 @@ use super::deliver::{Held, unanswered};
 use super::plan::{Planned, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict;
+use crate::hubspot::batch::MERGED;
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
 use crate::queue::QueueError;
-use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, Reason, Row, Stage};
+use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, NOT_BY_KEY, Reason, Row, Stage};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +43,10 @@ impl Worker {
         // What needs no call, what must be found first, what is to go.
         let (mut settled, mut unsure, mut linked) = (Vec::new(), Vec::new(), Vec::new());
         for planned in planned {
-            // An erasure asks HubSpot even if we never linked the record: another installation may
-            // have.
-            let unknown = erasing || planned.record.doubt != 0;
+            // What was never linked is asked for all the same: a database that was lost has linked it.
+            let looked = planned.record.resolve.as_deref() == Some(NOT_BY_KEY);
+            let first = planned.record.tombstone.is_none() && !looked;
+            let unknown = erasing || planned.record.doubt != 0 || first;
             match &planned.record.hubspot_id {
                 _ if !erasing && stale(&planned) => settled.push(past(&planned)),
                 // An alias takes the HubSpot record over.
@@ -162,7 +164,7 @@ impl Worker {
         call
     }
 
-    fn key_of(&self, planned: &Planned) -> String {
+    pub(super) fn key_of(&self, planned: &Planned) -> String {
         key(self.settings.namespace.as_deref(), &planned.record.external_id)
     }
 
@@ -225,9 +227,6 @@ impl Worker {
         Some(settlement)
     }
 }
-
-/// The property that lists the ids that were merged into a record.
-pub(super) const MERGED: &str = "hs_merged_object_ids";
 
 /// The ids that were merged into a record.
 pub(super) fn merged(written: &batch::Written) -> impl Iterator<Item = &str> {

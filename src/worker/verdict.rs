@@ -11,7 +11,7 @@ use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing, Warning};
 use crate::queue::lease::ROWS_PER_RECORD;
-use crate::queue::model::{Accepted, NOTHING_THERE, Reason, Row};
+use crate::queue::model::{Accepted, NOT_BY_KEY, NOTHING_THERE, Reason, Row};
 use crate::queue::settle::{Backoff, Certainty, OwnPart, RowVerdict, Settlement, SlotWrite, Wait};
 
 /// What a settlement depends on besides the verdict.
@@ -167,7 +167,7 @@ fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
 fn resolvable(planned: &Planned, failure: &Failure) -> bool {
     let looked = planned.record.resolve.as_deref();
     let fresh = match planned.record.hubspot_id {
-        None => looked.is_none_or(|resolve| resolve == NOTHING_THERE),
+        None => matches!(looked, None | Some(NOTHING_THERE | NOT_BY_KEY)),
         Some(_) => looked != Some(NOTHING_THERE),
     };
     failure.class == Class::Conflict

@@ -27,6 +27,7 @@ mod door;
 mod gates;
 mod hostile;
 mod intake;
+mod lost;
 mod mapping;
 mod merges;
 mod outages;
