@@ -136,6 +136,8 @@ CREATE TABLE sync_queue (
     error_http_status    integer,
     warnings       jsonb,
     discarded_at   timestamptz,
+    -- Failed by HubSpot's fault and not its own: its values go along when its record next goes out.
+    along          boolean     NOT NULL DEFAULT false,
     CONSTRAINT sync_queue_status CHECK (status IN ('pending', 'retry', 'synced', 'failed')),
     CONSTRAINT sync_queue_operation CHECK (operation IN ('upsert', 'archive', 'erase')),
     CONSTRAINT sync_queue_priority CHECK (priority BETWEEN 0 AND 2)
@@ -147,6 +149,8 @@ CREATE INDEX sync_queue_open ON sync_queue (record_id, (operation = 'upsert'), i
 CREATE INDEX sync_queue_written ON sync_queue (record_id)
     WHERE status IN ('pending', 'retry') AND written;
 CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
+CREATE INDEX sync_queue_along ON sync_queue (record_id, id)
+    WHERE status = 'failed' AND along AND discarded_at IS NULL AND NOT written;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
 CREATE INDEX sync_queue_subject ON sync_queue (subject_id) WHERE subject_id IS NOT NULL;
 

@@ -9,7 +9,7 @@ DECLARE
     one record;
 BEGIN
     FOR one IN SELECT * FROM (VALUES
-        ('sync_queue', '{status,written}'::text[]),
+        ('sync_queue', '{status,written,along}'::text[]),
         ('crm_record', '{due_at,stage,rank,deferred,doubt,resolve,failures,backoff_until,waiting_until,link_mark,lease_token,lease_until,lease_holder,leased_at}'),
         ('crm_association', '{target_id,made_target_id,made_from,made_to,sure,refused}')
     ) AS t (name, columns) LOOP

@@ -219,6 +219,9 @@ pub struct Row {
     pub operation: Operation,
     /// Failed deliveries so far.
     pub retry_count: i32,
+    /// It has failed by HubSpot's fault, and goes along with its record: the clock tries nothing more
+    /// for its sake.
+    pub along: bool,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When the event happened.

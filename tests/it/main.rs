@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests own their tasks")]
 
 mod accounting;
+mod along;
 mod api;
 mod arrival;
 mod associations;
