@@ -193,6 +193,7 @@ impl App {
         let wake = Arc::new(Notify::new());
         let patience = Duration::from_secs(config.database.acquire_timeout_seconds);
         let (intake, lanes) = Intake::new(&queue, &wake, patience);
+        let metrics = telemetry::start_metrics()?;
         let state = AppState::from(Shared {
             queue: queue.clone(),
             intake,
@@ -205,7 +206,7 @@ impl App {
             tail: Tail::new(queue.clone(), shutdown.clone()),
             ingest: Arc::new(config.ingest_settings()),
             settings: live.clone(),
-            metrics: telemetry::start_metrics()?,
+            metrics: metrics.clone(),
         });
         let app = Self {
             address: listener.local_addr()?,
@@ -218,6 +219,7 @@ impl App {
         for lane in lanes {
             app.spawn(lane);
         }
+        app.spawn(telemetry::keep_up(metrics, telemetry::UPKEEP, app.shutdown.clone()));
         app.start_listening(ears(config, &queue)?, &live, &wake);
         if role != Role::Api {
             if !live.now().values.enabled {

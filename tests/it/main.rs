@@ -45,5 +45,6 @@ mod shared;
 mod simulation;
 mod soak;
 mod support;
+mod telemetry;
 mod tidy;
 mod windows;
