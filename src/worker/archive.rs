@@ -45,7 +45,8 @@ impl Worker {
         for planned in planned {
             // What was never linked is asked for all the same: a database that was lost has linked it.
             let looked = planned.record.resolve.as_deref() == Some(NOT_BY_KEY);
-            let first = planned.record.tombstone.is_none() && !looked;
+            let deleted_before = planned.record.tombstone.is_some() || planned.record.shared;
+            let first = !deleted_before && !looked;
             let unknown = erasing || planned.record.doubt != 0 || first;
             match &planned.record.hubspot_id {
                 _ if !erasing && stale(&planned) => settled.push(past(&planned)),

@@ -145,10 +145,12 @@ pub(super) async fn wait_aside(
                 Some(blocked) => waiting.push_back(blocked),
                 None => open = false,
             },
-            Some((stored, keys)) = running.next() => {
-                for keys in keys {
+            Some((stored, waited_for)) = running.next() => {
+                for keys in waited_for {
                     release(held, &keys);
-                    keys.iter().for_each(|key| drop(busy.remove(key)));
+                    for key in &keys {
+                        busy.remove(key);
+                    }
                 }
                 if stored {
                     news.tell();
