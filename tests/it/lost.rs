@@ -9,6 +9,12 @@ fn update(id: &str, subject: &str, resolution: &str) -> Value {
     event(id, "dispute.updated", subject, "2026-01-01T10:00:00Z", data)
 }
 
+/// A ticket that HubSpot has.
+fn there(world: &World, subject: &str, key: &str) {
+    let properties = [("subject", subject), ("hs_pipeline_stage", "1"), ("hubferry_id", key)];
+    world.sandbox.create("tickets", &properties);
+}
+
 /// Calls of the log whose path ends so.
 fn calls(world: &World, path: &str) -> usize {
     world.calls(&format!("tickets/batch/{path}"))
@@ -20,7 +26,7 @@ async fn what_hubspot_has_does_not_wait_for_the_event_that_creates_it() {
     for n in 0..120 {
         let subject = format!("Dispute {n}");
         let key = format!("d-{n}");
-        world.sandbox.create("tickets", &[("subject", &*subject), ("hubferry_id", &*key)]);
+        there(&world, &subject, &key);
     }
     let events: Vec<Value> =
         (0..121).map(|n| update(&format!("e-{n}"), &format!("d-{n}"), "done")).collect();
@@ -53,7 +59,7 @@ async fn a_person_who_retries_has_it_looked_for_once_more() {
     world.advance(chrono::TimeDelta::hours(25));
     world.drain().await;
     assert_eq!(world.row(&row_id(&answer, 0)).await["error"]["code"], "MISSING_ON_CREATE");
-    world.sandbox.create("tickets", &[("subject", "Back again"), ("hubferry_id", "d-1")]);
+    there(&world, "Back again", "d-1");
     world.admin("POST", "/retry", Some(json!({}))).await;
     world.drain().await;
     assert_eq!(world.row(&row_id(&answer, 0)).await["status"], "synced");
@@ -65,7 +71,8 @@ async fn a_person_who_retries_has_it_looked_for_once_more() {
 #[tokio::test]
 async fn a_delete_of_what_hubspot_has_and_is_not_linked_here_archives_it() {
     let world = World::new().await;
-    world.sandbox.create("tickets", &[("subject", "There"), ("hubferry_id", "d-1")]);
+    there(&world, "There", "d-1");
+    assert_eq!(world.sandbox.objects("tickets").len(), 1);
     let delete =
         |id: &str, of: &str| event(id, "dispute.deleted", of, "2026-01-02T10:00:00Z", json!({}));
     world.accept(&json!([delete("1", "d-1"), delete("2", "d-2")])).await;
