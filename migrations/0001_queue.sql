@@ -81,7 +81,8 @@ CREATE TABLE crm_record (
     -- It is read, and adopted if it is nobody else's, before the record goes out again.
     -- `?`: read ahead, since the account shows such conflicts; `!`: read, and nothing is there;
     -- `-`: found by our key after its delete was done, so it is deleted once more;
-    -- `=`: read before its delete, and not merged into anybody else's.
+    -- `=`: read before its delete, and not merged into anybody else's;
+    -- `#`: it may not be created yet, and is looked for by its key; `~`: and is not there.
     resolve        text,
     -- When and for which call it is due; all NULL when nothing is owed or while leased.
     due_at         timestamptz,
@@ -147,6 +148,8 @@ CREATE TABLE sync_queue (
     discarded_at   timestamptz,
     -- When a person last retried it; the rows of one retry have the same instant.
     retried_at     timestamptz,
+    -- Failed by HubSpot's fault and not its own: its values go along when its record next goes out.
+    along          boolean     NOT NULL DEFAULT false,
     CONSTRAINT sync_queue_status CHECK (status IN ('pending', 'retry', 'synced', 'failed')),
     CONSTRAINT sync_queue_operation CHECK (operation IN ('upsert', 'archive', 'erase')),
     CONSTRAINT sync_queue_priority CHECK (priority BETWEEN 0 AND 2)
@@ -158,6 +161,8 @@ CREATE INDEX sync_queue_open ON sync_queue (record_id, (operation = 'upsert'), i
 CREATE INDEX sync_queue_written ON sync_queue (record_id)
     WHERE status IN ('pending', 'retry') AND written;
 CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
+CREATE INDEX sync_queue_along ON sync_queue (record_id, id)
+    WHERE status = 'failed' AND along AND discarded_at IS NULL AND NOT written;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
 CREATE INDEX sync_queue_subject ON sync_queue (subject_id) WHERE subject_id IS NOT NULL;
 

@@ -57,6 +57,7 @@ CREATE INDEX sync_queue_error_words ON sync_queue USING gin (to_tsvector('simple
 CREATE INDEX crm_association_unmade ON crm_association (target_id)
     WHERE made_to IS NULL AND target_id IS NOT NULL;
 CREATE INDEX audit_action ON audit (action, id);
+CREATE INDEX audit_reveal ON audit (target, actor, at) WHERE action = 'reveal';
 
 -- How many rows of a kind have a status, as differences: each statement adds its own, so that
 -- nobody waits for anybody, and the janitor folds them. The sums are exact at every commit.

@@ -9,7 +9,7 @@ DECLARE
     one record;
 BEGIN
     FOR one IN SELECT * FROM (VALUES
-        ('sync_queue', '{status,written}'::text[]),
+        ('sync_queue', '{status,written,along}'::text[]),
         ('crm_record', '{due_at,stage,rank,deferred,doubt,resolve,failures,backoff_until,waiting_until,link_mark,lease_token,lease_until,lease_holder,leased_at}'),
         ('crm_association', '{target_id,made_target_id,made_from,made_to,sure,refused}')
     ) AS t (name, columns) LOOP
@@ -30,8 +30,8 @@ BEGIN
                CASE WHEN o.erases THEN 'erase'
                     WHEN o.archives THEN 'archive'
                     WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL
-                         AND (r.resolve IS NULL OR r.resolve IN ('?', '!', '-', '=')) THEN 'update'
-                    WHEN (o.unwritten OR d.doubtful) AND r.resolve <> '!' THEN 'resolve'
+                         AND (r.resolve IS NULL OR r.resolve IN ('?', '!', '-', '=', '#', '~')) THEN 'update'
+                    WHEN (o.unwritten OR d.doubtful) AND r.resolve NOT IN ('!', '~') THEN 'resolve'
                     WHEN o.unwritten OR d.doubtful THEN 'create'
                     WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL)
                          THEN CASE WHEN r.erased_at IS NULL THEN 'archive' ELSE 'erase' END
@@ -115,17 +115,16 @@ END $$;
 -- known, and with the places of these. An event whose time is NULL is stamped here.
 --
 -- Fails with the places of the events at fault as DETAIL: HF409 an id is known with another body;
--- HF410 its subject was erased; 40001 people merged records at this very moment.
+-- HF410 its subject was erased; 40001 people merged records at this very moment; 55P03 somebody else
+-- has held a lock for longer than `patience_ms`.
 CREATE FUNCTION enqueue(
-    in_portal text, now_ timestamptz, ahead interval,
+    in_portal text, now_ timestamptz, ahead interval, patience_ms int,
     sources text[], ids text[], types text[], subjects text[], times timestamptz[], payloads text[],
     hashes bytea[], traces text[], first_changes int[], last_changes int[],
     places int[], kinds text[], externals text[], operations text[], priorities smallint[],
     ranks timestamptz[], emails bigint[],
     OUT row_ids bigint[], OUT known int[]
 ) LANGUAGE plpgsql
--- Somebody who holds a record for long must not hold up all that comes in.
-SET lock_timeout = '5s'
 SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
@@ -147,6 +146,8 @@ DECLARE
     held record;
     faulty text;
 BEGIN
+    -- Somebody who holds a record for long must not hold up all that comes in.
+    PERFORM set_config('lock_timeout', patience_ms::text, true);
     known := '{}';
     SELECT array_agg(nextval('event_no_seq')) INTO nos FROM generate_series(1, cardinality(ids));
     SELECT array_agg(nextval('sync_queue_id_seq')) INTO row_ids

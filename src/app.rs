@@ -115,6 +115,7 @@ impl App {
         let (intake, lanes) = Intake::new(&queue, &wake, patience);
         let looks = database::looks(config, &queue);
         let turns = looks.pool().options().get_max_connections() as usize;
+        let metrics = telemetry::start_metrics()?;
         let state = AppState::from(Shared {
             queue: looks.clone(),
             door: queue.clone(),
@@ -132,7 +133,7 @@ impl App {
             rate: Rate::per_minute(config.ingest.max_events_per_minute),
             ingest: Arc::new(config.ingest_settings()),
             settings: live.clone(),
-            metrics: telemetry::start_metrics()?,
+            metrics: metrics.clone(),
         });
         let app = Self {
             address: listener.local_addr()?,
@@ -148,6 +149,7 @@ impl App {
         for lane in lanes {
             app.spawn(lane);
         }
+        app.spawn(telemetry::keep_up(metrics, telemetry::UPKEEP, app.shutdown.clone()));
         app.start_listening(ears(config, &queue)?, &live, &wake);
         if role != Role::Api {
             if !live.now().values.enabled {

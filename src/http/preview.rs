@@ -140,6 +140,7 @@ pub async fn of_events(
                 id: i64::MAX / 2 + number,
                 operation: change.operation,
                 retry_count: 0,
+                along: false,
                 created_at: now,
                 occurred_at: event.time.unwrap_or(now),
                 event_type: event.event_type.to_string(),

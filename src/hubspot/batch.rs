@@ -16,6 +16,9 @@ use super::paths::Version;
 /// HubSpot takes at most so many inputs a call.
 pub const LARGEST: usize = 100;
 
+/// The property that lists the ids that were merged into a record.
+pub const MERGED: &str = "hs_merged_object_ids";
+
 /// One record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {

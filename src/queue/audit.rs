@@ -96,7 +96,35 @@ impl Queue {
         record(&mut db, now, actor, action, target, details).await
     }
 
-    /// The same within the transaction of a deed on tables that are not the queue's.
+    /// Notes that a program has read the values of `targets`, such as `row 41`: a line for each, unless
+    /// the same key has looked at it within the hour.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn note_reads(
+        &self,
+        now: DateTime<Utc>,
+        actor: &str,
+        targets: &[String],
+    ) -> Result<(), QueueError> {
+        sqlx::query(
+            "INSERT INTO audit (at, actor, action, target, details)
+             SELECT $1, $2, 'reveal', t.target, '{\"by\": \"api\"}'
+             FROM UNNEST($3::text[]) AS t (target)
+             WHERE NOT EXISTS (
+                 SELECT 1 FROM audit a
+                 WHERE a.action = 'reveal' AND a.target = t.target AND a.actor = $2
+                   AND a.at > $1 - interval '1 hour')",
+        )
+        .bind(now)
+        .bind(actor)
+        .bind(targets)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes a deed within its transaction, on tables that are not the queue's.
     ///
     /// # Errors
     /// When the database fails.

@@ -2,9 +2,11 @@
 //! trip. The statements are those of the function `enqueue` in the schema.
 
 mod known;
+mod locked;
 mod records;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -16,6 +18,7 @@ use crate::event::{Event, Priority};
 use crate::mapping::Change;
 
 use known::known_events;
+pub(super) use locked::locked_records;
 pub(super) use records::ensure_records;
 
 /// An event that passed the door, and what it means for records, with no more than its rows need:
@@ -49,7 +52,15 @@ impl Admitted {
         let priority = |change: &Change| self.event.priority.unwrap_or(change.priority);
         self.changes.iter().map(move |change| (change.sync_type.as_str(), priority(change)))
     }
+
+    /// The keys of its records.
+    pub(super) fn keys(&self) -> impl Iterator<Item = RecordKey> {
+        self.changes.iter().map(|change| (change.sync_type.clone(), change.external_id.clone()))
+    }
 }
+
+/// The key of a record: the object kind and the application's id.
+pub(super) type RecordKey = (String, String);
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +86,15 @@ pub struct RowReceipt {
     pub status: String,
 }
 
+/// How events are stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Added to Postgres' clock where it stamps events without a time.
+    pub(super) ahead: TimeDelta,
+    /// How long to wait for a lock that somebody else holds.
+    pub(super) patience: Duration,
+}
+
 /// Why events were not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
@@ -98,13 +118,12 @@ fn key(admitted: &Admitted) -> Key<'_> {
 
 /// Stores `events` whole or not at all and says what became of each, in their order. An event
 /// whose id is known with the same body is a duplicate and changes nothing. Tells nobody that
-/// something is due; see `queue::intake`. Postgres stamps events without a time by its own clock,
-/// to which `ahead` is added.
+/// something is due; see `queue::intake`.
 pub(super) async fn enqueue(
     db: &mut PgConnection,
     events: &[&Admitted],
     now: DateTime<Utc>,
-    ahead: TimeDelta,
+    terms: Terms,
 ) -> Result<Vec<Receipt>, EnqueueError> {
     let mut first: HashMap<Key<'_>, usize> = HashMap::with_capacity(events.len());
     let (mut unique, mut conflicts) = (Vec::with_capacity(events.len()), Vec::new());
@@ -119,7 +138,7 @@ pub(super) async fn enqueue(
     if !conflicts.is_empty() {
         return Err(EnqueueError::Conflict(conflicts));
     }
-    let stored = insert(db, &unique, now, ahead).await.map_err(|error| {
+    let stored = insert(db, &unique, now, terms).await.map_err(|error| {
         let everywhere = |places: Vec<usize>| {
             // A body of ten thousand events may be at fault as a whole.
             let at_fault: HashSet<Key<'_>> = places.iter().map(|&p| key(unique[p])).collect();
@@ -169,7 +188,7 @@ async fn insert(
     db: &mut PgConnection,
     events: &[&Admitted],
     now: DateTime<Utc>,
-    ahead: TimeDelta,
+    terms: Terms,
 ) -> Result<Stored, sqlx::Error> {
     let n = events.len();
     let (mut sources, mut ids) = (Vec::with_capacity(n), Vec::with_capacity(n));
@@ -205,11 +224,12 @@ async fn insert(
     let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as(
             "SELECT row_ids, known
              FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                          $18, $19, $20)",
+                          $18, $19, $20, $21)",
         )
         .bind(PORTAL)
         .bind(now)
-        .bind(ahead)
+        .bind(terms.ahead)
+        .bind(i32::try_from(terms.patience.as_millis()).unwrap_or(i32::MAX))
         .bind(sources)
         .bind(ids)
         .bind(types)

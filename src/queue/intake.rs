@@ -4,10 +4,15 @@
 //! stored are stored together by the next transaction; a lone request waits for nobody. Each
 //! request is still stored whole or not at all, and answered for itself.
 //!
+//! A group waits for a lock only briefly. A request about a record that somebody holds for longer
+//! leaves the lanes and waits aside (`aside.rs`), and so does what comes for the same record meanwhile.
+//!
 //! That something is due is told after the commit: at once to this process, and to the others by
 //! one notification for all that is stored within a few milliseconds. (`NOTIFY` within the
 //! transactions would make their commits wait for each other: it takes a lock of the whole
 //! database until the commit.)
+
+mod aside;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -18,7 +23,8 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
-use super::enqueue::{Admitted, EnqueueError, Receipt, enqueue};
+use self::aside::{Aside, wait_aside};
+use super::enqueue::{Admitted, EnqueueError, Receipt, RecordKey, Terms, enqueue, locked_records};
 use super::model::head_start;
 use super::{Queue, QueueError};
 
@@ -32,7 +38,13 @@ const ALONE: Duration = Duration::from_millis(10);
 const EVENTS: usize = 1_000;
 /// Tries of a transaction that met another.
 const TRIES: usize = 3;
-/// No transaction lasts longer; locks are waited for five seconds at most.
+/// How long a lane waits for a lock: others' requests wait with it.
+const BRIEFLY: Duration = Duration::from_millis(40);
+/// How long it waits where nobody could go on: somebody has locked a table.
+const PATIENTLY: Duration = Duration::from_secs(5);
+/// Times that a group is tried again where it has met a lock and no record is locked any more.
+const BLIND: usize = 1;
+/// No transaction lasts longer.
 const LONGEST: Duration = Duration::from_secs(20);
 /// Requests that may wait to be stored.
 const WAITING: usize = 1_024;
@@ -42,9 +54,17 @@ const QUIET: Duration = Duration::from_millis(5);
 type Answer = Result<Vec<Receipt>, EnqueueError>;
 
 /// The events of one request.
+#[derive(Debug)]
 struct Request {
     events: Vec<Admitted>,
     answer: oneshot::Sender<Answer>,
+}
+
+impl Request {
+    /// The keys of its records.
+    fn keys(&self) -> impl Iterator<Item = RecordKey> {
+        self.events.iter().flat_map(Admitted::keys)
+    }
 }
 
 /// Where requests hand in their events. Cheap to clone; the tasks behind it end with its last clone.
@@ -66,12 +86,16 @@ impl Intake {
         let (requests, waiting) = mpsc::channel(WAITING);
         let waiting = Arc::new(Mutex::new(Waiting { requests: waiting, next: None }));
         let (stored, news) = watch::channel(());
+        let told = News { wake: Arc::clone(wake), stored };
+        let (aside, blocked) = Aside::new();
         let lane = |_| -> BoxFuture<'static, ()> {
             let (queue, waiting) = (queue.clone(), Arc::clone(&waiting));
-            let (wake, stored) = (Arc::clone(wake), stored.clone());
-            Box::pin(async move { store(&queue, &waiting, &wake, &stored).await })
+            let (told, aside) = (told.clone(), aside.clone());
+            Box::pin(async move { store(&queue, &waiting, &told, &aside).await })
         };
         let mut tasks: Vec<_> = (0..LANES).map(lane).collect();
+        let (here, told, held) = (queue.clone(), told.clone(), aside.held());
+        tasks.push(Box::pin(async move { wait_aside(&here, blocked, &held, &told).await }));
         let queue = queue.clone();
         tasks.push(Box::pin(async move { tell(&queue, news).await }));
         (Self { requests, patience }, tasks)
@@ -130,7 +154,21 @@ impl Waiting {
     }
 }
 
-async fn store(queue: &Queue, waiting: &Mutex<Waiting>, wake: &Notify, stored: &watch::Sender<()>) {
+/// Who is told that something was stored.
+#[derive(Clone)]
+struct News {
+    wake: Arc<Notify>,
+    stored: watch::Sender<()>,
+}
+
+impl News {
+    fn tell(&self) {
+        self.wake.notify_one();
+        self.stored.send_replace(());
+    }
+}
+
+async fn store(queue: &Queue, waiting: &Mutex<Waiting>, news: &News, aside: &Aside) {
     // A connection of its own: the pool would look at it before and after each use.
     let mut lane = Lane { queue, db: None };
     loop {
@@ -139,7 +177,7 @@ async fn store(queue: &Queue, waiting: &Mutex<Waiting>, wake: &Notify, stored: &
         if group.is_empty() {
             return;
         }
-        let mut storing = std::pin::pin!(lane.store_group(group));
+        let mut storing = std::pin::pin!(lane.store_group(group, aside));
         let stored_any = match tokio::time::timeout(ALONE, &mut storing).await {
             Ok(stored_any) => stored_any,
             Err(_) => {
@@ -148,16 +186,29 @@ async fn store(queue: &Queue, waiting: &Mutex<Waiting>, wake: &Notify, stored: &
             }
         };
         if stored_any {
-            wake.notify_one();
-            stored.send_replace(());
+            news.tell();
         }
     }
 }
 
+fn refused_with(error: &sqlx::Error, class: &str) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.starts_with(class))
+}
+
 /// Whether a transaction was undone for the sake of another: a deadlock, a merge at that moment.
 fn collided(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code.starts_with("40"))
+    refused_with(error, "40")
+}
+
+/// Whether somebody else has held a lock for too long.
+fn locked_out(error: &sqlx::Error) -> bool {
+    refused_with(error, "55P03")
+}
+
+/// The same of what storing answers.
+fn met_a_lock(error: &EnqueueError) -> bool {
+    matches!(error, EnqueueError::Queue(QueueError::Unavailable(error)) if locked_out(error))
 }
 
 /// One of those who store.
@@ -167,21 +218,25 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    /// Stores the requests of `group` together; where one of them cannot be, it stands alone. Answers
-    /// whether anything was stored.
-    async fn store_group(&mut self, mut group: Vec<Request>) -> bool {
+    /// Stores the requests of `group` together; where one of them cannot be, it stands alone, and
+    /// where somebody holds its record, it waits `aside`. Answers whether anything was stored.
+    async fn store_group(&mut self, mut group: Vec<Request>, aside: &Aside) -> bool {
         let mut stored = false;
         let mut alone = Vec::new();
+        let (mut patience, mut blind) = (BRIEFLY, 0);
+        aside.take(&mut group);
         while !group.is_empty() {
-            let events: Vec<&Admitted> = group.iter().flat_map(|r| &r.events).collect();
-            match self.together(&events).await {
-                Ok(receipts) => {
-                    let mut receipts = receipts.into_iter();
-                    for Request { events, answer } in group.drain(..) {
-                        // Whoever has gone away is answered by the next try: it is a duplicate then.
-                        let _ = answer.send(Ok(receipts.by_ref().take(events.len()).collect()));
+            match self.store_all(&mut group, patience).await {
+                Ok(()) => stored = true,
+                Err(error) if met_a_lock(&error) && patience == BRIEFLY => {
+                    let keys = group.iter().flat_map(Request::keys).collect();
+                    match locked_records(self.queue, &keys).await {
+                        Ok(locked) if !locked.is_empty() => aside.wait(&mut group, &locked),
+                        Ok(_) if blind < BLIND => blind += 1,
+                        // A record that somebody else is making: it is not known whose it is.
+                        Ok(_) => alone.append(&mut group),
+                        Err(_) => patience = PATIENTLY,
                     }
-                    stored = true;
                 }
                 Err(error) if group.len() == 1 => {
                     if let Some(Request { answer, .. }) = group.pop() {
@@ -209,36 +264,57 @@ impl Lane<'_> {
                 Err(EnqueueError::Queue(_)) => alone.append(&mut group),
             }
         }
-        for Request { events, answer } in alone {
-            let events: Vec<&Admitted> = events.iter().collect();
-            let own = self.together(&events).await;
-            stored |= own.is_ok();
-            let _ = answer.send(own);
+        for request in alone {
+            let Some(request) = aside.unless_held(request) else { continue };
+            let events: Vec<&Admitted> = request.events.iter().collect();
+            match self.together(&events, BRIEFLY).await {
+                Err(error) if met_a_lock(&error) => aside.put(request, None),
+                own => {
+                    stored |= own.is_ok();
+                    let _ = request.answer.send(own);
+                }
+            }
         }
         stored
     }
 
-    /// One transaction; tried again on a new connection where the old one was lost (what it has
-    /// committed is known then, and answered as such), and where it met another.
-    async fn together(&mut self, events: &[&Admitted]) -> Answer {
+    /// Stores the requests of `group` together and answers them. Where that fails they stay.
+    async fn store_all(
+        &mut self,
+        group: &mut Vec<Request>,
+        patience: Duration,
+    ) -> Result<(), EnqueueError> {
+        let events: Vec<&Admitted> = group.iter().flat_map(|r| &r.events).collect();
+        let mut receipts = self.together(&events, patience).await?.into_iter();
+        for Request { events, answer } in group.drain(..) {
+            // Whoever has gone away is answered by the next try: it is a duplicate then.
+            let _ = answer.send(Ok(receipts.by_ref().take(events.len()).collect()));
+        }
+        Ok(())
+    }
+
+    /// One transaction, which waits for a lock no longer than `patience`; tried again on a new
+    /// connection where the old one was lost (what it has committed is known then, and answered as
+    /// such), and where it met another.
+    async fn together(&mut self, events: &[&Admitted], patience: Duration) -> Answer {
         for _ in 1..TRIES {
             let held = self.db.is_some();
-            match self.once(events).await {
+            match self.once(events, patience).await {
                 Err(EnqueueError::Queue(QueueError::Unavailable(error)))
-                    if held || collided(&error) => {}
+                    if collided(&error) || (held && !locked_out(&error)) => {}
                 answer => return answer,
             }
         }
-        self.once(events).await
+        self.once(events, patience).await
     }
 
     /// A connection whose other end has gone without a word is given up in time.
-    async fn once(&mut self, events: &[&Admitted]) -> Answer {
-        let stored = tokio::time::timeout(LONGEST, self.enqueue(events)).await;
+    async fn once(&mut self, events: &[&Admitted], patience: Duration) -> Answer {
+        let stored = tokio::time::timeout(LONGEST, self.enqueue(events, patience)).await;
         stored.unwrap_or_else(|_| Err(away(std::io::Error::from(ErrorKind::TimedOut).into())))
     }
 
-    async fn enqueue(&mut self, events: &[&Admitted]) -> Answer {
+    async fn enqueue(&mut self, events: &[&Admitted], patience: Duration) -> Answer {
         let now = self.queue.about_now().await?;
         let mut db = match self.db.take() {
             Some(db) => db,
@@ -246,8 +322,11 @@ impl Lane<'_> {
         };
         // Never back into the pool: whoever took it there would wait for it in turn.
         db.close_on_drop();
-        let answer = enqueue(&mut db, events, now, self.queue.ahead()).await;
-        if !matches!(answer, Err(EnqueueError::Queue(_))) {
+        let terms = Terms { ahead: self.queue.ahead(), patience };
+        let answer = enqueue(&mut db, events, now, terms).await;
+        let sound =
+            |error: &EnqueueError| !matches!(error, EnqueueError::Queue(_)) || met_a_lock(error);
+        if answer.as_ref().err().is_none_or(sound) {
             self.db = Some(db);
         }
         let places = events.iter().flat_map(|event| event.places());

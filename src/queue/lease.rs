@@ -183,7 +183,7 @@ impl Queue {
         let mut rows = rows;
         rows.sort_by_key(|r| (r.rank, r.id));
         let mut records: Vec<Record> = rows.into_iter().map(LeasedRow::into_record).collect();
-        load_rows(&mut tx, &mut records).await?;
+        load_rows(&mut tx, due.stage, &mut records).await?;
         tx.commit().await?;
         let (sync_type, stage) = (due.sync_type.clone(), due.stage);
         Ok(Some(Batch { lease: Lease { token, until }, sync_type, stage, records }))
@@ -203,8 +203,12 @@ impl Queue {
     ) -> Result<bool, QueueError> {
         let until = now + ttl;
         let held = sqlx::query(
-            "UPDATE crm_record SET lease_until = $3
-             WHERE id = ANY($1) AND lease_token = $2 AND lease_until > $4",
+            // In the order in which everybody locks.
+            "WITH held AS MATERIALIZED (
+                 SELECT id FROM crm_record
+                 WHERE id = ANY($1) AND lease_token = $2 AND lease_until > $4
+                 ORDER BY id FOR NO KEY UPDATE)
+             UPDATE crm_record r SET lease_until = $3 FROM held WHERE r.id = held.id",
         )
         .bind(records)
         .bind(lease.token)
@@ -218,11 +222,17 @@ impl Queue {
     }
 }
 
-/// Loads the open rows of leased records: deletes first, then the oldest.
-async fn load_rows(db: &mut PgConnection, records: &mut [Record]) -> Result<(), QueueError> {
+/// Loads the open rows of leased records: deletes first, then the oldest. With a call that writes go the
+/// values of rows that failed by HubSpot's fault too, the newest of them: HubSpot may hold them.
+async fn load_rows(
+    db: &mut PgConnection,
+    stage: Stage,
+    records: &mut [Record],
+) -> Result<(), QueueError> {
+    let writes = !matches!(stage, Stage::Erase | Stage::Archive);
     let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
     let rows: Vec<OpenRow> = sqlx::query_as(
-        "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
+        "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along, q.created_at,
                 e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
                 CASE WHEN q.subject_id IS NOT NULL THEN
                     (SELECT tombstone_at FROM crm_record WHERE id = q.subject_id) END AS tombstone_at,
@@ -230,14 +240,20 @@ async fn load_rows(db: &mut PgConnection, records: &mut [Record]) -> Result<(), 
                     (SELECT tombstone_row FROM crm_record WHERE id = q.subject_id) END AS tombstone_row
          FROM UNNEST($1::bigint[]) AS l (id)
          CROSS JOIN LATERAL (
-             SELECT * FROM sync_queue
-             WHERE record_id = l.id AND status IN ('pending', 'retry') AND NOT written
-             ORDER BY (operation = 'upsert'), id LIMIT $2) q
-         JOIN event e ON e.no = q.event_no
+             (SELECT * FROM sync_queue
+              WHERE record_id = l.id AND status IN ('pending', 'retry') AND NOT written
+              ORDER BY (operation = 'upsert'), id LIMIT $2)
+             UNION ALL
+             (SELECT * FROM sync_queue
+              WHERE $3 AND record_id = l.id AND operation = 'upsert'
+                AND status = 'failed' AND along AND discarded_at IS NULL AND NOT written
+              ORDER BY id DESC LIMIT $2)) q
+         JOIN event e ON e.no = q.event_no AND (e.data IS NOT NULL OR q.status <> 'failed')
          ORDER BY q.record_id, q.id",
     )
     .bind(&ids)
     .bind(ROWS_PER_RECORD)
+    .bind(writes)
     .fetch_all(db)
     .await?;
     let places: std::collections::HashMap<i64, usize> =
@@ -306,6 +322,7 @@ pub(super) struct OpenRow {
     pub(super) record_id: i64,
     operation: String,
     retry_count: i32,
+    along: bool,
     created_at: DateTime<Utc>,
     occurred_at: DateTime<Utc>,
     event_type: String,
@@ -326,6 +343,7 @@ impl OpenRow {
             id: self.id,
             operation,
             retry_count: self.retry_count,
+            along: self.along,
             created_at: self.created_at,
             occurred_at: self.occurred_at,
             event_type: self.event_type,

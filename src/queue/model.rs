@@ -173,7 +173,10 @@ pub struct Lease {
 pub const READ_AHEAD: &str = "?";
 /// A record's `resolve`: looked for, and nothing is there.
 pub const NOTHING_THERE: &str = "!";
-
+/// A record's `resolve`: look for it by its key, since it may not be created yet.
+pub const BY_KEY: &str = "#";
+/// A record's `resolve`: looked for by its key, and it is not there.
+pub const NOT_BY_KEY: &str = "~";
 /// A record's `resolve`: its link was read and is still its own, so it may be archived.
 pub const ITS_OWN: &str = "=";
 /// A record's `resolve`: found by our key after its delete was done; it goes once more.
@@ -198,7 +201,7 @@ pub struct Record {
     /// Token of the last call without a definite verdict; 0 when certain.
     pub doubt: i64,
     /// The HubSpot record that holds a unique value of ours; empty where it is not known yet. See
-    /// [`READ_AHEAD`] and [`NOTHING_THERE`].
+    /// the marks above, such as [`READ_AHEAD`].
     pub resolve: Option<String>,
     /// Whether other subjects share its HubSpot record, after people merged theirs into it.
     pub shared: bool,
@@ -223,6 +226,9 @@ pub struct Row {
     pub operation: Operation,
     /// Failed deliveries so far.
     pub retry_count: i32,
+    /// It has failed by HubSpot's fault, and goes along with its record: the clock tries nothing more
+    /// for its sake.
+    pub along: bool,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When the event happened.

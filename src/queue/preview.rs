@@ -121,14 +121,17 @@ impl Queue {
     ) -> Result<Vec<Prospect>, QueueError> {
         let ids: Vec<i64> = prospects.iter().map(|p| p.record.id).collect();
         let open: Vec<OpenRow> = sqlx::query_as(
-            "SELECT q.id, q.record_id, q.operation, q.retry_count, q.created_at,
+            "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along,
+                    q.created_at,
                     e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
                     o.tombstone_at, o.tombstone_row
              FROM UNNEST($1::bigint[]) AS l (id)
              CROSS JOIN LATERAL (
                  SELECT * FROM sync_queue
                  WHERE record_id = l.id
-                   AND ((status IN ('pending', 'retry') AND NOT written) OR id = ANY($2))
+                   AND ((status IN ('pending', 'retry') AND NOT written) OR id = ANY($2)
+                        OR (status = 'failed' AND along AND discarded_at IS NULL AND NOT written
+                            AND operation = 'upsert'))
                  ORDER BY id DESC LIMIT $3) q
              JOIN event e ON e.no = q.event_no
              LEFT JOIN LATERAL (

@@ -305,9 +305,11 @@ pub(super) async fn reopen(
         .bind(&records)
         .execute(&mut *db)
         .await?;
-    // A person asked for it: now, and from the first step of the backoff.
+    // A person asked for it: now, from the first step of the backoff, and HubSpot may have by now what
+    // it did not have.
     sqlx::query(
-        "UPDATE crm_record SET failures = 0, backoff_until = NULL, waiting_until = NULL
+        "UPDATE crm_record SET failures = 0, backoff_until = NULL, waiting_until = NULL,
+             resolve = NULLIF(resolve, '~')
          WHERE id = ANY($1)",
     )
     .bind(&records)

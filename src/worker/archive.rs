@@ -8,11 +8,11 @@ use super::deliver::{Held, unanswered};
 use super::plan::{Planned, erased, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict;
-use crate::hubspot::batch::Write;
+use crate::hubspot::batch::{MERGED, Write};
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
 use crate::queue::QueueError;
-use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, Row, Stage};
+use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, NOT_BY_KEY, Row, Stage};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +46,11 @@ impl Worker {
         // What needs no call, what must be found first, what is to go.
         let (mut settled, mut unsure, mut linked) = (Vec::new(), Vec::new(), Vec::new());
         for planned in planned {
-            // An erasure asks HubSpot even if we never linked the record: another installation may
-            // have.
-            let unknown = erasing || planned.record.doubt != 0;
+            // What was never linked is asked for all the same: a database that was lost has linked it.
+            let looked = planned.record.resolve.as_deref() == Some(NOT_BY_KEY);
+            let deleted_before = planned.record.tombstone.is_some() || planned.record.shared;
+            let first = !deleted_before && !looked;
+            let unknown = erasing || planned.record.doubt != 0 || first;
             match &planned.record.hubspot_id {
                 _ if !erasing && stale(&planned) => settled.push(past(&planned)),
                 Some(_) if erasing && self.fate(&planned, true) == Fate::Asked => {
@@ -181,7 +183,7 @@ impl Worker {
         call
     }
 
-    fn key_of(&self, planned: &Planned) -> String {
+    pub(super) fn key_of(&self, planned: &Planned) -> String {
         key(self.settings.namespace.as_deref(), &planned.record.external_id)
     }
 
@@ -244,9 +246,6 @@ impl Worker {
         Some(settlement)
     }
 }
-
-/// The property that lists the ids that were merged into a record.
-pub(super) const MERGED: &str = "hs_merged_object_ids";
 
 /// The ids that were merged into a record.
 pub(super) fn merged(written: &batch::Written) -> impl Iterator<Item = &str> {

@@ -15,7 +15,7 @@ use super::{SETTLE_MARGIN, Worker};
 use crate::hubspot::Failure;
 use crate::hubspot::batch::Input;
 use crate::mapping::ObjectKind;
-use crate::queue::model::{Lease, READ_AHEAD, Reason, Stage};
+use crate::queue::model::{BY_KEY, Lease, NOT_BY_KEY, READ_AHEAD, Reason, Stage};
 use crate::queue::settle::{RowVerdict, Settlement};
 
 /// A record that is to be written.
@@ -54,6 +54,11 @@ impl Worker {
             }
             match &planned.need {
                 Need::Nothing => settled.push(verdict::unchanged(&planned, terms)),
+                Need::Missing(_) if planned.record.resolve.as_deref() != Some(NOT_BY_KEY) => {
+                    let mut settlement = verdict::base(&planned);
+                    settlement.resolve = Some(Some(BY_KEY.into()));
+                    settled.push(settlement);
+                }
                 Need::Missing(lacking) => {
                     let wait = self.settings.wait_create;
                     settled.push(verdict::missing(&planned, lacking, wait, terms));
@@ -156,7 +161,8 @@ impl Worker {
 /// Whether HubSpot may have the record by its address, and has not been asked yet.
 fn wants_reading(object: &ObjectKind, planned: &Planned) -> bool {
     let email = object.email_property.as_ref().and_then(|name| planned.folded.properties.get(name));
-    planned.record.resolve.is_none() && email.is_some_and(|email| !email.value.is_empty())
+    matches!(planned.record.resolve.as_deref(), None | Some(NOT_BY_KEY))
+        && email.is_some_and(|email| !email.value.is_empty())
 }
 
 /// A reply that does not speak of a record.

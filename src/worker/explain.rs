@@ -6,7 +6,7 @@ use super::fold::MappedRow;
 use super::plan::{Need, Planned, plan};
 use crate::hubspot::schema::Definitions;
 use crate::mapping::{Mapping, ObjectKind, Operation};
-use crate::queue::model::{Row, Stamp};
+use crate::queue::model::{NOT_BY_KEY, Row, Stamp};
 use crate::queue::preview::{Foreseen, Outlook, Prospect};
 
 /// What would become of `prospect` if it went out now, fitted to the account's `definitions` where
@@ -82,7 +82,10 @@ fn named(object: &ObjectKind, slot: &str, target: &str) -> String {
 fn note(planned: &Planned) -> Option<String> {
     match &planned.need {
         Need::Missing(lacking) => {
-            Some(format!("waits: HubSpot cannot create it without {}", lacking.join(" and ")))
+            let looked = planned.record.resolve.as_deref() == Some(NOT_BY_KEY);
+            let unless = if looked { "" } else { " if HubSpot does not have it" };
+            let lacking = lacking.join(" and ");
+            Some(format!("waits{unless}: HubSpot cannot create it without {lacking}"))
         }
         Need::Clear(property) => Some(format!("goes in two calls: `{property}` is cleared first")),
         Need::Nothing if planned.rows.is_empty() && !planned.refused.is_empty() => {

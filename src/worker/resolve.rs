@@ -1,37 +1,67 @@
 //! Conflicts: HubSpot holds a unique value of ours elsewhere. The record that holds it is read, and
-//! adopted if it belongs to nobody else; else the row fails and names the other.
+//! adopted if it belongs to nobody else; else the row fails and names the other. And records that
+//! cannot be created yet: HubSpot may have them, so they are looked for by their key.
 //!
 //! Never an upsert by e-mail: that would silently take over a contact of another external id.
 
 use super::Worker;
-use super::archive::{MERGED, merged, smaller, unread};
+use super::archive::{merged, smaller, unread};
 use super::deliver::Held;
 use super::plan::{Planned, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict::{self, Terms};
-use crate::hubspot::batch::{self, Written};
+use crate::hubspot::batch::{self, MERGED, Written};
 use crate::hubspot::{Class, Failure, key::key};
 use crate::mapping::ObjectKind;
-use crate::queue::model::{NOTHING_THERE, READ_AHEAD};
+use crate::queue::model::{BY_KEY, NOT_BY_KEY, NOTHING_THERE, READ_AHEAD};
 use crate::queue::settle::{Certainty, Settlement};
 
 /// Further addresses of a contact.
 const MORE_EMAILS: &str = "hs_additional_emails";
 
+/// What a record is looked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The id that HubSpot named.
+    Id,
+    /// Its key.
+    Key,
+    /// Its address.
+    Email,
+}
+
+impl By {
+    fn of(planned: &Planned) -> Self {
+        match planned.record.resolve.as_deref() {
+            Some(BY_KEY) => Self::Key,
+            None | Some("" | READ_AHEAD) => Self::Email,
+            Some(_) => Self::Id,
+        }
+    }
+
+    /// The unique property.
+    fn property(self, object: &ObjectKind) -> Option<&str> {
+        match self {
+            Self::Id => None,
+            Self::Key => Some(&object.key),
+            Self::Email => object.email_property.as_deref(),
+        }
+    }
+}
+
 impl Worker {
-    /// Looks at the records in conflict, with one call: those whose id HubSpot named, else those
-    /// that are found by their address.
+    /// Looks at records, with one call: those in conflict whose id HubSpot named, else those that are
+    /// found by their key, else those that are found by their address.
     pub(super) async fn resolve(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let planned: Vec<Planned> =
             batch.records.into_iter().map(|r| plan(&self.mapping, object, None, r)).collect();
-        let (named, unnamed): (Vec<_>, Vec<_>) =
-            planned.into_iter().partition(|p| named_id(p).is_some());
-        let by_email = named.is_empty();
-        let (group, rest) = if by_email { (unnamed, named) } else { (named, unnamed) };
+        let by = [By::Id, By::Key].into_iter().find(|by| planned.iter().any(|p| By::of(p) == *by));
+        let by = by.unwrap_or(By::Email);
+        let (group, rest): (Vec<_>, Vec<_>) = planned.into_iter().partition(|p| By::of(p) == by);
         let (group, lost): (Vec<_>, Vec<_>) =
-            group.into_iter().partition(|p| sought(p, object, by_email).is_some());
+            group.into_iter().partition(|p| self.sought(p, object, by).is_some());
         let released = |p: &Planned| Settlement::release(p.record.id, p.record.doubt);
         let mut settled: Vec<Settlement> = rest.iter().map(released).collect();
         let terms = self.terms(object, self.now().await?, probing);
@@ -45,15 +75,16 @@ impl Worker {
             return Ok(Delivered::without_call(permit));
         }
         let mut ids: Vec<String> =
-            group.iter().filter_map(|p| sought(p, object, by_email)).collect();
+            group.iter().filter_map(|p| self.sought(p, object, by)).collect();
         ids.sort();
         ids.dedup();
-        let by = object.email_property.as_deref().filter(|_| by_email);
         let mut properties = vec![object.key.as_str(), MERGED];
-        if let Some(email) = object.email_property.as_deref() {
+        if let Some(email) = object.email_property.as_deref().filter(|_| by != By::Key) {
             properties.extend([email, MORE_EMAILS]);
         }
-        let mut call = batch::read(self.client.version(), &object.plural, by, &ids, &properties);
+        let property = by.property(object);
+        let mut call =
+            batch::read(self.client.version(), &object.plural, property, &ids, &properties);
         call.sync_type = Some(object.sync_type.clone());
         let (number, answer) = self.permits.call(permit, call).await;
         let now = self.now().await?;
@@ -69,8 +100,8 @@ impl Worker {
                 self.conflicts.found(shown.len(), group.iter().filter(ahead).count());
                 let linked = self.queue.linked(&object.sync_type, &ids).await?;
                 for planned in &group {
-                    let wanted = sought(planned, object, by_email).unwrap_or_default();
-                    let found = shown.iter().find(|w| is(w, object, &wanted, by_email));
+                    let wanted = self.sought(planned, object, by).unwrap_or_default();
+                    let found = shown.iter().find(|w| is(w, object, &wanted, by));
                     let told = |id: &String| id.eq_ignore_ascii_case(&wanted);
                     if found.is_none() && !missing.iter().any(told) {
                         settlements.push(unread(planned, terms));
@@ -80,14 +111,19 @@ impl Worker {
                         settlements.push(merged_into(planned, found));
                         continue;
                     }
+                    if by == By::Key {
+                        settlements.push(by_key(planned, found));
+                        continue;
+                    }
                     let other =
                         found.and_then(|w| self.other(w, object, planned, linked.get(&w.id)));
                     // The address is at fault where the record was found by it, or holds it.
-                    let ours = sought(planned, object, true);
-                    let holds =
-                        |w: &Written| ours.as_ref().is_some_and(|ours| is(w, object, ours, true));
+                    let ours = self.sought(planned, object, By::Email);
+                    let holds = |w: &Written| {
+                        ours.as_ref().is_some_and(|ours| is(w, object, ours, By::Email))
+                    };
                     let blamed = object.email_property.as_ref();
-                    let blamed = blamed.filter(|_| by_email || found.is_some_and(holds));
+                    let blamed = blamed.filter(|_| by == By::Email || found.is_some_and(holds));
                     settlements.push(judge(planned, found, other, blamed, terms));
                 }
             }
@@ -102,6 +138,18 @@ impl Worker {
         }
         self.settle(&held.lease, &settlements, Some(number)).await?;
         Ok(Delivered { permit: None, calls: 1, closed, transient })
+    }
+
+    /// What the record is looked for by.
+    fn sought(&self, planned: &Planned, object: &ObjectKind, by: By) -> Option<String> {
+        match by {
+            By::Id => named_id(planned).map(str::to_owned),
+            By::Key => Some(self.key_of(planned)),
+            By::Email => {
+                let email = planned.folded.properties.get(object.email_property.as_ref()?)?;
+                Some(email.value.to_lowercase()).filter(|email| !email.is_empty())
+            }
+        }
     }
 
     /// Whose record it is, if somebody else's.
@@ -121,30 +169,23 @@ impl Worker {
 
 /// The id that HubSpot named.
 fn named_id(planned: &Planned) -> Option<&str> {
-    planned.record.resolve.as_deref().filter(|id| !id.is_empty() && *id != READ_AHEAD)
-}
-
-/// What the record in conflict is looked for by.
-fn sought(planned: &Planned, object: &ObjectKind, by_email: bool) -> Option<String> {
-    if !by_email {
-        return named_id(planned).map(str::to_owned);
-    }
-    let email = planned.folded.properties.get(object.email_property.as_ref()?)?;
-    Some(email.value.to_lowercase()).filter(|email| !email.is_empty())
+    planned.record.resolve.as_deref().filter(|_| By::of(planned) == By::Id)
 }
 
 /// Whether HubSpot's record is the one that was looked for: a merge gives it another id, and a
 /// contact is found by a further address while it shows its first.
-fn is(found: &Written, object: &ObjectKind, wanted: &str, by_email: bool) -> bool {
+fn is(found: &Written, object: &ObjectKind, wanted: &str, by: By) -> bool {
     let list = |name: &str| found.properties.get(name).cloned().unwrap_or_default();
-    if by_email {
-        let email = object.email_property.as_ref().map(|name| list(name)).unwrap_or_default();
-        let more = list(MORE_EMAILS);
-        std::iter::once(email.as_str())
-            .chain(more.split(';'))
-            .any(|e| e.eq_ignore_ascii_case(wanted))
-    } else {
-        found.id == wanted || merged(found).any(|id| id == wanted)
+    match by {
+        By::Id => found.id == wanted || merged(found).any(|id| id == wanted),
+        By::Key => list(&object.key) == wanted,
+        By::Email => {
+            let email = object.email_property.as_ref().map(|name| list(name)).unwrap_or_default();
+            let more = list(MORE_EMAILS);
+            std::iter::once(email.as_str())
+                .chain(more.split(';'))
+                .any(|e| e.eq_ignore_ascii_case(wanted))
+        }
     }
 }
 
@@ -172,6 +213,21 @@ fn adopter(planned: &Planned, object: &ObjectKind) -> i64 {
     let email = object.email_property.as_ref().and_then(|e| planned.folded.properties.get(e));
     let newest = || planned.folded.properties.values().map(|register| register.stamp).max();
     email.map(|register| register.stamp).or_else(newest).map_or(0, |stamp| stamp.row)
+}
+
+/// A record that cannot be created yet: HubSpot has it, and it goes out as an update, or it waits. If
+/// another of ours is linked to what bears its key, people merged the two.
+fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
+    let mut settlement = verdict::base(planned);
+    match found {
+        Some(found) => {
+            settlement.resolve = Some(None);
+            settlement.link = Some(Some(found.id.clone()));
+            settlement.relinks = true;
+        }
+        None => settlement.resolve = Some(Some(NOT_BY_KEY.into())),
+    }
+    settlement
 }
 
 fn judge(

@@ -11,7 +11,7 @@ use crate::hubspot::batch::Written;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing, Warning};
 use crate::queue::lease::ROWS_PER_RECORD;
-use crate::queue::model::{Accepted, NOTHING_THERE, Reason, Row};
+use crate::queue::model::{Accepted, NOT_BY_KEY, NOTHING_THERE, Reason, Row};
 use crate::queue::settle::{Backoff, Certainty, OwnPart, RowVerdict, Settlement, SlotWrite, Wait};
 
 /// What a settlement depends on besides the verdict.
@@ -46,17 +46,19 @@ pub(super) fn missing(
     let mut settlement = base(planned);
     let reason = format!("HubSpot cannot create it before {} has arrived", lacking.join(", "));
     // Every row has a deadline of its own; the record is looked at again at the next one.
-    let (over, waiting): (Vec<_>, Vec<_>) =
-        planned.record.rows.iter().partition(|row| row.created_at + wait <= terms.now);
+    let open: Vec<&Row> = planned.record.rows.iter().filter(|row| !row.along).collect();
+    let loaded = i64::try_from(open.len());
+    let (over, waiting): (Vec<&Row>, Vec<&Row>) =
+        open.into_iter().partition(|row| row.created_at + wait <= terms.now);
     if let Some(next) = waiting.iter().map(|row| row.created_at + wait).min() {
         // Where not all were loaded, what is missing may be among the rest: see the known limits.
-        let loaded = match i64::try_from(planned.record.rows.len()) {
+        let loaded = match loaded {
             Ok(loaded) if loaded < ROWS_PER_RECORD => loaded,
             _ => i64::MAX,
         };
         settlement.wait = Some(Wait { until: next, reason: reason.clone(), loaded });
     }
-    if planned.record.rows.is_empty() {
+    if over.is_empty() && waiting.is_empty() {
         // What is left of a record after a delete, and too little to create it from.
         settlement.certainty = Certainty::Certain;
         settlement.accepted = Some(Default::default());
@@ -168,7 +170,7 @@ fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
 fn resolvable(planned: &Planned, failure: &Failure) -> bool {
     let looked = planned.record.resolve.as_deref();
     let fresh = match planned.record.hubspot_id {
-        None => looked.is_none_or(|resolve| resolve == NOTHING_THERE),
+        None => matches!(looked, None | Some(NOTHING_THERE | NOT_BY_KEY)),
         Some(_) => looked != Some(NOTHING_THERE),
     };
     failure.class == Class::Conflict
@@ -195,10 +197,11 @@ fn transient(
     settlement.rows.extend(counted(planned, reason, terms));
 }
 
-/// A counted failure of every row: tried again until its count is full.
+/// A counted failure of every row: tried again until its count is full. What only goes along has failed
+/// already.
 fn counted(planned: &Planned, reason: &Reason, terms: Terms<'_>) -> Vec<(i64, RowVerdict)> {
     let mapped: Vec<i64> = planned.rows.iter().map(|row| row.stamp.row).collect();
-    let rows = planned.record.rows.iter().filter(|row| mapped.contains(&row.id));
+    let rows = planned.record.rows.iter().filter(|row| !row.along && mapped.contains(&row.id));
     rows.map(|row| {
         let verdict = if row.retry_count < terms.retry.max_retries {
             RowVerdict::Retry(reason.clone())
@@ -270,12 +273,15 @@ fn refusals(
     reason: &Reason,
     terms: Terms<'_>,
 ) -> Vec<(i64, RowVerdict)> {
-    let mut verdicts = if terms.retry.rejected {
-        counted(planned, reason, terms)
-    } else {
-        let failed = |row: &MappedRow| (row.stamp.row, RowVerdict::Failed(reason.clone()));
-        planned.rows.iter().map(failed).collect()
-    };
+    let mapped: Vec<i64> = planned.rows.iter().map(|row| row.stamp.row).collect();
+    let mut verdicts = Vec::new();
+    if terms.retry.rejected {
+        verdicts.extend(counted(planned, reason, terms));
+    }
+    // What only goes along is not tried again.
+    let rows = planned.record.rows.iter().filter(|row| mapped.contains(&row.id));
+    let last = rows.filter(|row| row.along || !terms.retry.rejected);
+    verdicts.extend(last.map(|row| (row.id, RowVerdict::Failed(reason.clone()))));
     verdicts.retain(|(row, _)| only.is_none_or(|only| *row == only));
     verdicts
 }

@@ -1,8 +1,10 @@
 //! Many requests at the same moment: each is stored whole or not at all, and answered for itself.
 //! And what is forgotten, long after.
 
+use std::time::{Duration, Instant};
+
 use chrono::TimeDelta;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use hubferry::worker::janitor;
 use serde_json::{Value, json};
 
@@ -47,6 +49,62 @@ async fn requests_that_are_stored_together_are_refused_for_themselves() {
             .unwrap();
         assert_eq!(stored, *expected == 202, "{id}");
     }
+}
+
+/// Posts about `u-held`, which somebody holds until all others have been answered, together with posts
+/// about others. Answers what the former were answered, and how long the slowest twentieth of the latter
+/// took at least.
+async fn beside_a_lock(
+    world: &World,
+    held: sqlx::Transaction<'_, sqlx::Postgres>,
+) -> (Vec<u16>, Duration) {
+    let waits = (0..8).map(async |n| {
+        // In groups with others, and later, when it is known that somebody holds the record.
+        tokio::time::sleep(Duration::from_millis(100 * (n / 4))).await;
+        let body = at_ten(&format!("held-{n}"), "u-held", json!({ "first_name": "A" }));
+        world.post(&body).await.0
+    });
+    let goes = (0..60).map(async |n| {
+        tokio::time::sleep(Duration::from_millis(10 * (n / 3))).await;
+        let body = at_ten(&format!("free-{n}"), &format!("u-{n}"), json!({ "first_name": "A" }));
+        let started = Instant::now();
+        let answer = tokio::time::timeout(Duration::from_secs(4), world.accept(&body)).await;
+        answer.expect("an answer while somebody holds another record");
+        started.elapsed()
+    });
+    let release = async {
+        let mut took = join_all(goes).await;
+        held.rollback().await.unwrap();
+        took.sort();
+        took[took.len() * 95 / 100]
+    };
+    join(join_all(waits), release).await
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_holds_keeps_waiting_only_what_is_about_it() {
+    let world = World::new().await;
+    world.accept(&at_ten("1", "u-held", json!({ "email": "held@example.com" }))).await;
+    let mut held = world.queue.pool().begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM crm_record FOR UPDATE").execute(&mut *held).await.unwrap();
+    let (answers, p95) = beside_a_lock(&world, held).await;
+    assert_eq!(answers, [202; 8], "once it is free");
+    println!("p95 of the others: {p95:?}");
+    assert!(p95 < Duration::from_secs(1), "{p95:?}");
+    world.drain().await;
+    assert_eq!(world.get("/status").await["counts"]["synced"], 69);
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_is_making_keeps_waiting_only_what_is_about_it() {
+    let world = World::new().await;
+    let mut held = world.queue.pool().begin().await.unwrap();
+    let made = "INSERT INTO crm_record (portal, sync_type, external_id, created_at)
+                VALUES ('default', 'contact', 'u-held', now())";
+    sqlx::query(made).execute(&mut *held).await.unwrap();
+    let (answers, p95) = beside_a_lock(&world, held).await;
+    assert_eq!(answers, [202; 8], "it was not made after all");
+    assert!(p95 < Duration::from_secs(2), "{p95:?}");
 }
 
 #[tokio::test]

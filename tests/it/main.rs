@@ -10,6 +10,7 @@
 
 mod accounting;
 mod adoption;
+mod along;
 mod api;
 mod arrival;
 mod associations;
@@ -30,6 +31,7 @@ mod erasure;
 mod gates;
 mod hostile;
 mod intake;
+mod lost;
 mod mapping;
 mod merges;
 mod outages;
@@ -47,6 +49,7 @@ mod shared;
 mod simulation;
 mod soak;
 mod support;
+mod telemetry;
 mod tidy;
 mod values;
 mod windows;

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use hubferry::queue::model::Batch;
 use hubferry::queue::settle::{Certainty, Settlement, Wait};
 use serde_json::{Value, json};
+use sqlx::postgres::PgPoolOptions;
 
 use crate::support::{World, event, row_id, user};
 
@@ -297,4 +298,37 @@ async fn a_pair_is_not_noted_under_a_lease_that_is_lost_while_its_record_is_lock
         .await
         .unwrap();
     assert_eq!(stands, ("moved".into(), "here".into()));
+}
+
+#[tokio::test]
+async fn a_renewal_locks_its_records_in_the_order_of_all_others() {
+    let world = World::new().await;
+    // Where Postgres goes through the table, records come as they lie there, not by their numbers.
+    let plans = [("enable_indexscan", "off")];
+    let pool = PgPoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(world.database.clone().options(plans)).await.unwrap();
+    let queue = hubferry::queue::Queue::new(pool);
+    let other = user("2", "u-2", "2026-01-01T10:00:00Z", json!({ "email": "b@example.com" }));
+    world.accept(&ada("1", 1, json!({ "email": "a@example.com" }))).await;
+    world.accept(&other).await;
+    let mut batch = world.lease("contact").await;
+    let ids: Vec<i64> = batch.records.iter().map(|record| record.id).collect();
+    sqlx::query("UPDATE crm_record SET failures = 0 WHERE external_id = 'u-1'")
+        .execute(world.queue.pool())
+        .await
+        .unwrap();
+    let lock = async |tx: &mut sqlx::PgConnection, id: i64| {
+        let statement = "SELECT 1 FROM crm_record WHERE id = $1 FOR NO KEY UPDATE";
+        sqlx::query(statement).bind(id).execute(tx).await
+    };
+    let mut settle = world.queue.pool().begin().await.unwrap();
+    lock(&mut settle, ids[0]).await.unwrap();
+    let now = world.queue.now().await.unwrap();
+    let (renewed, ()) =
+        tokio::join!(queue.renew(&mut batch.lease, &ids, TimeDelta::seconds(20), now), async {
+            world.blocked(1).await;
+            lock(&mut settle, ids[1]).await.expect("no deadlock");
+            settle.commit().await.unwrap();
+        });
+    assert!(renewed.expect("no deadlock"), "still ours");
 }

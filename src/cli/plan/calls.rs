@@ -70,24 +70,38 @@ pub(super) fn lines<'a>(records: Vec<Owed>, terms: &Terms<'a>) -> Vec<Line<'a>> 
 
 /// All calls, in their order.
 pub(super) fn calls(lines: &[Line<'_>], terms: &Terms<'_>) -> Vec<Call> {
-    let mut calls = erasures(lines, terms);
+    let mut calls = looks(lines, terms, |line| line.erases, &[]);
+    // HubSpot may have what is to be deleted, and what it could not create.
+    let deletes = |line: &Line<'_>| {
+        let rows = &line.planned.rows;
+        !line.erases && rows.iter().any(|row| row.operation == Operation::Archive)
+    };
+    calls.extend(looks(lines, terms, deletes, &[]));
+    let missing = |line: &Line<'_>| matches!(line.planned.need, Need::Missing(_)) && !line.erases;
+    calls.extend(looks(lines, terms, missing, &[batch::MERGED]));
     calls.extend(creations(lines, terms));
     calls.extend(associations(lines, terms));
     calls
 }
 
-/// An erasure asks HubSpot even for a record that was never linked.
-fn erasures(lines: &[Line<'_>], terms: &Terms<'_>) -> Vec<Call> {
+/// HubSpot is asked by key for records that were never linked.
+fn looks(
+    lines: &[Line<'_>],
+    terms: &Terms<'_>,
+    which: impl Fn(&Line<'_>) -> bool,
+    more: &[&str],
+) -> Vec<Call> {
     let mut calls = Vec::new();
     for object in terms.mapping.objects() {
         let keys: Vec<String> = lines
             .iter()
-            .filter(|line| line.erases && line.object.sync_type == object.sync_type)
+            .filter(|line| which(line) && line.object.sync_type == object.sync_type)
             .map(|line| key(terms.namespace, &line.planned.record.external_id))
             .collect();
+        let properties: Vec<&str> =
+            [object.key.as_str()].into_iter().chain(more.iter().copied()).collect();
         calls.extend(keys.chunks(batch::LARGEST).map(|keys| {
-            let own = [object.key.as_str()];
-            batch::read(terms.version, &object.plural, Some(&object.key), keys, &own)
+            batch::read(terms.version, &object.plural, Some(&object.key), keys, &properties)
         }));
     }
     calls

@@ -170,6 +170,7 @@ impl Gathered {
                 id,
                 operation: change.operation,
                 retry_count: 0,
+                along: false,
                 created_at: now,
                 occurred_at: event.time.unwrap_or(now),
                 event_type: event.event_type.to_string(),

@@ -120,9 +120,10 @@ impl Judge<'_> {
             _ if line.erases => {
                 Some("is looked for by its key, and erased for good if it is there".into())
             }
-            Need::Missing(lacking) => {
-                Some(format!("waits: HubSpot cannot create it without {}", lacking.join(" and ")))
-            }
+            Need::Missing(lacking) => Some(format!(
+                "waits if HubSpot does not have it: HubSpot cannot create it without {}",
+                lacking.join(" and ")
+            )),
             Need::Nothing if deletes => Some(
                 "nothing to delete: HubSpot does not have it; one that it has is archived".into(),
             ),

@@ -144,7 +144,8 @@ pub(super) async fn show(
     let why = state.queue.why(&detail, now).await?;
     let values = actor.role.may(Role::Operator);
     if values {
-        tracing::info!(actor = actor.name, row = detail.row.id, "a payload was read by the API");
+        let targets = [format!("row {}", detail.row.id)];
+        state.queue.note_reads(now, &actor.name, &targets).await?;
     }
     Ok(Json(RowDetail {
         row: Row::of(detail.row, state.quota().max_retries),

@@ -87,7 +87,10 @@ pub(super) async fn show(
     let record = record.ok_or_else(unknown)?;
     let values = actor.role.may(Role::Operator);
     if values {
-        tracing::info!(actor = actor.name, record = record.id, "values were read by the API");
+        // By our number: an external id may be an address.
+        let targets = [format!("{sync_type} record {}", record.id)];
+        let now = state.queue.now().await?;
+        state.queue.note_reads(now, &actor.name, &targets).await?;
     }
     let associations = state.queue.associations(record.id).await?;
     let (sync_type, external_id) = (Some(sync_type), Some(external_id));

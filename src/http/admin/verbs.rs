@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::queue::{number, short, unknown};
 use super::types::Row;
+use crate::access::Actor;
 use crate::http::AppState;
 use crate::http::auth::Operator;
 use crate::http::extract::JsonBody;
@@ -146,14 +147,25 @@ const MOST_IDS: usize = 10_000;
 /// A reason is a sentence or two.
 const LONGEST_REASON: usize = 500;
 
-async fn preview(state: &AppState, filter: &RowFilter, retry: bool) -> Result<Preview, Problem> {
+async fn preview(
+    state: &AppState,
+    filter: &RowFilter,
+    retry: bool,
+    actor: &Actor,
+) -> Result<Preview, Problem> {
     let filter = &RowFilter { retryable: retry, ..filter.clone() };
     let matching = state.queue.count_rows(filter, MOST_COUNTED).await?;
     let sample = state.queue.rows(filter, &Page::newest(SAMPLE)).await?;
     let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
     let max_retries = state.quota().max_retries;
     let sample = sample.items.into_iter().map(|row| Row::of(row, max_retries)).collect();
-    let plan = if retry { Some(of_rows(state, &ids).await?) } else { None };
+    let mut plan = None;
+    if retry {
+        // It shows their values.
+        let targets: Vec<String> = ids.iter().map(|id| format!("row {id}")).collect();
+        state.queue.note_reads(state.queue.now().await?, &actor.name, &targets).await?;
+        plan = Some(of_rows(state, &ids).await?);
+    }
     Ok(Preview { matching: Some(matching), sample: Some(sample), plan })
 }
 
@@ -169,7 +181,7 @@ pub(super) async fn retry(
     let dry_run = body.dry_run;
     let filter = body.filter()?;
     if dry_run {
-        let preview = preview(&state, &filter, true).await?;
+        let preview = preview(&state, &filter, true, &actor).await?;
         return Ok(Json(Retried { retried: 0, dry_run, preview }));
     }
     let now = state.queue.now().await?;
@@ -190,7 +202,7 @@ pub(super) async fn discard(
     let dry_run = body.dry_run;
     let filter = body.filter()?;
     if dry_run {
-        let preview = preview(&state, &filter, false).await?;
+        let preview = preview(&state, &filter, false, &actor).await?;
         return Ok(Json(Discarded { discarded: 0, dry_run, preview }));
     }
     if filter == (RowFilter { status: Some(Status::Failed), ..RowFilter::default() }) {

@@ -185,13 +185,17 @@ pub(super) async fn write_rows(
     }
     sqlx::query(
         "UPDATE sync_queue q
-         SET written = true, status = CASE WHEN v.owes THEN q.status ELSE 'synced' END,
-             processed_at = CASE WHEN v.owes THEN q.processed_at ELSE $1 END,
+         SET written = true,
+             status = CASE WHEN NOT v.owes THEN 'synced' WHEN q.status = 'failed' THEN 'pending'
+                           ELSE q.status END,
+             processed_at = CASE WHEN NOT v.owes THEN $1 WHEN q.status <> 'failed' THEN q.processed_at END,
              call_id = COALESCE($2, q.call_id), warnings = v.warnings,
              error_code = NULL, error_property = NULL, error_message = NULL, error_hint = NULL,
              error_correlation_id = NULL, error_http_status = NULL
          FROM UNNEST($3::bigint[], $4::bool[], $5::jsonb[]) AS v (id, owes, warnings)
-         WHERE q.id = v.id AND q.status IN ('pending', 'retry')",
+         WHERE q.id = v.id AND (q.status IN ('pending', 'retry')
+                                -- What has gone along.
+                                OR (q.status = 'failed' AND q.along AND q.discarded_at IS NULL))",
     )
     .bind(now)
     .bind(call)
@@ -236,7 +240,8 @@ pub(in crate::queue) async fn refuse_rows(
              retry_count = q.retry_count + CASE WHEN v.status = 'retry' THEN 1 ELSE 0 END,
              error_code = v.code, error_property = v.property, error_message = v.message,
              error_hint = v.hint, error_correlation_id = v.correlation_id,
-             error_http_status = v.http_status
+             error_http_status = v.http_status,
+             along = v.status = 'failed' AND v.class = 'transient'
          FROM v WHERE q.id = v.id",
     )
     .bind(now)

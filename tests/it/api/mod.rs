@@ -4,6 +4,7 @@ mod document;
 mod keys;
 mod lists;
 mod plan;
+mod reads;
 mod schemathesis;
 mod tail;
 mod why;

@@ -6,7 +6,7 @@ use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
 use hubferry::queue::{Queue, QueueError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::ConnectOptions as _;
 
 use super::dice;
 use super::trial::{Application, Trial};
