@@ -74,10 +74,11 @@ postgres: # A PostgreSQL server of version 14 or newer, installed only where non
 chromium: # A browser for the tests of the dashboard, installed only where none is found and one can be
 	@scripts/install-chromium.sh
 
-test-tools: # What some tests need, got only where it is not found and can be had: a pooler, a tester of APIs, wrong clocks
+test-tools: # What some tests need, got only where it is not found and can be had: a pooler, a tester of APIs, wrong clocks, generators of API clients
 	@scripts/install-pgbouncer.sh
 	@scripts/install-schemathesis.sh
 	@scripts/install-faketime.sh
+	@scripts/install-openapi-tools.sh
 
 image: ## Build the container image
 	docker build -t hubferry .

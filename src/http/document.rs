@@ -3,10 +3,14 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::header;
+use std::collections::BTreeMap;
+
 use axum::routing::get;
 use utoipa::openapi::content::Content;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, Ref, RefOr, Required, Response};
+use utoipa::openapi::{OpenApi as Document, Ref, RefOr, Required, Response, Server};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,6 +18,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{AppState, event_status, health, ingest};
 
+/// What a response is that says no.
+const REFUSAL: &str = "A refusal: `code` and `detail` say why";
 /// The media type of refusals.
 const PROBLEM: &str = "application/problem+json";
 
@@ -83,7 +89,7 @@ fn refusals(document: &mut Document) {
             }
             let answers = &mut operation.responses.responses;
             for status in also {
-                let refusal = || RefOr::T(Response::new("A refusal: `code` and `detail` say why"));
+                let refusal = || RefOr::T(Response::new(REFUSAL));
                 answers.entry(status.to_owned()).or_insert_with(refusal);
             }
             for (status, answer) in answers {
@@ -99,9 +105,54 @@ fn refusals(document: &mut Document) {
     }
 }
 
+/// What linters and generators of clients ask for: a name of its own for each operation, a description
+/// of each response, a server, and a body that may be one event or many.
+fn complete(document: &mut Document) {
+    document.servers = Some(vec![Server::new("/")]);
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for operation in operations(document) {
+        *names.entry(operation.operation_id.clone().unwrap_or_default()).or_default() += 1;
+    }
+    for operation in operations(document) {
+        let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+        if let Some(name) = &mut operation.operation_id
+            && names.get(name).is_some_and(|times| *times > 1)
+        {
+            *name = format!("{name}_{tag}");
+        }
+        let summary = operation.summary.clone().unwrap_or_else(|| "Done".to_owned());
+        for (status, answer) in &mut operation.responses.responses {
+            if let RefOr::T(answer) = answer
+                && answer.description.is_empty()
+            {
+                let refused = status.starts_with(['4', '5']);
+                answer.description = if refused { REFUSAL.to_owned() } else { summary.clone() };
+            }
+        }
+    }
+    let event = || Ref::from_schema_name("EventBody");
+    let events = OneOfBuilder::new().item(event()).item(ArrayBuilder::new().items(event()));
+    let post = document.paths.paths.get_mut("/v1/events").and_then(|item| item.post.as_mut());
+    if let Some(RefOr::T(body)) = post.and_then(|post| post.request_body.as_mut())
+        && let Some(content) = body.content.get_mut("application/json")
+    {
+        content.schema = Some(RefOr::T(events.build().into()));
+    }
+}
+
+fn operations(document: &mut Document) -> impl Iterator<Item = &mut Operation> {
+    document
+        .paths
+        .paths
+        .values_mut()
+        .flat_map(|item| [&mut item.get, &mut item.put, &mut item.post, &mut item.delete])
+        .flatten()
+}
+
 /// `/openapi.json` and `/docs`.
 pub(super) fn routes(mut document: Document) -> Router<AppState> {
     refusals(&mut document);
+    complete(&mut document);
     let config = Config::new(["/openapi.json"]).persist_authorization(false);
     let page: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
     // Written once: anybody may ask for it, and many who do not read it would hold a copy each.

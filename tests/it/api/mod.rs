@@ -1,6 +1,7 @@
 //! The admin API as its users meet it: keys, pages, groups, previews, the log, the document.
 
 mod document;
+mod generators;
 mod keys;
 mod lists;
 mod plan;

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs a linter and two client generators for the test of the API's document, under
+# target/openapi, where they are not there yet.
+#
+# Asks nothing and says what it does. Where they cannot be installed it says so, and the test that
+# needs them is skipped; with HUBFERRY_REQUIRE_OPENAPI set that is a failure.
+set -eu
+cd "$(dirname "$0")/.."
+needs='the OpenAPI tools' require=HUBFERRY_REQUIRE_OPENAPI
+. scripts/lib.sh
+home=target/openapi
+wanted='redocly 1.34.5, openapi-typescript 7.9.1, typescript 5.9.2, openapi-python-client 0.26.0'
+
+if [ "$(cat "$home/installed" 2>/dev/null)" = "$wanted" ]; then
+    exit 0
+fi
+echo "Installing a linter and client generators in $home: $wanted." >&2
+mkdir -p "$home"
+if ! command -v npm >/dev/null 2>&1; then
+    apt_install nodejs npm || without "They need Node.js and npm, which could not be installed."
+fi
+npm install --silent --no-audit --no-fund --no-update-notifier --ignore-scripts --prefix "$home" \
+    @redocly/cli@1.34.5 openapi-typescript@7.9.1 typescript@5.9.2 >&2 ||
+    without "npm could not install them."
+command -v python3 >/dev/null 2>&1 || without "They need Python 3, which is not here."
+if ! python3 -m venv "$home/python" >/dev/null 2>&1; then
+    # Debian keeps the module in a package of its own.
+    apt_install python3-venv || without "python3-venv could not be installed."
+    python3 -m venv "$home/python" >&2 || without "Python's venv does not work here."
+fi
+"$home/python/bin/pip" install -q --disable-pip-version-check openapi-python-client==0.26.0 >&2 ||
+    without "pip could not install them."
+echo "$wanted" >"$home/installed"
