@@ -66,9 +66,11 @@ impl Queue {
                  ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
                     AND d.refclassid = 'pg_class'::regclass
              LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-             WHERE s.relkind = 'S' AND s.relnamespace = current_schema()::regnamespace
+             WHERE s.relnamespace = current_schema()::regnamespace
                AND (a.attname IS NOT NULL OR s.relname = 'lease_token')
-               AND has_sequence_privilege(s.oid, 'USAGE, SELECT')",
+               -- Nothing but a sequence may be asked for its rights, in whatever order.
+               AND CASE WHEN s.relkind = 'S'
+                        THEN has_sequence_privilege(s.oid, 'USAGE, SELECT') END",
         )
         .fetch_all(&self.pool)
         .await?;
