@@ -31,8 +31,6 @@ impl SchemaState {
 pub struct Lagging {
     /// Its name, as SQL.
     pub sequence: String,
-    /// The last number that it gave out.
-    pub stands: Option<i64>,
     /// What asks for the highest number that is taken.
     asks: String,
     /// The highest number that is taken.
@@ -56,7 +54,7 @@ impl Queue {
     /// When the database fails.
     pub async fn lagging_sequences(&self) -> Result<Vec<Lagging>, QueueError> {
         let all: Vec<Lagging> = sqlx::query_as(
-            "SELECT s.oid::regclass::text AS sequence, pg_sequence_last_value(s.oid) AS stands,
+            "SELECT s.oid::regclass::text AS sequence,
                     CASE WHEN s.relname = 'lease_token'
                          THEN 'SELECT max(lease_token) FROM crm_record WHERE lease_token IS NOT NULL'
                          ELSE format('SELECT max(%I) FROM %s', a.attname, a.attrelid::regclass)
@@ -66,9 +64,11 @@ impl Queue {
                  ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
                     AND d.refclassid = 'pg_class'::regclass
              LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-             WHERE s.relkind = 'S' AND s.relnamespace = current_schema()::regnamespace
+             WHERE s.relnamespace = current_schema()::regnamespace
                AND (a.attname IS NOT NULL OR s.relname = 'lease_token')
-               AND has_sequence_privilege(s.oid, 'USAGE, SELECT')",
+               -- Nothing but a sequence may be asked for its rights, in whatever order.
+               AND CASE WHEN s.relkind = 'S'
+                        THEN has_sequence_privilege(s.oid, 'USAGE, SELECT') END",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -78,7 +78,13 @@ impl Queue {
             let asks = AssertSqlSafe(sequence.asks.clone());
             let taken: Option<i64> = sqlx::query_scalar(asks).fetch_one(&self.pool).await?;
             sequence.taken = taken.unwrap_or(0);
-            if sequence.stands.unwrap_or(0) < sequence.taken {
+            // In this order: others may be giving out numbers.
+            let stands: Option<i64> =
+                sqlx::query_scalar("SELECT pg_sequence_last_value($1::text::regclass)")
+                    .bind(&sequence.sequence)
+                    .fetch_one(&self.pool)
+                    .await?;
+            if stands.unwrap_or(0) < sequence.taken {
                 lagging.push(sequence);
             }
         }

@@ -53,7 +53,8 @@ async fn requests_that_are_given_up_leave_no_backends_behind() {
     let deadline = Instant::now() + Duration::from_secs(15);
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hubferry'
-                   AND datname = current_database() AND wait_event_type = 'Lock'";
+                   AND datname = current_database() AND wait_event_type = 'Lock'
+                   AND query LIKE 'SELECT ''attempt''%'";
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut db).await.expect("a count") > 0 {
         assert!(Instant::now() < deadline, "looks that nobody waits for go on");
         ticks.tick().await;
