@@ -3,7 +3,7 @@
 //! All rules are checked even when the first fails, since a sender who mends one fault at a time
 //! sends the same batch ten times. A `null` attribute counts as absent, as CloudEvents allows.
 
-use chrono::{DateTime, Datelike, Duration, Utc};
+use chrono::{DateTime, Datelike, Duration, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -107,7 +107,7 @@ fn envelope(
                 .and_then(Value::as_str)
                 .and_then(traceparent),
             data: Map::new(),
-            hash: digest(&untraced(attributes).unwrap_or(bytes)),
+            hash: digest(&identity(attributes).unwrap_or(bytes)),
         }),
         _ => Err(reader.faults),
     }
@@ -262,17 +262,36 @@ pub fn traceparent(text: &str) -> Option<String> {
     (whole && version != "ff" && set(trace) && set(parent)).then(|| text.trim().to_owned())
 }
 
-/// The canonical JSON without its trace, if it has one: a sender that tries again does so within
-/// another span, and sends the same event all the same.
-fn untraced(attributes: &Map<String, Value>) -> Option<Vec<u8>> {
+/// What an event is told by from another one under its id, where that is not all of it: a sender that
+/// tries again does so within another span, may write the time in another way, and may leave out
+/// what it said to be null.
+fn identity(attributes: &Map<String, Value>) -> Option<Vec<u8>> {
     const TRACE: [&str; 2] = ["traceparent", "tracestate"];
-    if !TRACE.iter().any(|name| attributes.contains_key(*name)) {
+    let time = attributes.get("time").and_then(Value::as_str);
+    let written = time
+        .and_then(|time| DateTime::parse_from_rfc3339(time).ok())
+        .map(|parsed| whole_micros(parsed.to_utc()).to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    let left_out = |name: &str, value: &Value| value.is_null() || TRACE.contains(&name);
+    if written.as_deref() == time && !attributes.iter().any(|(name, value)| left_out(name, value)) {
         return None;
     }
-    let rest = attributes.iter().filter(|(name, _)| !TRACE.contains(&name.as_str()));
-    let rest: Map<String, Value> =
-        rest.map(|(name, value)| (name.clone(), value.clone())).collect();
-    Some(canonical_bytes(&Value::Object(rest)))
+    let rest = attributes.iter().filter(|(name, value)| !left_out(name, value));
+    let mut bytes = b"{".to_vec();
+    for (place, (name, value)) in rest.enumerate() {
+        if place > 0 {
+            bytes.push(b',');
+        }
+        bytes.extend(canonical_bytes(&Value::from(name.as_str())));
+        bytes.push(b':');
+        match &written {
+            Some(written) if name == "time" => {
+                bytes.extend(canonical_bytes(&written.as_str().into()))
+            }
+            _ => bytes.extend(canonical_bytes(value)),
+        }
+    }
+    bytes.push(b'}');
+    Some(bytes)
 }
 
 /// Postgres keeps microseconds; a leap second becomes the second after it.

@@ -1,6 +1,10 @@
 //! The hash that tells the same event sent again from another one under the same id.
 
+use std::io;
+
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the event as sent, with keys sorted and no white space.
@@ -8,9 +12,29 @@ pub fn canonical_hash(raw: &Value) -> [u8; 32] {
     digest(&canonical_bytes(raw))
 }
 
-/// The canonical JSON: `serde_json` keeps its objects sorted, so plain writing is canonical.
+/// The canonical JSON: `serde_json` keeps its objects sorted, so plain writing is canonical but for
+/// whole numbers that came with a point.
 pub(crate) fn canonical_bytes(raw: &Value) -> Vec<u8> {
-    raw.to_string().into_bytes()
+    let mut bytes = Vec::new();
+    // Writing a value into memory does not fail.
+    let _ = raw.serialize(&mut Serializer::with_formatter(&mut bytes, Canonical));
+    bytes
+}
+
+/// Writes `1.0` and `1` alike: senders differ, and so does one sender with two libraries.
+struct Canonical;
+
+impl Formatter for Canonical {
+    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        // Beyond this floating point does not hold every whole number.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.fract() == 0.0 && value.abs() < EXACT {
+            // `+ 0.0`: zero has no sign.
+            write!(writer, "{:.0}", value + 0.0)
+        } else {
+            CompactFormatter.write_f64(writer, value)
+        }
+    }
 }
 
 /// SHA-256 of `bytes`.
@@ -28,5 +52,14 @@ mod tests {
         let first = hash(r#"{"b":1,"a":{"y":2,"x":[1,2]}}"#);
         assert_eq!(first, hash(r#"{ "a": {"x":[1,2],"y":2}, "b":1 }"#));
         assert_ne!(first, hash(r#"{"b":1,"a":{"y":2,"x":[2,1]}}"#));
+    }
+
+    #[test]
+    fn a_whole_number_is_one_with_and_without_a_point() {
+        let hash = |text: &str| canonical_hash(&serde_json::from_str(text).unwrap());
+        assert_eq!(hash("[1, 0, -3]"), hash("[1.0, 0.0, -3.000]"));
+        assert_eq!(hash("[100]"), hash("[1e2]"));
+        assert_ne!(hash("[1]"), hash("[1.5]"));
+        assert_ne!(hash("[1]"), hash(r#"["1"]"#));
     }
 }

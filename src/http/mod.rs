@@ -11,6 +11,7 @@ pub mod extract;
 pub mod health;
 pub mod ingest;
 pub mod kept;
+mod mend;
 pub mod parse;
 pub mod preview;
 pub mod problem;

@@ -9,6 +9,7 @@ use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::mend::{mended, unmarked};
 use super::problem::Problem;
 
 /// The content types of events.
@@ -35,16 +36,17 @@ pub fn events(
     most: usize,
 ) -> Result<Vec<Range<usize>>, Problem> {
     let layout = layout(content_type)?;
-    let is_array = body.trim_ascii_start().starts_with(b"[");
+    let text = unmarked(body);
+    let is_array = text.trim_ascii_start().starts_with(b"[");
     let events = match (layout, is_array) {
         (Layout::Lines, _) => lines(body, most)?,
         (Layout::OneOrMany | Layout::Many, true) => array(body, most)?,
         (Layout::One | Layout::OneOrMany, _) => {
-            let event: &RawValue = json(body, None)?;
+            let event: &RawValue = json(text, None)?;
             vec![within(body, event)]
         }
         (Layout::Many, false) => {
-            json::<&RawValue>(body, None)?;
+            json::<&RawValue>(text, None)?;
             return Err(malformed("a batch must be a JSON array of events"));
         }
     };
@@ -75,7 +77,7 @@ pub fn check_type(content_type: Option<&str>) -> Result<(), Problem> {
 /// # Errors
 /// 400 for what a reader of JSON does not make values of: deep nesting, numbers beyond all bounds.
 pub fn value(index: usize, text: &str) -> Result<Value, Problem> {
-    serde_json::from_str(text).map_err(|error| {
+    serde_json::from_slice(&mended(text.as_bytes())).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         malformed(&format!(
             "event {index}, its line {line}, column {column}: nested too deeply, or a number out of range"
@@ -92,7 +94,7 @@ fn within(body: &[u8], part: &RawValue) -> Range<usize> {
 /// The elements of an array; those beyond `most` are counted no further.
 fn array(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
     let mut places = Vec::new();
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    let mut reader = serde_json::Deserializer::from_slice(unmarked(body));
     let read = reader.deserialize_seq(Elements { body, most, places: &mut places });
     if places.len() <= most {
         read.and_then(|()| reader.end()).map_err(|error| not_json(&error))?;
@@ -142,6 +144,8 @@ fn layout(content_type: Option<&str>) -> Result<Layout, Problem> {
 fn lines(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
     let mut places = Vec::new();
     for (number, line) in body.split(|&byte| byte == b'\n').enumerate() {
+        // Files that were put together have a mark in the middle.
+        let line = unmarked(line);
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }

@@ -3,9 +3,16 @@
 //! What HubSpot would certainly refuse is told apart from what it takes; where a definition says
 //! nothing, the value goes as it is and HubSpot decides. No message or hint repeats a value.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Utc};
+use chrono_tz::Tz;
 
 use super::schema::{Choice, Property};
+use crate::mapping::truth;
+
+mod choice;
+
+use choice::{choice, several};
+pub use choice::{goes_back, one_of};
 
 /// The longest text that a property holds, in characters.
 const LONGEST: usize = 65_536;
@@ -40,9 +47,10 @@ impl Note {
     }
 }
 
-/// Fits `value` to its definition. Empty text clears, which every writable property allows.
+/// Fits `value` to its definition in an account whose days are those of `zone`. Empty text clears,
+/// which every writable property allows.
 #[must_use]
-pub fn fit(definition: &Property, value: &str) -> Fitted {
+pub fn fit(definition: &Property, value: &str, zone: Tz) -> Fitted {
     if definition.read_only {
         let hint = "HubSpot computes this property: take it out of the mapping file";
         return Fitted::Unfit(Note::new("READ_ONLY_VALUE", "the property is read-only", hint));
@@ -53,8 +61,11 @@ pub fn fit(definition: &Property, value: &str) -> Fitted {
     match definition.property_type.as_str() {
         "number" => number(value),
         "bool" => boolean(&definition.options, value),
-        "date" => date(value),
-        "datetime" => datetime(value),
+        "date" => date(value, zone),
+        "datetime" => datetime(value, zone),
+        "enumeration" if definition.field_type == "booleancheckbox" => {
+            boolean(&definition.options, value)
+        }
         "enumeration" if definition.field_type == "checkbox" => several(&definition.options, value),
         "enumeration" => one_of(&definition.options, value),
         "string" | "phone_number" => text(value),
@@ -62,65 +73,10 @@ pub fn fit(definition: &Property, value: &str) -> Fitted {
     }
 }
 
-/// Fits `value` to one of `options`, by value or by label; without options everything fits.
-#[must_use]
-pub fn one_of(options: &[Choice], value: &str) -> Fitted {
-    match choice(options, value) {
-        _ if options.is_empty() => Fitted::Keep,
-        Some(known) if known == value => Fitted::Keep,
-        Some(known) => Fitted::Changed(known.to_owned(), None),
-        None => Fitted::Unfit(stray("INVALID_OPTION", "none of the property's options", options)),
-    }
-}
-
 /// A stage that its pipeline does not have.
 #[must_use]
 pub fn stray_stage(stages: &[Choice]) -> Note {
     stray("INVALID_PIPELINE_STAGE_ID", "no stage of its pipeline", stages)
-}
-
-/// Whether `to` stands before `from` in the order of the options.
-#[must_use]
-pub fn goes_back(options: &[Choice], from: &str, to: &str) -> bool {
-    let place = |value: &str| {
-        let known = choice(options, value)?;
-        options.iter().position(|option| option.value == known)
-    };
-    matches!((place(from), place(to)), (Some(from), Some(to)) if to < from)
-}
-
-/// The internal value that `value` means: exactly, else the only one without regard to case.
-fn choice<'a>(options: &'a [Choice], value: &str) -> Option<&'a str> {
-    let wanted = value.trim();
-    let lower = wanted.to_lowercase();
-    let tests: [&dyn Fn(&Choice) -> bool; 4] = [
-        &|option| option.value == wanted,
-        &|option| option.label == wanted,
-        &|option| option.value.to_lowercase() == lower,
-        &|option| option.label.trim().to_lowercase() == lower,
-    ];
-    tests.iter().find_map(|test| {
-        let mut found = options.iter().filter(|option| test(option));
-        let first = found.next()?;
-        found.next().is_none().then_some(first.value.as_str())
-    })
-}
-
-/// Several options, separated by semicolons; one in front means that they are added.
-fn several(options: &[Choice], value: &str) -> Fitted {
-    if options.is_empty() || choice(options, value).is_some() {
-        return one_of(options, value);
-    }
-    let parts: Vec<&str> = value.split(';').filter(|part| !part.trim().is_empty()).collect();
-    let known: Vec<&str> = parts.iter().filter_map(|part| choice(options, part)).collect();
-    let note = || stray("INVALID_OPTION", "some of it is none of the property's options", options);
-    if known.is_empty() && !parts.is_empty() {
-        return Fitted::Unfit(note());
-    }
-    let front = if value.starts_with(';') { ";" } else { "" };
-    let sent = format!("{front}{}", known.join(";"));
-    let note = (known.len() < parts.len()).then(note);
-    if sent == value { Fitted::Keep } else { Fitted::Changed(sent, note) }
 }
 
 fn number(value: &str) -> Fitted {
@@ -137,15 +93,16 @@ fn number(value: &str) -> Fitted {
     }
 }
 
+/// True or false; an option of that meaning where the property's own are others.
 fn boolean(options: &[Choice], value: &str) -> Fitted {
-    let lower = value.trim().to_ascii_lowercase();
-    let known = match lower.as_str() {
-        "true" | "false" => Some(lower.as_str()),
-        _ => choice(options, value),
-    };
+    let word = truth(value).map(|truth| truth.to_string());
+    let known = choice(options, value).map(str::to_owned).or_else(|| {
+        let known = |word: &String| options.is_empty() || options.iter().any(|o| o.value == *word);
+        word.filter(known)
+    });
     match known {
         Some(known) if known == value => Fitted::Keep,
-        Some(known) => Fitted::Changed(known.to_owned(), None),
+        Some(known) => Fitted::Changed(known, None),
         None => {
             let hint = "send true or false";
             Fitted::Unfit(Note::new("INVALID_BOOLEAN", "neither true nor false", hint))
@@ -153,41 +110,65 @@ fn boolean(options: &[Choice], value: &str) -> Fitted {
     }
 }
 
-fn date(value: &str) -> Fitted {
+/// A day. A midnight in UTC is how HubSpot itself writes one; another instant falls on a day of the
+/// account.
+fn date(value: &str, zone: Tz) -> Fitted {
     let trimmed = value.trim();
-    let day = NaiveDate::parse_from_str(trimmed, "%Y-%m-%d").ok();
-    let cut = day.map(|day| (day, false)).or_else(|| {
+    let found = day(trimmed).map(|day| (day, false)).or_else(|| {
         let at = instant(trimmed)?;
-        Some((at.date_naive(), at.time() != NaiveTime::MIN))
+        if at.time() == NaiveTime::MIN {
+            return Some((at.date_naive(), false));
+        }
+        let there = at.with_timezone(&zone);
+        Some((there.date_naive(), there.time() != NaiveTime::MIN))
     });
-    let Some((day, cut)) = cut else {
+    let Some((day, cut)) = found else {
         let hint = "send the day as YYYY-MM-DD";
         return Fitted::Unfit(Note::new("INVALID_DATE", "not a date", hint));
     };
     let sent = day.to_string();
     let note = cut.then(|| {
         let hint = "send the day alone, or make it a date and time property in HubSpot";
-        Note::new("TIME_CUT", "the property holds a day: the time of day (UTC) is cut", hint)
+        Note::new("TIME_CUT", "the property holds a day: the time of day is cut", hint)
     });
     if sent == value { Fitted::Keep } else { Fitted::Changed(sent, note) }
 }
 
-fn datetime(value: &str) -> Fitted {
-    let naive = || chrono::NaiveDateTime::parse_from_str(value, "%Y-%m-%dT%H:%M:%S%.f").is_ok();
-    let day = || NaiveDate::parse_from_str(value, "%Y-%m-%d").is_ok();
-    if instant(value).is_some() || naive() || day() {
-        return Fitted::Keep;
+/// An instant. A day begins with its first moment in the account's zone, so that people see that
+/// day.
+fn datetime(value: &str, zone: Tz) -> Fitted {
+    let trimmed = value.trim();
+    let naive = || chrono::NaiveDateTime::parse_from_str(trimmed, "%Y-%m-%dT%H:%M:%S%.f").is_ok();
+    if instant(trimmed).is_some() || naive() {
+        return if trimmed == value { Fitted::Keep } else { Fitted::Changed(trimmed.into(), None) };
+    }
+    if let Some(start) = day(trimmed).and_then(|day| start_of(day, zone)) {
+        let sent = start.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true);
+        return Fitted::Changed(sent, None);
     }
     let hint = "send an RFC 3339 time such as 2026-10-01T10:00:00Z";
     Fitted::Unfit(Note::new("INVALID_DATE", "not a date and time", hint))
 }
 
-/// RFC 3339, or milliseconds since 1970.
+/// The first moment of `day`: where clocks go forward at midnight it is not midnight.
+fn start_of(day: NaiveDate, zone: Tz) -> Option<DateTime<Tz>> {
+    let hours = (0..4).filter_map(|hour| day.and_hms_opt(hour, 0, 0));
+    hours.into_iter().find_map(|at| zone.from_local_datetime(&at).earliest())
+}
+
+fn day(value: &str) -> Option<NaiveDate> {
+    let day = NaiveDate::parse_from_str(value, "%Y-%m-%d").ok()?;
+    (1000..=9999).contains(&day.year()).then_some(day)
+}
+
+/// RFC 3339, or milliseconds since 1970: twelve or thirteen digits (1973 to 2286). Fewer may be
+/// seconds, a year, or a day without its hyphens.
 fn instant(value: &str) -> Option<DateTime<Utc>> {
-    match value.parse::<i64>() {
-        Ok(ms) => DateTime::from_timestamp_millis(ms),
-        Err(_) => DateTime::parse_from_rfc3339(value).ok().map(|at| at.to_utc()),
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    if (12..=13).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return DateTime::from_timestamp_millis(value.parse().ok()?);
     }
+    DateTime::parse_from_rfc3339(value).ok().map(|at| at.to_utc())
 }
 
 fn text(value: &str) -> Fitted {

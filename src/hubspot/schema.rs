@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono_tz::Tz;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -56,6 +57,8 @@ pub struct Definitions {
     pub stage: Option<StageProperties>,
     /// Properties without whose value a row is not worth sending.
     pub required: BTreeSet<String>,
+    /// Where the account's days begin.
+    pub time_zone: Tz,
 }
 
 /// Reads what the account says of `object`. Pipelines and currencies that the token may not read
@@ -84,15 +87,25 @@ pub async fn definitions(
         }
         pipelines = read.into_iter().map(|(choice, stages)| (choice.value, stages)).collect();
     }
+    let dated = properties.iter().any(|(name, property)| {
+        matches!(property.property_type.as_str(), "date" | "datetime")
+            && mapping.names(&object.sync_type, name)
+    });
+    let account = match dated || properties.contains_key(CURRENCY) {
+        true => without(details(sender, version).await)?,
+        false => None,
+    };
+    let time_zone = account.as_ref().and_then(|account| account.time_zone.parse().ok());
     if properties.contains_key(CURRENCY) {
-        let account = without(details(sender, version).await)?;
         let currencies = account.map(|a| a.currencies).unwrap_or_default();
         let choice = |code: String| Choice { label: code.clone(), value: code };
         replace_options(&mut properties, CURRENCY, currencies.into_iter().map(choice).collect());
         // An amount in another currency would be a lie.
         required.insert(CURRENCY.to_owned());
     }
-    Ok(Definitions { properties, pipelines, stage: object.stage.clone(), required })
+    let stage = object.stage.clone();
+    let time_zone = time_zone.unwrap_or_default();
+    Ok(Definitions { properties, pipelines, stage, required, time_zone })
 }
 
 /// `None` where the token may not read something that can be done without.

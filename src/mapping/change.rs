@@ -102,6 +102,10 @@ pub struct Change {
     pub email: Option<String>,
     /// Slot to the external id of its target; `None` drops. Always empty unless an upsert.
     pub associations: BTreeMap<String, Option<String>>,
+    /// What properties are made of that look at several places, as JSON: see [`Mapping::compose`].
+    ///
+    /// [`Mapping::compose`]: super::Mapping::compose
+    pub parts: BTreeMap<String, String>,
     /// What was left out or changed on the way.
     pub warnings: Vec<Warning>,
 }

@@ -7,7 +7,7 @@ use rlibphonenumber::Region;
 use super::field::{Field, Source};
 use super::pointer::Pointer;
 use super::spec::{FieldSpec, From, OnInvalid, SheetSpec, TransformName};
-use super::transform::{OnUnknown, Options, PhoneRule, PickRule, Transform, region};
+use super::transform::{DecimalRule, OnUnknown, Options, PhoneRule, PickRule, Transform, region};
 use super::{MappingError, ObjectKind, Operation, Sheet, SlotRule, Vars};
 use crate::event::is_word;
 
@@ -235,6 +235,7 @@ impl Scope<'_> {
             ("separator", spec.separator.is_some(), join, "join"),
             ("main", spec.main.is_some(), join, "join"),
             ("country", spec.country.is_some(), Some(TransformName::Phone), "phone"),
+            ("currency", spec.currency.is_some(), Some(TransformName::Decimal), "decimal"),
         ] {
             if given && name != owner {
                 let problem = format!("belongs to transform = \"{owner_name}\": remove it");
@@ -274,7 +275,7 @@ impl Scope<'_> {
             TransformName::Domain => Transform::Domain,
             TransformName::Country => Transform::Country,
             TransformName::CountryCode => Transform::CountryCode,
-            TransformName::Decimal => Transform::Decimal,
+            TransformName::Decimal => Transform::Decimal(self.decimal(spec)?),
             TransformName::Integer => Transform::Integer,
             TransformName::Currency => Transform::Currency,
             TransformName::Boolean => Transform::Boolean,
@@ -290,6 +291,13 @@ impl Scope<'_> {
         let countries: Result<_, _> =
             countries.map(|text| self.pointer(spec, "country", text)).collect();
         Ok(PhoneRule { countries: countries?, default: self.region })
+    }
+
+    fn decimal(&self, spec: &FieldSpec) -> Result<DecimalRule, MappingError> {
+        let places = spec.currency.iter().flatten();
+        let currencies: Result<_, _> =
+            places.map(|text| self.pointer(spec, "currency", text)).collect();
+        Ok(DecimalRule { currencies: currencies? })
     }
 
     fn pick(&self, spec: &FieldSpec) -> Result<PickRule, MappingError> {

@@ -32,6 +32,31 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// The places without whose value there is none.
+    pub(super) fn own(&self) -> &[Pointer] {
+        match self {
+            Self::Constant(_) | Self::Setting(_) => &[],
+            Self::One { from, .. } => from,
+            Self::Join { parts, main, .. } => parts.get(*main..=*main).unwrap_or_default(),
+        }
+    }
+
+    /// Where it looks: its own places first.
+    pub(super) fn places(&self) -> Vec<&Pointer> {
+        match self {
+            Self::Constant(_) | Self::Setting(_) => Vec::new(),
+            Self::One { from, transform } => {
+                let aside: &[Pointer] = match transform {
+                    Transform::Phone(rule) => &rule.countries,
+                    Transform::Decimal(rule) => &rule.currencies,
+                    _ => &[],
+                };
+                from.iter().chain(aside).collect()
+            }
+            Self::Join { parts, .. } => parts.iter().collect(),
+        }
+    }
+
     /// The texts that it can come to, where the file itself lists them.
     pub(super) fn written(&self) -> Vec<&str> {
         match self {

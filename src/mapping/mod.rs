@@ -8,6 +8,7 @@
 
 mod change;
 mod compile;
+mod compose;
 mod error;
 mod examples;
 mod field;
@@ -24,8 +25,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::{Fault, Priority};
 
 pub use change::{Change, Input, Operation, UnknownOperation, Warning};
+pub use compose::{Composed, is_part};
 pub use error::MappingError;
 pub use objects::{CustomProperty, Lifecycle, ObjectKind, OnMissing, Slot, StageProperties};
+
+pub use transform::{country_code, truth};
 
 use field::Field;
 use pointer::Pointer;

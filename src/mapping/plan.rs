@@ -5,7 +5,7 @@
 //! on `created` and can never be cleared. Constants and settings are written on every upsert:
 //! they are the same each time, so only a record that lacks them costs anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -29,17 +29,13 @@ impl Sheet {
         operation: Operation,
         input: &Input<'_>,
     ) -> Result<Change, Vec<Fault>> {
-        let mut draft = Draft {
-            verb: input.event_type.verb(),
-            data: input.data,
-            properties: BTreeMap::new(),
-            associations: BTreeMap::new(),
-            warnings: Vec::new(),
-            faults: Vec::new(),
-        };
+        let mut draft = Draft::of(input.event_type.verb(), input.data);
+        let mut parts = BTreeMap::new();
         if operation == Operation::Upsert {
             self.fields.iter().for_each(|field| draft.write(field));
             self.slots.iter().for_each(|slot| draft.associate(slot));
+            draft.tell();
+            parts = self.parts(input.event_type.entity(), input.data);
         }
         if !draft.faults.is_empty() {
             return Err(draft.faults);
@@ -52,23 +48,52 @@ impl Sheet {
             properties: draft.properties,
             email: None,
             associations: draft.associations,
+            parts,
             warnings: draft.warnings,
         })
     }
 }
 
 /// A change in the making.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     verb: &'a str,
     data: &'a Map<String, Value>,
     properties: BTreeMap<String, String>,
     associations: BTreeMap<String, Option<String>>,
     warnings: Vec<Warning>,
     faults: Vec<Fault>,
+    /// The places whose value a property holds.
+    written: BTreeSet<&'a str>,
+    /// Values that a property does not hold: place, property, what became of it. They are told,
+    /// unless another property holds them.
+    untold: Vec<(&'a str, String, &'static str)>,
 }
 
-impl Draft<'_> {
-    fn write(&mut self, field: &Field) {
+impl<'a> Draft<'a> {
+    fn of(verb: &'a str, data: &'a Map<String, Value>) -> Self {
+        Self {
+            verb,
+            data,
+            properties: BTreeMap::new(),
+            associations: BTreeMap::new(),
+            warnings: Vec::new(),
+            faults: Vec::new(),
+            written: BTreeSet::new(),
+            untold: Vec::new(),
+        }
+    }
+
+    /// What `field` comes to where `data` is all there is to know: its text, if it has one.
+    pub(super) fn whole(
+        field: &'a Field,
+        data: &'a Map<String, Value>,
+    ) -> (Option<String>, Vec<Warning>) {
+        let mut draft = Draft::of(CREATED, data);
+        draft.write(field);
+        (draft.properties.remove(&field.property), draft.warnings)
+    }
+
+    fn write(&mut self, field: &'a Field) {
         match &field.source {
             Source::Constant(text) | Source::Setting(text) => self.set(field, text.clone()),
             Source::One { from, transform } => self.write_one(field, from, transform),
@@ -79,7 +104,7 @@ impl Draft<'_> {
     }
 
     /// Writes the first of the places that holds something; the first place clears, if none does.
-    fn write_one(&mut self, field: &Field, places: &[Pointer], transform: &Transform) {
+    fn write_one(&mut self, field: &Field, places: &'a [Pointer], transform: &Transform) {
         let held = places.iter().find(|place| place.holds(self.data));
         let Some(from) = held.or(places.first()) else { return };
         let value = match from.find(self.data) {
@@ -103,11 +128,19 @@ impl Draft<'_> {
             }
         }
         match outcome {
-            Ok(Outcome::Leave) => {}
+            Ok(Outcome::Leave) => self.leave(field, from, "left alone"),
             Ok(Outcome::Set(text)) if text.is_empty() && field.required => {
                 self.faults.push(empty(from));
             }
-            Ok(Outcome::Set(text)) => self.set(field, text),
+            Ok(Outcome::Set(text)) => {
+                let picked = matches!(transform, Transform::Pick(_));
+                if picked && text.is_empty() && from.holds(self.data) {
+                    self.leave(field, from, "cleared");
+                } else {
+                    self.written.insert(from.text());
+                }
+                self.set(field, text);
+            }
             Err(invalid) => {
                 self.reject(&field.property, field.refuse, from.in_event(), invalid);
             }
@@ -121,7 +154,9 @@ impl Draft<'_> {
         let absent = texts.iter().filter(|part| matches!(part, Part::Absent)).count();
         let from = &parts[main];
         match &texts[main] {
-            Part::Absent if absent == texts.len() || self.verb == CREATED => {
+            Part::Absent if absent == texts.len() => return self.absent(field, from, false),
+            Part::Absent if self.verb == CREATED => {
+                self.incomplete(field, parts);
                 return self.absent(field, from, false);
             }
             Part::Null => return self.absent(field, from, true),
@@ -135,9 +170,7 @@ impl Draft<'_> {
             Part::Absent | Part::Text(_) => {}
         }
         if absent > 0 && self.verb != CREATED {
-            let pointers: Vec<_> = parts.iter().map(Pointer::in_event).collect();
-            let message = format!("left alone, since not all of {} were sent", pointers.join(", "));
-            return self.warn(&field.property, "incomplete_parts", message);
+            return self.incomplete(field, parts);
         }
         let known = texts.into_iter().filter_map(|part| match part {
             Part::Text(text) if !text.is_empty() => Some(text),
@@ -145,6 +178,12 @@ impl Draft<'_> {
         });
         let text = known.collect::<Vec<_>>().join(separator);
         self.set(field, text);
+    }
+
+    fn incomplete(&mut self, field: &Field, parts: &[Pointer]) {
+        let pointers: Vec<_> = parts.iter().map(Pointer::in_event).collect();
+        let message = format!("left alone, since not all of {} were sent", pointers.join(", "));
+        self.warn(&field.property, "incomplete_parts", message);
     }
 
     /// The parts' texts, unless one is invalid.
@@ -165,6 +204,21 @@ impl Draft<'_> {
             }
         }
         (texts.len() == parts.len()).then_some(texts)
+    }
+
+    /// Notes a value that the property does not hold.
+    fn leave(&mut self, field: &Field, from: &'a Pointer, instead: &'static str) {
+        self.untold.push((from.text(), field.property.clone(), instead));
+    }
+
+    /// Tells of the values that no property holds.
+    fn tell(&mut self) {
+        for (place, property, instead) in std::mem::take(&mut self.untold) {
+            if !self.written.contains(place) {
+                let message = format!("{instead}: /data{place} is no word that the table knows");
+                self.warn(&property, "unknown_option", message);
+            }
+        }
     }
 
     /// The data says nothing of the field, or that there is none.

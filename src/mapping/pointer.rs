@@ -42,6 +42,11 @@ impl Pointer {
         Ok(Self { text: text.to_owned(), tokens: tokens.collect() })
     }
 
+    /// As it is written in the file.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The pointer relative to the event.
     pub(crate) fn in_event(&self) -> String {
         format!("/data{}", self.text)
@@ -64,6 +69,21 @@ impl Pointer {
             Some(value) => Found::Value(value),
             None => Found::Absent,
         }
+    }
+
+    /// Puts `value` where it leads, as a member of objects.
+    pub(crate) fn put(&self, data: &mut Map<String, Value>, value: Value) {
+        let Some((last, way)) = self.tokens.split_last() else { return };
+        let mut members = data;
+        for token in way {
+            let next = members.entry(token.as_str()).or_insert_with(|| Value::Object(Map::new()));
+            if !next.is_object() {
+                *next = Value::Object(Map::new());
+            }
+            let Value::Object(deeper) = next else { return };
+            members = deeper;
+        }
+        members.insert(last.clone(), value);
     }
 
     /// Whether it leads to a value that is not blank.

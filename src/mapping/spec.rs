@@ -49,6 +49,7 @@ pub(super) struct FieldSpec {
     pub(super) separator: Option<String>,
     pub(super) main: Option<String>,
     pub(super) country: Option<Vec<String>>,
+    pub(super) currency: Option<Vec<String>>,
 }
 
 /// One pointer; or several: the parts of a join, else places of which the first that holds

@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::field::{Field, Source};
 use super::pointer::Pointer;
-use super::transform::Transform;
 use super::{Input, Mapping};
 
 impl Mapping {
@@ -14,24 +12,13 @@ impl Mapping {
         let sheets = sheets.unwrap_or_default().iter();
         let mut read = Vec::new();
         for sheet in sheets.filter(|sheet| sheet.verbs.contains_key(input.event_type.verb())) {
-            read.extend(sheet.fields.iter().flat_map(places).map(Pointer::in_event));
+            let fields = sheet.fields.iter().flat_map(|field| field.source.places());
+            read.extend(fields.map(Pointer::in_event));
             read.extend(sheet.slots.iter().map(|slot| slot.from.in_event()));
         }
         let mut unread = Vec::new();
         walk(input.data, "/data", &read, &mut unread);
         unread
-    }
-}
-
-/// Where a field looks.
-fn places(field: &Field) -> Vec<&Pointer> {
-    match &field.source {
-        Source::Constant(_) | Source::Setting(_) => Vec::new(),
-        Source::One { from, transform: Transform::Phone(rule) } => {
-            rule.countries.iter().chain(from).collect()
-        }
-        Source::One { from, .. } => from.iter().collect(),
-        Source::Join { parts, .. } => parts.iter().collect(),
     }
 }
 

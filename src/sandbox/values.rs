@@ -46,6 +46,10 @@ pub(super) fn check(
             Err(fault("INVALID_INTEGER", format!("{raw} was not a valid number")))
         }
         "enumeration" if property.external_options => Ok((raw.to_owned(), None)),
+        // HubSpot lists no options of a yes or no that it keeps itself.
+        "bool" if property.options.is_empty() && matches!(raw, "true" | "false") => {
+            Ok((raw.to_owned(), None))
+        }
         "bool" | "enumeration" => match stray_option(property, raw) {
             None => Ok((raw.to_owned(), None)),
             Some(stray) => {

@@ -112,7 +112,11 @@ fn fit_one(
 ) -> Fitted {
     let stages = definitions.stage.as_ref().filter(|names| names.stage == name).and_then(|names| {
         let pipeline = changes.get(&names.pipeline)?;
-        let fitted = match fit(definitions.properties.get(&names.pipeline)?, pipeline) {
+        let fitted = match fit(
+            definitions.properties.get(&names.pipeline)?,
+            pipeline,
+            definitions.time_zone,
+        ) {
             Fitted::Changed(known, _) => known,
             _ => pipeline.clone(),
         };
@@ -123,7 +127,7 @@ fn fit_one(
             Fitted::Unfit(_) => Fitted::Unfit(stray_stage(stages)),
             fits => fits,
         },
-        _ => fit(definition, value),
+        _ => fit(definition, value, definitions.time_zone),
     }
 }
 

@@ -18,6 +18,8 @@ pub struct MappedRow {
     pub operation: Operation,
     /// Property -> value; empty clears.
     pub properties: BTreeMap<String, String>,
+    /// What composed properties are made of.
+    pub parts: BTreeMap<String, String>,
     /// Slot -> external id; `None` drops.
     pub slots: BTreeMap<String, Option<String>>,
     /// What the mapping left out or altered.
@@ -29,7 +31,7 @@ pub struct MappedRow {
 pub struct Folded {
     /// The newest delete.
     pub tombstone: Option<Stamp>,
-    /// The properties.
+    /// The properties, and the parts of those that are composed.
     pub properties: Accepted,
     /// Slots named by `rows`, with their newest target.
     pub slots: BTreeMap<String, (Option<String>, Stamp)>,
@@ -51,7 +53,7 @@ pub fn fold(accepted: &Accepted, tombstone: Option<Stamp>, rows: &[MappedRow]) -
     let living = rows.iter().filter(|row| row.operation == Operation::Upsert && lives(row.stamp));
     for row in living {
         folded.alive = true;
-        for (name, value) in &row.properties {
+        for (name, value) in row.properties.iter().chain(&row.parts) {
             let held = folded.properties.get(name);
             if held.is_none_or(|held| held.stamp < row.stamp) {
                 let register = Register { value: value.clone(), stamp: row.stamp };
@@ -99,6 +101,7 @@ mod tests {
                 stamp: stamp(at, id),
                 operation: if delete { Operation::Archive } else { Operation::Upsert },
                 properties,
+                parts: BTreeMap::new(),
                 slots,
                 warnings: Vec::new(),
             },
@@ -142,6 +145,7 @@ mod tests {
             stamp: stamp(at, id),
             operation: Operation::Upsert,
             properties: BTreeMap::from([("p".into(), value.into())]),
+            parts: BTreeMap::new(),
             slots: BTreeMap::new(),
             warnings: Vec::new(),
         };

@@ -10,8 +10,8 @@ use crate::event::{EventType, Fault};
 use crate::hubspot::batch::Input as BatchInput;
 use crate::hubspot::key::key;
 use crate::hubspot::schema::Definitions;
-use crate::mapping::{Input, Mapping, ObjectKind, Operation, Warning};
-use crate::queue::model::{Reason, Record, Row, Stage};
+use crate::mapping::{Composed, Input, Mapping, ObjectKind, Operation, Warning, is_part};
+use crate::queue::model::{Reason, Record, Register, Row, Stage, Stamp};
 
 /// A leased record with its rows mapped and folded.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ pub fn plan(
     for row in &record.rows {
         match map(mapping, &object.sync_type, row) {
             Ok(mapped) if void(&record, row) => {
-                let (properties, slots) = (BTreeMap::new(), BTreeMap::new());
-                rows.push(MappedRow { properties, slots, ..mapped });
+                let (properties, parts, slots) = Default::default();
+                rows.push(MappedRow { properties, parts, slots, ..mapped });
             }
             Ok(mapped) => rows.push(mapped),
             Err(reason) => refused.push((row.id, reason)),
@@ -71,7 +71,8 @@ pub fn plan(
     }
     // Every further round has fewer rows.
     loop {
-        let folded = fold(&record.accepted, tombstone, &rows);
+        let mut folded = fold(&record.accepted, tombstone, &rows);
+        compose(mapping, &object.sync_type, &mut folded, &mut rows);
         let need = need(mapping, object, &record, &folded);
         let fitted = match (definitions, &need) {
             (Some(definitions), Need::Write(changes)) => {
@@ -98,6 +99,33 @@ pub fn plan(
             Err(unfit) => {
                 rows.retain(|row| !unfit.contains_key(&row.stamp.row));
                 refused.extend(unfit);
+            }
+        }
+    }
+}
+
+/// Says what the parts of composed properties come to, whichever events they came in. The whole has
+/// the stamp of its own value, so that a delete voids the two together. What a row alone could not be
+/// read as is no warning then.
+fn compose(mapping: &Mapping, sync_type: &str, folded: &mut Folded, rows: &mut [MappedRow]) {
+    let parts = folded.properties.iter().filter(|(name, _)| is_part(name));
+    let parts: BTreeMap<String, String> =
+        parts.map(|(name, register)| (name.clone(), register.value.clone())).collect();
+    for Composed { property, value, own, parts, warnings } in mapping.compose(sync_type, &parts) {
+        let stamp_of = |part| folded.properties.get(part).map(|register| register.stamp);
+        let stamps: Vec<Stamp> = parts.iter().filter_map(stamp_of).collect();
+        let (own, newest) = (own.iter().filter_map(stamp_of).max(), stamps.iter().max().copied());
+        let (Some(stamp), Some(newest)) = (own, newest) else { continue };
+        if folded.properties.get(&property).is_some_and(|held| held.stamp > stamp) {
+            continue;
+        }
+        if let Some(value) = value {
+            folded.properties.insert(property.clone(), Register { value, stamp });
+        }
+        for row in rows.iter_mut().filter(|row| stamps.contains(&row.stamp)) {
+            row.warnings.retain(|warning| warning.property.as_ref() != Some(&property));
+            if row.stamp == newest {
+                row.warnings.extend(warnings.clone());
             }
         }
     }
@@ -169,6 +197,7 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
             stamp,
             operation: row.operation,
             properties: BTreeMap::new(),
+            parts: BTreeMap::new(),
             slots: BTreeMap::new(),
             warnings: Vec::new(),
         });
@@ -189,6 +218,7 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
         stamp,
         operation: change.operation,
         properties: change.properties,
+        parts: change.parts,
         slots: change.associations,
         warnings: change.warnings,
     })

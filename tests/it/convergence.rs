@@ -139,6 +139,7 @@ fn all_5040_orders_of_the_samples_fold_to_the_same_state() {
                 stamp: Stamp { at, row: 0 },
                 operation: change.operation,
                 properties: change.properties,
+                parts: change.parts,
                 slots: change.associations,
                 warnings: Vec::new(),
             };

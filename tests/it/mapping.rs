@@ -68,7 +68,7 @@ fn the_samples_come_to_what_hubspot_must_hold() {
         "deal m-501": {
             "dealname": "Website Redesign – Design & Mockups", "amount": "1500.00",
             "deal_currency_code": "EUR", "pipeline": "default", "dealstage": "closedwon",
-            "closedate": "2025-01-31T00:00:00.000Z", "hubferry_probability": "0.75",
+            "closedate": "2025-01-31", "hubferry_probability": "0.75",
             "hubferry_payment_status": "captured", "hubferry_payment_method": "card",
             "hubferry_payment_paid_at": "2024-12-08T08:29:51.000Z",
             "hubferry_payment_reference": "pay_7f31"

@@ -7,6 +7,8 @@ use hubferry::event::{EventType, Fault};
 use hubferry::mapping::{Change, Input, Mapping, Vars};
 use serde_json::{Value, json};
 
+mod situations;
+
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 
 static MAPPING: LazyLock<Mapping> = LazyLock::new(|| Mapping::builtin(&Vars::default()).unwrap());

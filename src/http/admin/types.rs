@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::problem::Problem;
+use crate::mapping::is_part;
 use crate::queue::inspect::AttemptView;
 use crate::queue::list::RowView;
 use crate::queue::model::Accepted;
@@ -290,7 +291,8 @@ impl Record {
     #[must_use]
     pub fn of(record: RecordView, values: bool) -> Self {
         let accepted: Accepted = serde_json::from_value(record.accepted).unwrap_or_default();
-        let accepted = accepted.into_iter().map(|(name, register)| {
+        let accepted = accepted.into_iter().filter(|(name, _)| !is_part(name));
+        let accepted = accepted.map(|(name, register)| {
             let value = values.then_some(register.value);
             let (event_time, row_id) = (register.stamp.at, register.stamp.row.to_string());
             (name, AcceptedValue { value, event_time, row_id })

@@ -5,6 +5,7 @@ use super::link;
 use super::page::Visitor;
 use super::when::When;
 use super::words::masked;
+use crate::mapping::is_part;
 use crate::queue::model::Accepted;
 use crate::queue::records::RecordView;
 
@@ -21,10 +22,12 @@ pub(super) struct Property {
 
 /// The registers of a record.
 pub(super) fn registers(record: &RecordView) -> Result<Accepted, Failure> {
-    serde_json::from_value(record.accepted.clone()).map_err(|error| {
+    let mut accepted: Accepted = serde_json::from_value(record.accepted.clone()).map_err(|error| {
         tracing::error!(error = %error, record.id = record.id, "accepted values cannot be read");
         Failure::internal()
-    })
+    })?;
+    accepted.retain(|name, _| !is_part(name));
+    Ok(accepted)
 }
 
 /// Those of `accepted` that `row` set, or all of them.

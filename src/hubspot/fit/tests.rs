@@ -1,5 +1,7 @@
 //! What each type of property takes.
 
+use chrono_tz::Tz;
+
 use super::*;
 
 fn definition(property_type: &str, field_type: &str, options: &[(&str, &str)]) -> Property {
@@ -16,7 +18,7 @@ fn definition(property_type: &str, field_type: &str, options: &[(&str, &str)]) -
 
 /// What is sent, and the code of the note.
 fn told(definition: &Property, value: &str) -> (Option<String>, &'static str) {
-    match fit(definition, value) {
+    match fit(definition, value, chrono_tz::America::Los_Angeles) {
         Fitted::Keep => (Some(value.to_owned()), ""),
         Fitted::Changed(sent, note) => (Some(sent), note.map_or("", |note| note.code)),
         Fitted::Unfit(note) => {
@@ -37,7 +39,7 @@ fn each_type_takes_what_it_takes_and_nothing_else() {
     let number = definition("number", "number", &[]);
     let date = definition("date", "date", &[]);
     let datetime = definition("datetime", "date", &[]);
-    let cases: [(&Property, &str, Option<&str>, &str); 41] = [
+    let cases: [(&Property, &str, Option<&str>, &str); 60] = [
         (&select, "red", Some("red"), ""),
         (&select, "RED", Some("red"), ""),
         (&select, " red ", Some("red"), ""),
@@ -74,7 +76,36 @@ fn each_type_takes_what_it_takes_and_nothing_else() {
         (&datetime, "2026-10-01T10:00:00.000Z", Some("2026-10-01T10:00:00.000Z"), ""),
         (&datetime, "2026-10-01T10:00:00+02:00", Some("2026-10-01T10:00:00+02:00"), ""),
         (&datetime, "1790812800000", Some("1790812800000"), ""),
-        (&datetime, "2026-10-01", Some("2026-10-01"), ""),
+        (&datetime, "2026-10-01", Some("2026-10-01T07:00:00.000Z"), ""),
+        (&datetime, " 2026-12-01 ", Some("2026-12-01T08:00:00.000Z"), ""),
+        (&datetime, "19900515", None, "INVALID_DATE"),
+        (&datetime, "1990", None, "INVALID_DATE"),
+        (&date, "2026-10-01T06:30:00Z", Some("2026-09-30"), "TIME_CUT"),
+        (&date, "2026-10-01T00:00:00-07:00", Some("2026-10-01"), ""),
+        (&date, "19900515", None, "INVALID_DATE"),
+        (&date, "642729600", None, "INVALID_DATE"),
+        (&date, "1990", None, "INVALID_DATE"),
+        (&date, "90-05-15", None, "INVALID_DATE"),
+        (&date, "0", None, "INVALID_DATE"),
+        (&yes, "1", Some("true"), ""),
+        (&yes, "f", Some("false"), ""),
+        (&definition("bool", "booleancheckbox", &[]), "on", Some("true"), ""),
+        (
+            &definition("enumeration", "booleancheckbox", &[("true", "Yes"), ("false", "No")]),
+            "0",
+            Some("false"),
+            "",
+        ),
+        (
+            &definition("enumeration", "booleancheckbox", &[("J", "Ja"), ("N", "Nein")]),
+            "1",
+            None,
+            "INVALID_BOOLEAN",
+        ),
+        (&check, "red,blue", Some("red;blue"), ""),
+        (&check, "red | Rouge foncé", Some("red;dark_red"), ""),
+        (&check, "red;red,Red", Some("red"), ""),
+        (&check, "red,mauve", Some("red"), "INVALID_OPTION"),
         (&datetime, "tomorrow", None, "INVALID_DATE"),
         (&definition("string", "text", &[]), "any text", Some("any text"), ""),
         (&definition("phone_number", "phonenumber", &[]), "+33", Some("+33"), ""),
@@ -90,7 +121,9 @@ fn each_type_takes_what_it_takes_and_nothing_else() {
 fn a_read_only_property_takes_nothing_not_even_to_be_cleared() {
     let fixed = Property { read_only: true, ..definition("string", "text", &[]) };
     for value in ["text", ""] {
-        assert!(matches!(fit(&fixed, value), Fitted::Unfit(n) if n.code == "READ_ONLY_VALUE"));
+        assert!(
+            matches!(fit(&fixed, value, Tz::UTC), Fitted::Unfit(n) if n.code == "READ_ONLY_VALUE")
+        );
     }
 }
 
@@ -107,7 +140,7 @@ fn a_hint_lists_ten_options_at_most() {
     let names: Vec<String> = (0..14).map(|n| format!("option-{n}")).collect();
     let options: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), n.as_str())).collect();
     let many = definition("enumeration", "select", &options);
-    let Fitted::Unfit(note) = fit(&many, "other") else { panic!("it fits") };
+    let Fitted::Unfit(note) = fit(&many, "other", Tz::UTC) else { panic!("it fits") };
     assert!(note.hint.contains("option-9 and 4 more"), "{}", note.hint);
     assert!(!note.hint.contains("option-10"), "{}", note.hint);
 }
@@ -126,4 +159,46 @@ fn going_back_is_told_by_the_order_of_the_options() {
     ] {
         assert_eq!(goes_back(&stages.options, from, to), back, "{from} {to}");
     }
+}
+
+#[test]
+fn a_day_begins_in_the_accounts_zone() {
+    let datetime = definition("datetime", "date", &[]);
+    for (day, zone, sent) in [
+        ("2025-01-31", Tz::UTC, "2025-01-31T00:00:00.000Z"),
+        ("2025-01-31", chrono_tz::America::Los_Angeles, "2025-01-31T08:00:00.000Z"),
+        ("2025-01-31", chrono_tz::Asia::Tokyo, "2025-01-30T15:00:00.000Z"),
+        ("2025-01-31", chrono_tz::Pacific::Kiritimati, "2025-01-30T10:00:00.000Z"),
+        // Clocks went from 23:59:59 to 01:00 that night.
+        ("2018-11-04", chrono_tz::America::Sao_Paulo, "2018-11-04T03:00:00.000Z"),
+    ] {
+        assert_eq!(fit(&datetime, day, zone), Fitted::Changed(sent.into(), None), "{day} {zone}");
+    }
+}
+
+#[test]
+fn options_are_known_by_label_case_and_punctuation() {
+    /// Options with their labels, what is sent, what it means.
+    type Row = (Vec<(String, String)>, String, Option<String>);
+    let rows: Vec<Row> = include_str!("../../../tests/fixtures/options.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut tried = 0;
+    for (options, value, wanted) in rows {
+        let options: Vec<(&str, &str)> =
+            options.iter().map(|(value, label)| (value.as_str(), label.as_str())).collect();
+        let several = definition("enumeration", "checkbox", &options);
+        let one = definition("enumeration", "select", &options);
+        let definition =
+            if wanted.as_ref().is_some_and(|w| w.contains(';')) { several } else { one };
+        let found = match fit(&definition, &value, Tz::UTC) {
+            Fitted::Keep => Some(value.clone()),
+            Fitted::Changed(sent, _) => Some(sent),
+            Fitted::Unfit(_) => None,
+        };
+        assert_eq!(found, wanted, "{value:?} of {options:?}");
+        tried += 1;
+    }
+    assert!(tried >= 100, "{tried}");
 }

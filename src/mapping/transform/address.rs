@@ -1,6 +1,7 @@
 //! Addresses on the net: e-mail, URL, domain.
 
 use email_address::{EmailAddress, Options};
+use unicode_normalization::char::is_combining_mark;
 
 use super::Invalid;
 
@@ -33,17 +34,24 @@ pub(super) fn url(text: &str) -> Result<String, Invalid> {
     let scheme = scheme.to_ascii_lowercase();
     if (scheme != "http" && scheme != "https")
         || text.len() > MAX_URL_BYTES
-        || rest.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@')
+        || rest.contains(|c: char| c.is_whitespace() || c.is_control())
     {
         return Err(invalid());
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let authority = authority.to_lowercase();
-    let (host, port) = authority.split_once(':').unwrap_or((&authority, "443"));
-    if !is_host(host) || port.parse::<u16>().is_err() {
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => (host, format!(":{port}")),
+        Some(_) => return Err(invalid()),
+        None => (authority.as_str(), String::new()),
+    };
+    // User info before the host makes an address look like another's.
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if !is_host(&host.replace('_', "-")) {
         return Err(invalid());
     }
-    Ok(format!("{scheme}://{authority}{path}"))
+    let path = if path == "/" { "" } else { path };
+    Ok(format!("{scheme}://{host}{port}{path}"))
 }
 
 /// The bare host in lower case, of a domain or of a URL, without `www.`.
@@ -64,7 +72,7 @@ fn is_host(host: &str) -> bool {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && label.chars().all(|c| c.is_alphanumeric() || is_combining_mark(c) || c == '-')
     };
     host.len() <= MAX_HOST_BYTES && host.contains('.') && host.split('.').all(is_label)
 }
@@ -100,10 +108,24 @@ mod tests {
             ("HTTPS://Example.COM/Path?Q=1", "https://example.com/Path?Q=1"),
             ("example.com", "https://example.com"),
             ("http://example.com:8080", "http://example.com:8080"),
+            ("http://example.com.:8080/", "http://example.com:8080"),
+            ("example.com/@ada?to=a@b.com#@", "https://example.com/@ada?to=a@b.com#@"),
+            ("my_shop.example.com/", "https://my_shop.example.com"),
+            ("https://हिन्दी.example/a/", "https://हिन्दी.example/a/"),
         ] {
             assert_eq!(url(sent).unwrap(), kept, "{sent}");
         }
-        for text in ["ftp://example.com", "javascript:alert(1)", "https://", "a b.com", "x@y.com"] {
+        for text in [
+            "ftp://example.com",
+            "javascript:alert(1)",
+            "https://",
+            "a b.com",
+            "x@y.com",
+            "https://bank.example@evil.example/",
+            "https://user:password@example.com",
+            "https://example.com:99999",
+            "https://example..com",
+        ] {
             assert_eq!(url(text).unwrap_err().code, "invalid_url", "{text}");
         }
     }

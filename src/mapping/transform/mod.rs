@@ -14,8 +14,11 @@ mod time;
 
 use serde_json::{Map, Value};
 
+pub(crate) use number::DecimalRule;
+pub use number::truth;
 pub(crate) use phone::PhoneRule;
 pub(crate) use pick::{OnUnknown, Options, PickRule};
+pub use place::country_code;
 pub(crate) use place::region;
 pub(crate) use text::trim;
 
@@ -61,7 +64,7 @@ pub(crate) enum Transform {
     Domain,
     Country,
     CountryCode,
-    Decimal,
+    Decimal(DecimalRule),
     Integer,
     Currency,
     Boolean,
@@ -81,18 +84,18 @@ impl Transform {
             return Ok(Outcome::Set(String::new()));
         }
         let text = match self {
-            Self::Text => text::line(&text::of(value)?),
+            Self::Text => text::list(value)?,
             Self::Multiline => text::multiline(&text::of(value)?),
             Self::Lower => text::line(&text::of(value)?).to_lowercase(),
             Self::Name => name::name(&text::line(&text::of(value)?)),
             Self::Html => text::html(&text::multiline(&text::of(value)?)),
             Self::Email => address::email(text::only(value)?)?,
-            Self::Phone(rule) => rule.apply(text::only(value)?, data)?,
+            Self::Phone(rule) => rule.apply(value, data)?,
             Self::Url => address::url(text::only(value)?)?,
             Self::Domain => address::domain(text::only(value)?)?,
             Self::Country => place::name(text::only(value)?)?,
             Self::CountryCode => place::code(text::only(value)?)?,
-            Self::Decimal => number::decimal(value)?,
+            Self::Decimal(rule) => rule.apply(value, data)?,
             Self::Integer => number::integer(value)?,
             Self::Currency => number::currency(text::only(value)?)?,
             Self::Boolean => number::boolean(value)?,
@@ -114,7 +117,8 @@ mod tests {
     fn blank_text_clears_and_a_wrong_type_is_named() {
         let data = Map::new();
         assert_eq!(Transform::Email.apply(&json!("  "), &data), Ok(Outcome::Set(String::new())));
-        for transform in [Transform::Text, Transform::Email, Transform::Date, Transform::Decimal] {
+        let decimal = Transform::Decimal(DecimalRule::default());
+        for transform in [Transform::Lower, Transform::Email, Transform::Date, decimal] {
             for value in [json!({}), json!([]), json!(true)] {
                 assert_eq!(transform.apply(&value, &data).unwrap_err().code, "wrong_type");
             }

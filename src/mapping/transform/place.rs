@@ -101,7 +101,8 @@ pub(super) fn code(text: &str) -> Result<String, Invalid> {
 }
 
 /// The two-letter code of a country, if the text is one.
-fn country_code(text: &str) -> Option<&'static str> {
+#[must_use]
+pub fn country_code(text: &str) -> Option<&'static str> {
     find(text.trim()).ok().map(|country| country.code)
 }
 

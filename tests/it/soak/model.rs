@@ -55,7 +55,7 @@ pub fn time(event: &Value) -> DateTime<Utc> {
 }
 
 /// The last word on everything, of those rows that count. `None`: nothing is left of the record.
-pub fn last_words<'a>(told: impl Iterator<Item = &'a Told>) -> Option<Expected> {
+pub fn last_words<'a>(mapping: &Mapping, told: impl Iterator<Item = &'a Told>) -> Option<Expected> {
     let all: Vec<&Told> = told.collect();
     // A delete voids what its own subject told before.
     let lives = |t: &&Told| {
@@ -69,7 +69,10 @@ pub fn last_words<'a>(told: impl Iterator<Item = &'a Told>) -> Option<Expected> 
     let mut told: Vec<&Told> = all.iter().copied().filter(lives).collect();
     told.sort_by_key(|t| t.stamp);
     let mut expected = None;
+    let mut parts = BTreeMap::new();
+    let sync_type = told.first().map(|t| t.change.sync_type.clone()).unwrap_or_default();
     for Told { change, .. } in told {
+        parts.extend(change.parts.clone());
         let record = expected.get_or_insert_with(Expected::default);
         record.properties.extend(change.properties.clone());
         for (slot, target) in &change.associations {
@@ -77,6 +80,12 @@ pub fn last_words<'a>(told: impl Iterator<Item = &'a Told>) -> Option<Expected> 
                 Some(target) => drop(record.slots.insert(slot.clone(), target.clone())),
                 None => drop(record.slots.remove(slot)),
             }
+        }
+    }
+    // What is made of several values is made of the newest of each.
+    if let Some(record) = &mut expected {
+        for composed in mapping.compose(&sync_type, &parts) {
+            record.properties.extend(composed.value.map(|value| (composed.property, value)));
         }
     }
     expected

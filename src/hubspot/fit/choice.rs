@@ -1,0 +1,110 @@
+//! Options: which one a value means.
+
+use std::cell::LazyCell;
+
+use super::{Fitted, stray};
+use crate::hubspot::schema::Choice;
+use crate::mapping::country_code;
+
+/// Fits `value` to one of `options`, by value or by label; without options everything fits.
+#[must_use]
+pub fn one_of(options: &[Choice], value: &str) -> Fitted {
+    match choice(options, value) {
+        _ if options.is_empty() => Fitted::Keep,
+        Some(known) if known == value => Fitted::Keep,
+        Some(known) => Fitted::Changed(known.to_owned(), None),
+        None => Fitted::Unfit(stray("INVALID_OPTION", "none of the property's options", options)),
+    }
+}
+
+/// Whether `to` stands before `from` in the order of the options.
+#[must_use]
+pub fn goes_back(options: &[Choice], from: &str, to: &str) -> bool {
+    let place = |value: &str| {
+        let known = choice(options, value)?;
+        options.iter().position(|option| option.value == known)
+    };
+    matches!((place(from), place(to)), (Some(from), Some(to)) if to < from)
+}
+
+/// The internal value that `value` means: exactly, else the only one that differs by no more than
+/// case, else by blanks and punctuation too, else the only one that is the same country.
+pub(super) fn choice<'a>(options: &'a [Choice], value: &str) -> Option<&'a str> {
+    let wanted = value.trim();
+    let (lower, plain) = (wanted.to_lowercase(), plain(wanted));
+    let country = LazyCell::new(|| country_code(wanted).filter(|_| are_countries(options)));
+    let is_country = |option: &Choice| {
+        let is = |name: &str| country_code(name) == *country;
+        country.is_some() && (is(&option.value) || is(&option.label))
+    };
+    let tests: [&dyn Fn(&Choice) -> bool; 7] = [
+        &|option| option.value == wanted,
+        &|option| option.label == wanted,
+        &|option| option.value.to_lowercase() == lower,
+        &|option| option.label.trim().to_lowercase() == lower,
+        &|option| !plain.is_empty() && self::plain(&option.value) == plain,
+        &|option| !plain.is_empty() && self::plain(&option.label) == plain,
+        &is_country,
+    ];
+    tests.iter().find_map(|test| {
+        let mut found = options.iter().filter(|option| test(option));
+        let first = found.next()?;
+        found.next().is_none().then_some(first.value.as_str())
+    })
+}
+
+/// Whether most of the options are countries.
+fn are_countries(options: &[Choice]) -> bool {
+    let countries = options.iter().filter(|option| country_code(&option.label).is_some());
+    countries.count() * 2 > options.len()
+}
+
+/// What spellings of one option have in common: no case, no blanks, and no punctuation but what
+/// stands beside digits (`1-10`, `-1`) or makes another word of it (`C++`).
+fn plain(text: &str) -> String {
+    let small: Vec<char> = text.trim().chars().flat_map(char::to_lowercase).collect();
+    let digit = |c: Option<&char>| c.is_some_and(char::is_ascii_digit);
+    let mut plain = String::with_capacity(text.len());
+    for (place, &c) in small.iter().enumerate() {
+        let c = if matches!(c, '\u{2010}'..='\u{2014}' | '\u{2212}') { '-' } else { c };
+        let dropped = c.is_whitespace() || "-_.,:'’\"/\\&()!?".contains(c);
+        let before = place.checked_sub(1).and_then(|before| small.get(before));
+        let beside = digit(small.get(place + 1)) && before.is_none_or(|c| !c.is_alphabetic());
+        if !dropped || (beside && !c.is_whitespace()) {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// Several options, separated by semicolons, or by commas, bars or lines where no option holds them;
+/// a semicolon in front means that they are added.
+pub(super) fn several(options: &[Choice], value: &str) -> Fitted {
+    if options.is_empty() || choice(options, value).is_some() {
+        return one_of(options, value);
+    }
+    let (mut known, mut all) = (Vec::new(), true);
+    let mut take = |part: &str| {
+        let found = choice(options, part);
+        if let Some(option) = found.filter(|option| !known.contains(option)) {
+            known.push(option);
+        }
+        found.is_some()
+    };
+    for part in value.split(';').filter(|part| !part.trim().is_empty()) {
+        if take(part) {
+            continue;
+        }
+        for smaller in part.split([',', '|', '\n']).filter(|part| !part.trim().is_empty()) {
+            all &= take(smaller);
+        }
+    }
+    let note = || stray("INVALID_OPTION", "some of it is none of the property's options", options);
+    if known.is_empty() && !all {
+        return Fitted::Unfit(note());
+    }
+    let front = if value.starts_with(';') { ";" } else { "" };
+    let sent = format!("{front}{}", known.join(";"));
+    let note = (!all).then(note);
+    if sent == value { Fitted::Keep } else { Fitted::Changed(sent, note) }
+}

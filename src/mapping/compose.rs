@@ -1,0 +1,136 @@
+//! Properties that are made of several values: a phone number and its country, the parts of a join.
+//!
+//! The values may come in several events, so each is kept by itself, as a part, under the stamp of
+//! its event. What the parts come to together is said anew whenever one of them changes. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::field::Field;
+use super::plan::Draft;
+use super::pointer::{Found, Pointer};
+use super::{Mapping, Sheet, Warning};
+
+/// What the name of a part begins with; no property's name does.
+const PART: char = '#';
+
+/// What the parts of one property come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// The property.
+    pub property: String,
+    /// Its text; none where the parts come to nothing.
+    pub value: Option<String>,
+    /// The names of the parts without which there is none: not the country of a number.
+    pub own: Vec<String>,
+    /// The names of all parts that were looked at.
+    pub parts: Vec<String>,
+    /// What could not be used.
+    pub warnings: Vec<Warning>,
+}
+
+/// Whether this is the name of a part, which is ours alone.
+#[must_use]
+pub fn is_part(name: &str) -> bool {
+    name.starts_with(PART)
+}
+
+impl Mapping {
+    /// What `parts`, JSON by name, come to for records of `sync_type`.
+    pub fn compose(&self, sync_type: &str, parts: &BTreeMap<String, String>) -> Vec<Composed> {
+        let sheets = self.sheets.iter().flat_map(|(entity, sheets)| {
+            sheets.iter().filter(|sheet| sheet.sync_type == sync_type).map(move |s| (entity, s))
+        });
+        sheets.flat_map(|(entity, sheet)| sheet.compose(entity, parts)).collect()
+    }
+}
+
+impl Sheet {
+    /// The parts that `data` holds, by name.
+    pub(super) fn parts(
+        &self,
+        entity: &str,
+        data: &Map<String, Value>,
+    ) -> BTreeMap<String, String> {
+        let places = self.fields.iter().filter_map(composite).flatten();
+        let known = places.filter_map(|place| match place.find(data) {
+            Found::Value(value) => Some((name(entity, place), value.to_string())),
+            Found::Null => Some((name(entity, place), Value::Null.to_string())),
+            Found::Absent | Found::Blocked(_) => None,
+        });
+        known.collect()
+    }
+
+    fn compose(&self, entity: &str, parts: &BTreeMap<String, String>) -> Vec<Composed> {
+        let composites = self.fields.iter().filter_map(|field| Some((field, composite(field)?)));
+        let composed = composites.map(|(field, places)| {
+            let mut data = Map::new();
+            let mut names = Vec::new();
+            for place in places {
+                let name = name(entity, place);
+                let value = parts.get(&name).and_then(|json| serde_json::from_str(json).ok());
+                if let Some(value) = value {
+                    place.put(&mut data, value);
+                    names.push(name);
+                }
+            }
+            let (value, warnings) = Draft::whole(field, &data);
+            let own = field.source.own().iter().map(|place| name(entity, place));
+            let own = own.filter(|name| names.contains(name)).collect();
+            Composed { property: field.property.clone(), value, own, parts: names, warnings }
+        });
+        composed.filter(|composed| !composed.parts.is_empty()).collect()
+    }
+}
+
+/// The places of a field that looks at more than one.
+fn composite(field: &Field) -> Option<Vec<&Pointer>> {
+    Some(field.source.places()).filter(|places| places.len() > 1)
+}
+
+fn name(entity: &str, place: &Pointer) -> String {
+    format!("{PART}{entity}{}", place.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::Vars;
+
+    fn composed(sync_type: &str, parts: &[(&str, &str)]) -> BTreeMap<String, Option<String>> {
+        let mapping = Mapping::builtin(&Vars::default()).unwrap();
+        let parts = parts.iter().map(|(name, json)| ((*name).to_owned(), (*json).to_owned()));
+        let composed = mapping.compose(sync_type, &parts.collect());
+        composed.into_iter().map(|composed| (composed.property, composed.value)).collect()
+    }
+
+    #[test]
+    fn parts_come_to_a_whole() {
+        let phone = |parts: &[(&str, &str)]| composed("contact", parts).remove("phone").flatten();
+        let number = ("#user/phone", "\"0171 1234567\"");
+        assert_eq!(phone(&[number, ("#user/country", "\"DE\"")]).unwrap(), "+491711234567");
+        assert_eq!(phone(&[number, ("#user/address/country", "\"DE\"")]).unwrap(), "+491711234567");
+        // Of another country, of one that is not known, without a number.
+        assert_eq!(phone(&[number, ("#user/country", "\"ES\"")]), None);
+        assert_eq!(phone(&[number, ("#user/country", "\"Atlantis\"")]), None);
+        assert_eq!(phone(&[("#user/country", "\"DE\"")]), None);
+        assert_eq!(phone(&[("#user/phone", "null"), ("#user/country", "\"DE\"")]).unwrap(), "");
+        // What is no JSON counts as absent.
+        assert_eq!(phone(&[("#user/phone", "")]), None);
+
+        let name = |parts: &[(&str, &str)]| composed("deal", parts).remove("dealname").flatten();
+        let project = ("#milestone/project/name", "\"Website\"");
+        assert_eq!(
+            name(&[project, ("#milestone/name", "\"Design\"")]).unwrap(),
+            "Website – Design"
+        );
+        assert_eq!(name(&[("#milestone/name", "\"Design\"")]).unwrap(), "Design");
+        assert_eq!(name(&[project]), None);
+    }
+
+    #[test]
+    fn no_property_is_named_like_a_part() {
+        assert!(is_part("#user/phone") && !is_part("phone"));
+    }
+}
