@@ -1,6 +1,7 @@
 //! The binary: what people type, and what it says when something is missing.
 
 mod doctor;
+mod failures;
 mod operations;
 mod plan;
 mod proxy;

@@ -10,14 +10,14 @@ use super::{Said, command, finish, run};
 use crate::support::{INGEST_KEY, SAMPLES, World, user};
 
 /// A folder for files and for the journal.
-struct Place(tempfile::TempDir);
+pub(super) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+    pub(super) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let path = self.0.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
@@ -32,7 +32,7 @@ impl Place {
     }
 
     /// `hubferry send` to `url` with `args`.
-    fn spawn(&self, url: &str, args: &[&str]) -> Child {
+    pub(super) fn spawn(&self, url: &str, args: &[&str]) -> Child {
         let args: Vec<&str> = ["send"].iter().chain(args).copied().collect();
         let state = self.state();
         let environment = [
@@ -63,7 +63,7 @@ async fn open_rows(world: &World) -> i64 {
 }
 
 /// So many updates of so many users, each with a time.
-fn users(count: usize) -> String {
+pub(super) fn users(count: usize) -> String {
     (0..count)
         .map(|n| {
             let data = json!({ "email": format!("u{n}@example.com"), "first_name": "Ada" });
@@ -359,49 +359,6 @@ async fn a_backfill_is_never_more_than_its_bound_ahead_of_hubspot() {
         .await
         .unwrap();
     assert_eq!(low, 130);
-}
-
-#[tokio::test]
-async fn waiting_for_events_that_fail_ends_with_a_failure() {
-    let (world, place) = (World::new().await, Place::new());
-    // Another record of the account has this address, and belongs to somebody else.
-    let other = [("email", "u0@example.com"), ("hubferry_id", "somebody")];
-    world.sandbox.create("contacts", &other);
-    let file = place.file("users.ndjson", users(1));
-    let ended = tokio::spawn(finish(place.spawn(&world.url, &[&file, "--wait"])));
-    while !ended.is_finished() {
-        world.drain().await;
-    }
-    let said = ended.await.unwrap();
-    assert!(said.code == 1 && said.out.contains("1 failed"), "{said:?}");
-}
-
-#[tokio::test]
-async fn each_failed_event_is_named_with_its_line_and_the_reason() {
-    // Contacts of other people have these addresses: not the last ones of the file.
-    for flag in ["--wait", "--backfill"] {
-        let (world, place) = (World::new().await, Place::new());
-        for n in [2, 5] {
-            let other = [("email", &*format!("u{n}@example.com")), ("hubferry_id", "somebody")];
-            world.sandbox.create("contacts", &other);
-        }
-        let file = place.file("users.ndjson", users(60));
-        let args = [&*file, flag, "--json", "--batch", "25"];
-        let ended = tokio::spawn(finish(place.spawn(&world.url, &args)));
-        while !ended.is_finished() {
-            world.drain().await;
-        }
-        let said = ended.await.unwrap();
-        assert_eq!(said.code, 1, "{flag}: {said:?}");
-        for line in ["line 3: contact u-2 failed: ", "line 6: contact u-5 failed: ", "(CONFLICT)"] {
-            assert!(said.err.contains(line), "{flag}, {line}: {said:?}");
-        }
-        let body: Value = serde_json::from_str(&said.out).unwrap();
-        assert_eq!((&body["failed"], &body["waiting"]), (&json!(2), &json!(0)), "{body}");
-        let lines: Vec<&Value> =
-            body["failures"].as_array().unwrap().iter().map(|f| &f["line"]).collect();
-        assert!(lines == [3, 6] || lines == [6, 3], "{body}");
-    }
 }
 
 #[tokio::test]
