@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
 use hubferry::queue::{Queue, QueueError};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::dice;
 use super::trial::{Application, Trial};
