@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::audit;
+use super::doubt::begin;
 use super::model::ADOPTED_RECORD;
 use super::notify::notify;
 use super::refresh::lock_records_of;
@@ -20,7 +21,7 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         lock_records_of(&mut tx, &[row]).await?;
         let back: Option<i16> = sqlx::query_scalar(
             "UPDATE sync_queue q SET discarded_at = NULL FROM crm_record r
@@ -53,7 +54,7 @@ impl Queue {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<OneRow, QueueError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = begin(&self.pool).await?;
         let found: Option<(bool, i16)> = sqlx::query_as(
             "SELECT status = 'failed' AND discarded_at IS NULL AND operation = 'erase'
                     AND error_code = $2, priority
