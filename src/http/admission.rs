@@ -35,30 +35,41 @@ pub(super) async fn read(
     let (parts, body) = request.into_parts();
     let text = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
     // The type before the body: a wrong one is refused without reading it.
-    let content_type = text(header::CONTENT_TYPE.as_str());
-    parse::check_type(content_type)?;
+    let content_type = text(header::CONTENT_TYPE.as_str()).map(str::to_owned);
+    parse::check_type(content_type.as_deref())?;
     let trace = text("traceparent").and_then(traceparent);
     let (most, room) = (state.ingest.max_body, &state.room);
     let body = body::read(&parts.headers, body, most, room).await?;
     let now = state.door.about_now().await?;
-    let places = parse::events(content_type, &body.bytes, state.ingest.max_events)?;
+    let is_small = body.bytes.len() <= SMALL;
+    let most = state.ingest.max_events;
+    let find = move || {
+        let places = parse::events(content_type.as_deref(), &body.bytes, most);
+        (body, places)
+    };
+    // What takes a while is not done on a thread that others wait for.
+    let (body, places) = if is_small { find() } else { aside(find).await? };
+    let places = places?;
     if let Some(sender) = sender {
         state.rate.take(&sender.name, places.len())?;
     }
-    if body.bytes.len() <= SMALL {
+    if is_small {
         let events = admit_all(state, &body.bytes, &places, now, trace.as_deref())?;
         return Ok(Read { events, room: None });
     }
     let held = room.store(body.bytes.len(), places.len()).await?;
     let turn = room.parse().await?;
     let working = state.clone();
-    // Mapping ten thousand events takes a while: not on a thread that others wait for.
     let admitted = move || {
         let _turn = turn;
         admit_all(&working, &body.bytes, &places, now, trace.as_deref())
     };
-    let admitted = tokio::task::spawn_blocking(admitted).await.map_err(|_| Problem::internal())?;
-    Ok(Read { events: admitted?, room: Some(held) })
+    Ok(Read { events: aside(admitted).await??, room: Some(held) })
+}
+
+/// Does `work` on a thread of its own.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Problem::internal())
 }
 
 /// Checks and maps the events at `places` of `body`, one after another; the faults of all of them.

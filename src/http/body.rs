@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 
@@ -19,10 +19,14 @@ use super::problem::Problem;
 pub(super) const SMALL: usize = 16 * 1024;
 /// Room is counted in units of this size.
 const UNIT: usize = 1024;
+/// A body that is being read takes so much room at a time.
+const STEP: usize = 64 * 1024;
 /// What an accepted event takes beside its data, in bytes: its attributes, its rows, its answer.
 const AN_EVENT: usize = 1024;
 /// How long a body waits for room: the more of it is here already, the longer.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+/// How long one that gives up waits behind the one before.
+const LEAVING: Duration = Duration::from_millis(20);
 /// How long the rest of a refused body may take to come.
 const REST: Duration = Duration::from_secs(3);
 /// How long a body that is here waits until others have been stored.
@@ -37,6 +41,8 @@ pub struct Room {
     storing: Arc<Semaphore>,
     /// Of one big body at a time, as values.
     parsing: Arc<Semaphore>,
+    /// Held by the one that gives up waiting for room to read.
+    leaving: Arc<Mutex<()>>,
     units: u32,
 }
 
@@ -59,7 +65,8 @@ impl Room {
     pub fn new(bytes: usize) -> Self {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).clamp(1, 1 << 28);
         let all = || Arc::new(Semaphore::new(units as usize));
-        Self { reading: all(), storing: all(), parsing: Arc::new(Semaphore::new(1)), units }
+        let parsing = Arc::new(Semaphore::new(1));
+        Self { reading: all(), storing: all(), parsing, leaving: Arc::default(), units }
     }
 
     /// Room for storing and answering `events` from a body of `bytes`: the events as text, and the
@@ -143,6 +150,8 @@ async fn take(
     } else {
         None
     };
+    // What was announced, or more than that where it is packed.
+    let most = announced.filter(|_| packed.is_none()).unwrap_or(most);
     let mut came = Growing { bytes: Vec::new(), permit: None, room, most };
     let mut wire = 0_usize;
     while let Some(frame) = body.frame().await {
@@ -228,6 +237,7 @@ struct Growing<'a> {
     bytes: Vec<u8>,
     permit: Option<OwnedSemaphorePermit>,
     room: &'a Room,
+    /// As many bytes as it may become.
     most: usize,
 }
 
@@ -237,28 +247,40 @@ impl Growing<'_> {
         if length > self.most {
             return Err(too_large(self.most));
         }
-        if length > self.bytes.capacity() {
-            // A quarter ahead: seldom copied, and not much more than has come.
-            let capacity = length.max(self.bytes.capacity() / 4 * 5).next_multiple_of(UNIT);
-            self.make_room(capacity).await?;
-            self.bytes.reserve_exact(capacity - self.bytes.len());
+        if length > SMALL {
+            self.make_room(length).await?;
+            // Once, for all that may come: memory that is not written to is not taken, and a body
+            // that grew by moving would leave its former places behind.
+            self.bytes.reserve_exact(self.most - self.bytes.len());
         }
         self.bytes.extend_from_slice(data);
         Ok(())
     }
 
-    async fn make_room(&mut self, capacity: usize) -> Result<(), Problem> {
-        if capacity <= SMALL {
+    /// Takes room for `length` bytes, a step at a time.
+    async fn make_room(&mut self, length: usize) -> Result<(), Problem> {
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let units = length.next_multiple_of(STEP) / UNIT;
+        let more = units.min(self.room.units as usize).saturating_sub(held);
+        if more == 0 {
             return Ok(());
         }
-        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let units = u32::try_from(capacity / UNIT).unwrap_or(u32::MAX).min(self.room.units);
-        let more = units.saturating_sub(u32::try_from(held).unwrap_or(u32::MAX));
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
         // Those that are nearly whole wait longest, so that some come through.
-        let share = u32::try_from(capacity.saturating_mul(100) / self.most.max(1)).unwrap_or(100);
+        let share = u32::try_from(length.saturating_mul(100) / self.most.max(1)).unwrap_or(100);
         let patience = PATIENCE.0 + PATIENCE.1 * share.min(100) / 100;
         let turn = Arc::clone(&self.room.reading).acquire_many_owned(more);
-        let Ok(Ok(more)) = tokio::time::timeout(patience, turn).await else { return Err(full()) };
+        let end = async {
+            tokio::time::sleep(patience).await;
+            // One after another, so that the others can go on with what it gives back.
+            let _leaving = self.room.leaving.lock().await;
+            tokio::time::sleep(LEAVING).await;
+        };
+        let more = tokio::select! {
+            biased;
+            Ok(more) = turn => more,
+            () = end => return Err(full()),
+        };
         match &mut self.permit {
             Some(permit) => permit.merge(more),
             None => self.permit = Some(more),
@@ -308,12 +330,12 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_beyond_the_room_are_refused_and_small_ones_never() {
-        let room = Room::new(64 * 1024);
+        let room = Room::new(128 * 1024);
         let whole = |bytes: usize| {
             let (room, body) = (room.clone(), Body::from(vec![b' '; bytes]));
             async move { read(&HeaderMap::new(), body, 1 << 20, &room).await }
         };
-        let first = whole(60 * 1024).await.expect("room");
+        let first = whole(100 * 1024).await.expect("room");
         assert_eq!(whole(17 * 1024).await.expect_err("no room").code(), "bodies_full");
         whole(SMALL).await.expect("a small one needs none");
         drop(first);

@@ -227,17 +227,13 @@ impl Watcher {
 
     /// Reads a page of what was missed.
     async fn catch_up(&mut self, after: LogCursor, pages: usize) -> Result<(), QueueError> {
-        // First where the others are: what is behind that and not in this page comes with theirs.
-        let (_, next) = self.tail.join().await?;
+        // Calls that are on their way are left to what all are told, which begins before the first page.
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let listing = self.tail.queue.logs(&self.filter, Some(after), limit).await?;
         let cursor = after.to_string();
         let on = listing.prev.as_deref().and_then(|prev| prev.parse().ok());
         self.missed = on.filter(|_| pages > 1).map(|on| (on, pages - 1));
         self.more = true;
-        if self.missed.is_none() {
-            self.next = next;
-        }
         let lines = listing.items.into_iter().rev().filter(|line| line.class.is_some());
         self.ready.extend(lines.map(|line| TailLine { cursor: cursor.clone(), line }));
         Ok(())

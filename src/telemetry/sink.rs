@@ -12,7 +12,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that wait to be written; further ones are lost.
-const WAITING: usize = 4_096;
+const WAITING: usize = 1_024;
 /// How long the end of the process waits until what was logged is written.
 const LAST: Duration = Duration::from_secs(1);
 
