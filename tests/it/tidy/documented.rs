@@ -77,7 +77,8 @@ fn every_warning_and_every_class_of_failure_is_explained() {
         words.extend(found.into_iter().map(str::to_owned));
     }
     for call in ["Note::new(", "stray("] {
-        let notes = calls(&files, "src/hubspot/fit.rs", call);
+        let mut notes = calls(&files, "src/hubspot/fit.rs", call);
+        notes.extend(calls(&files, "src/hubspot/fit/choice.rs", call));
         let codes: Vec<&str> = notes.iter().filter_map(|args| args.first().copied()).collect();
         assert!(codes.len() >= 2, "no {call} in the fitting");
         words.extend(codes.iter().map(|code| match *code {
