@@ -4,21 +4,41 @@
 
 use super::{Fault, MAX_EVENT_BYTES};
 
+/// How many objects and lists an event may hold.
+const MAX_NODES: usize = 10_000;
+
 /// The fault of an event that is certainly larger than is accepted. One that seems to be smaller is
 /// measured exactly when it is admitted.
 pub fn is_too_large(index: usize, text: &str) -> Option<Fault> {
-    (text.len() > MAX_EVENT_BYTES && least(text) > MAX_EVENT_BYTES).then(|| too_large(index))
+    // Shorter text holds fewer: each takes two bytes.
+    if text.len() <= 2 * MAX_NODES {
+        return None;
+    }
+    let Weight { bytes, nodes } = least(text);
+    if bytes > MAX_EVENT_BYTES {
+        return Some(too_large(index));
+    }
+    let detail = "an event may hold at most 10,000 objects and lists";
+    (nodes > MAX_NODES).then(|| Fault::new(index, "", "event_too_large", detail))
+}
+
+/// What an event weighs.
+struct Weight {
+    /// The least bytes that its canonical form can have.
+    bytes: usize,
+    /// Its objects and lists.
+    nodes: usize,
 }
 
 pub(super) fn too_large(index: usize) -> Fault {
     Fault::new(index, "", "event_too_large", "an event may be at most 256 KiB")
 }
 
-/// The least bytes that the canonical form of `text`, which is JSON, can have: its punctuation, a
-/// byte for each number or word, and the characters of its strings.
-fn least(text: &str) -> usize {
+/// Weighs `text`, which is JSON: its punctuation, a byte for each number or word, and the characters of
+/// its strings.
+fn least(text: &str) -> Weight {
     let mut bytes = text.bytes();
-    let (mut least, mut in_word) = (0, false);
+    let (mut least, mut nodes, mut in_word) = (0, 0, false);
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' => {
@@ -39,6 +59,7 @@ fn least(text: &str) -> usize {
             b'{' | b'}' | b'[' | b']' | b',' | b':' => {
                 in_word = false;
                 least += 1;
+                nodes += usize::from(matches!(byte, b'{' | b'['));
             }
             b' ' | b'\t' | b'\n' | b'\r' => in_word = false,
             // Numbers can become shorter: 1.000.
@@ -48,7 +69,7 @@ fn least(text: &str) -> usize {
             }
         }
     }
-    least
+    Weight { bytes: least, nodes }
 }
 
 #[cfg(test)]
@@ -65,11 +86,11 @@ mod tests {
             "[[],[[]],12345678901234567890]",
         ] {
             let value: Value = serde_json::from_str(text).unwrap();
-            assert!(least(text) <= value.to_string().len(), "{text}");
+            assert!(least(text).bytes <= value.to_string().len(), "{text}");
         }
         let value = json!({ "a": [1, "two"], "b": { "c": null } });
         // `null` counts as one byte.
-        assert_eq!(least(&value.to_string()), value.to_string().len() - 3);
+        assert_eq!(least(&value.to_string()).bytes, value.to_string().len() - 3);
     }
 
     #[test]
@@ -77,5 +98,8 @@ mod tests {
         assert!(is_too_large(0, &format!("{{{}}}", " ".repeat(MAX_EVENT_BYTES))).is_none());
         let many = format!("[{}1]", r#"{"a":1},"#.repeat(MAX_EVENT_BYTES / 8));
         assert_eq!(is_too_large(7, &many).unwrap().index, 7);
+        let nodes = |count: usize| format!("[{}]", vec![r#"{"[":1}"#; count].join(","));
+        assert!(is_too_large(0, &nodes(MAX_NODES - 1)).is_none());
+        assert!(is_too_large(0, &nodes(MAX_NODES)).unwrap().detail.contains("10,000 objects"));
     }
 }

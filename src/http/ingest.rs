@@ -87,7 +87,8 @@ pub struct AcceptedRow {
 
 /// Send one event or many: stored whole or not at all.
 ///
-/// One object, an array, or a line each. At most 10,000 events and 8 MiB; an event at most 256 KiB.
+/// One object, an array, or a line each. At most 10,000 events and 8 MiB; an event at most 256 KiB with
+/// 10,000 objects and lists.
 /// `Content-Encoding: gzip` is understood; the bounds hold for what is unpacked.
 /// The same event again is answered like the first time and changes nothing.
 #[utoipa::path(post, path = "/v1/events", tag = "events",

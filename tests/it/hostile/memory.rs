@@ -27,7 +27,7 @@ fn bodies() -> Vec<(&'static str, Vec<u8>, bool, [u16; 2])> {
     let event = |n: usize, data: &str| {
         format!(r#"{{"type":"user.updated","subject":"u-{n}","data":{{"x":[{data}]}}}}"#)
     };
-    let full = (0..31).map(|n| event(n, &small_values(250_000))).collect::<Vec<_>>();
+    let full = (0..31).map(|n| event(n, &vec!["1"; 125_000].join(","))).collect::<Vec<_>>();
     let full = format!("[{}]", full.join(","));
     let huge = event(0, &small_values(7_900_000));
     let names: Vec<String> = (0..100).map(|n| format!(r#""A{n}":1"#)).collect();
