@@ -134,7 +134,7 @@ fn complete(document: &mut Document) {
     let events = OneOfBuilder::new().item(event()).item(ArrayBuilder::new().items(event()));
     let post = document.paths.paths.get_mut("/v1/events").and_then(|item| item.post.as_mut());
     if let Some(RefOr::T(body)) = post.and_then(|post| post.request_body.as_mut())
-        && let Some(content) = body.content.get_mut("application/json")
+        && let Some(RefOr::T(content)) = body.content.get_mut("application/json")
     {
         content.schema = Some(RefOr::T(events.build().into()));
     }
