@@ -27,8 +27,8 @@ async fn each_failed_event_is_named_with_its_line_and_the_reason() {
     for flag in ["--wait", "--backfill"] {
         let (world, place) = (World::new().await, Place::new());
         for n in [2, 5] {
-            let other = [("email", &*format!("u{n}@example.com")), ("hubferry_id", "somebody")];
-            world.sandbox.create("contacts", &other);
+            let (email, key) = (format!("u{n}@example.com"), format!("somebody-{n}"));
+            world.sandbox.create("contacts", &[("email", &*email), ("hubferry_id", &*key)]);
         }
         let file = place.file("users.ndjson", users(60));
         let args = [&*file, flag, "--json", "--batch", "25"];
