@@ -1,5 +1,4 @@
 //! The command line: one file a subcommand.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to people")]
 
 mod admin;
 mod bench;

@@ -43,7 +43,7 @@ pub struct EventBody {
     #[schema(value_type = Option<Value>, example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
     traceparent: Option<String>,
     /// What the application says of the entity.
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, Value>)]
     data: Value,
 }
 

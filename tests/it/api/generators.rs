@@ -18,7 +18,7 @@ fn tools() -> Option<PathBuf> {
         "HUBFERRY_REQUIRE_OPENAPI is set, and the tools are not in {}: make test-tools",
         home.display()
     );
-    eprintln!("skipped: no linter and generators in {}: make test-tools", home.display());
+    println!("skipped: no linter and generators in {}", home.display());
     None
 }
 
