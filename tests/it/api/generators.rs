@@ -59,7 +59,7 @@ async fn a_linter_finds_no_error_and_generated_clients_compile() {
     run(place, node("tsc"), &["--noEmit", "--strict", "client.ts", "usage.ts"]).await;
 
     let python = |name: &str| tools.join("python/bin").join(name);
-    let make = ["generate", "--path", "openapi.json", "--meta", "none", "--fail-on-warning"];
+    let make = ["generate", "--path", "openapi.json", "--meta", "none"];
     let make = [&make[..], &["--output-path", "client"]].concat();
     run(place, python("openapi-python-client"), &make).await;
     let usage = "from client.models import EventBody\n\
