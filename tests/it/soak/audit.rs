@@ -200,8 +200,12 @@ impl Audit<'_> {
             };
             for (name, value) in &expected.properties {
                 let held = record.properties.get(name).map_or("", String::as_str);
-                let same =
-                    if name == "email" { held.eq_ignore_ascii_case(value) } else { held == value };
+                let same = match name.as_str() {
+                    "email" => held.eq_ignore_ascii_case(value),
+                    // A day begins with its first moment in the account's zone, which is UTC here.
+                    "closedate" => held == value || held == format!("{value}T00:00:00.000Z"),
+                    _ => held == value,
+                };
                 if !same {
                     self.faults.push(format!("{key:?}: {name} is `{held}`, not `{value}`"));
                 }
