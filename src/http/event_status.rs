@@ -132,15 +132,15 @@ pub struct EventStatus {
 /// How far many events are.
 #[utoipa::path(post, path = "/v1/event-status", tag = "events",
     request_body = EventStatusRequest,
-    responses((status = 200, body = EventStatusAnswer), (status = 413, body = ProblemBody)))]
+    responses((status = 200, body = EventStatusAnswer), (status = 400, body = ProblemBody)))]
 pub async fn event_status(
     _: IngestKey,
     State(state): State<AppState>,
     JsonBody(request): JsonBody<EventStatusRequest>,
 ) -> Result<Json<EventStatusAnswer>, Problem> {
     if request.events.len() > MOST {
-        let detail = format!("one request asks for at most {MOST} events; send several requests");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
+        let detail = format!("events: at most {MOST} in one request; send several requests");
+        return Err(Problem::body(detail));
     }
     let default = &state.ingest.default_source;
     let names: Vec<(String, String)> = request
