@@ -99,12 +99,12 @@ fn is_made(key: &str) -> bool {
 }
 
 impl Access {
-    /// Whose key this is, shown by `from` at the time that `now` tells. A key of the settings, and
-    /// what is no key of ours by its form, costs no look into the database, not even for the time.
+    /// Whose key this is, shown by the address `from`; `now` answers the time. Only a key with the form
+    /// of a made key is looked up in the database; all others are decided without it.
     ///
-    /// Made keys cannot be guessed, so only other ones are braked, by the address that they come
-    /// from. While it is, it gets in with a key of the settings only where it has shown a right key
-    /// before: a right guess looks like a wrong one.
+    /// Made keys cannot be guessed. All other keys are braked by address: an address that is braked
+    /// gets in with a key of the settings only if it has shown a right key before, so that a right
+    /// guess looks like a wrong one.
     ///
     /// # Errors
     /// When the database fails.

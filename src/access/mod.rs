@@ -104,7 +104,7 @@ pub enum Opened {
     },
 }
 
-/// Whoever guesses keys of programs waits no longer than this; a program that was given a wrong key
+/// The longest wait after wrong Bearer keys from one address; a program that was given a wrong key
 /// and then the right one should not have to wait for long.
 const LONGEST_BRAKE: TimeDelta = TimeDelta::minutes(1);
 

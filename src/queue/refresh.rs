@@ -43,6 +43,9 @@ pub(super) async fn lock(db: &mut PgConnection, records: &[i64]) -> Result<(), Q
     Ok(())
 }
 
+/// How often [`lock_records_of`] starts again. A row moves once a merge, so twice is already rare.
+const ATTEMPTS: usize = 20;
+
 /// Locks the records of `rows`, in the same order, and answers with them. A merge moves rows to another
 /// record under the locks of both: whoever finds rows first and locks their records afterwards has to
 /// look once more, or he would refresh the record that they were at and strand them.
@@ -50,7 +53,7 @@ pub(super) async fn lock_records_of(
     db: &mut PgConnection,
     rows: &[i64],
 ) -> Result<Vec<i64>, QueueError> {
-    loop {
+    for _ in 0..ATTEMPTS {
         // What is locked in vain is given back with the savepoint, so that the order is kept.
         let mut attempt = db.begin().await?;
         let records = records_of(&mut attempt, rows).await?;
@@ -61,6 +64,9 @@ pub(super) async fn lock_records_of(
         }
         attempt.rollback().await?;
     }
+    // The caller tries again, as after any lock that it could not get.
+    let reason = "other transactions kept moving the rows to other records";
+    Err(QueueError::Unavailable(sqlx::Error::Io(std::io::Error::other(reason))))
 }
 
 async fn records_of(db: &mut PgConnection, rows: &[i64]) -> Result<Vec<i64>, QueueError> {

@@ -48,14 +48,9 @@ impl Worker {
             {
                 Fate::Goes
             }
+            (true, true) if asks => Fate::Asked,
             // A late call has written our key there again; nobody asks for more than it took away.
-            (true, true) => {
-                if asks {
-                    Fate::Asked
-                } else {
-                    Fate::Stays
-                }
-            }
+            (true, true) => Fate::Stays,
             (true, false) if self.settings.on_delete == OnDelete::Archive => Fate::Goes,
             (true, false) => Fate::Stays,
         }

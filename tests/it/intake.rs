@@ -51,6 +51,10 @@ async fn requests_that_are_stored_together_are_refused_for_themselves() {
     }
 }
 
+/// Before requests about locked records went aside, all others waited for five seconds or more. The
+/// bound allows for a busy machine; `docs/RELIABILITY.md` has the command that measures.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// Posts about `u-held`, which somebody holds until all others have been answered, together with posts
 /// about others. Answers what the former were answered, and how long the slowest twentieth of the latter
 /// took at least.
@@ -76,7 +80,9 @@ async fn beside_a_lock(
         let mut took = join_all(goes).await;
         held.rollback().await.unwrap();
         took.sort();
-        took[took.len() * 95 / 100]
+        let p95 = took[took.len() * 95 / 100];
+        println!("p95 of the others: {p95:?}");
+        p95
     };
     join(join_all(waits), release).await
 }
@@ -89,7 +95,7 @@ async fn a_record_that_somebody_holds_keeps_waiting_only_what_is_about_it() {
     sqlx::query("SELECT 1 FROM crm_record FOR UPDATE").execute(&mut *held).await.unwrap();
     let (answers, p95) = beside_a_lock(&world, held).await;
     assert_eq!(answers, [202; 8], "once it is free");
-    println!("p95 of the others: {p95:?}");
+    assert!(p95 < PATIENCE, "p95 of the others: {p95:?}");
     world.drain().await;
     assert_eq!(world.get("/status").await["counts"]["synced"], 69);
 }
@@ -103,7 +109,7 @@ async fn a_record_that_somebody_is_making_keeps_waiting_only_what_is_about_it() 
     sqlx::query(made).execute(&mut *held).await.unwrap();
     let (answers, p95) = beside_a_lock(&world, held).await;
     assert_eq!(answers, [202; 8], "it was not made after all");
-    println!("p95 of the others: {p95:?}");
+    assert!(p95 < PATIENCE, "p95 of the others: {p95:?}");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::ahead::Watched;
 use crate::cli::text;
 
-/// So many are printed, and so many are in the summary; the dashboard has them all.
-const TOLD: usize = 50;
+/// So many events are printed, and so many failures are in the summary; the dashboard has them all.
+const TOLD: u64 = 50;
 const KEPT: usize = 1_000;
 
 /// Why a row of an event failed.
@@ -44,10 +44,10 @@ impl Failures {
     /// Notes that an event failed and returns the lines to print.
     pub(super) fn add(&mut self, event: &Watched, failures: &[Failure]) -> Vec<String> {
         self.events += 1;
-        let mut lines = Vec::new();
+        let (told, mut lines) = (self.events <= TOLD, Vec::new());
         for failure in failures {
             let Failure { record, code, message, hint } = failure;
-            if self.kept.len() < TOLD {
+            if told {
                 let hint = if hint.is_empty() { String::new() } else { format!("; {hint}") };
                 lines.push(format!(
                     "line {}: {record} failed: {message} ({code}){hint}",
@@ -69,7 +69,7 @@ impl Failures {
 
     /// How many failed events were not printed.
     pub(super) fn silent(&self) -> u64 {
-        self.events.saturating_sub(TOLD as u64)
+        self.events.saturating_sub(TOLD)
     }
 
     /// The first of them, for programs.
