@@ -220,10 +220,12 @@ impl World {
         (reply.status().as_u16(), reply.json().await.unwrap_or(Value::Null))
     }
 
-    /// Waits until `statements` of this database wait for a lock.
+    /// Waits until `statements` of this database wait for a lock, and for longer than a lane of the
+    /// intake does: what a lane gives up begins again aside, with a new time.
     pub async fn blocked(&self, statements: i64) {
         let waiting = "SELECT count(*) FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            WHERE datname = current_database() AND wait_event_type = 'Lock'
+              AND clock_timestamp() - query_start > interval '200 ms'";
         loop {
             let now: i64 =
                 sqlx::query_scalar(waiting).fetch_one(self.queue.pool()).await.expect("a count");
