@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::AppState;
 use super::body::{self, Held, SMALL};
+use super::parse::{self, Layout};
 use super::problem::Problem;
-use super::{AppState, parse};
 use crate::access::Actor;
 use crate::event::{Admission, Fault, Faults, admit_owned, is_too_large, legible, traceparent};
 use crate::mapping::Input;
@@ -35,8 +36,7 @@ pub(super) async fn read(
     let (parts, body) = request.into_parts();
     let text = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
     // The type before the body: a wrong one is refused without reading it.
-    let content_type = text(header::CONTENT_TYPE.as_str()).map(str::to_owned);
-    parse::check_type(content_type.as_deref())?;
+    let layout = Layout::of(text(header::CONTENT_TYPE.as_str()))?;
     let trace = text("traceparent").and_then(traceparent);
     let (most, room) = (state.ingest.max_body, &state.room);
     let body = body::read(&parts.headers, body, most, room).await?;
@@ -44,7 +44,7 @@ pub(super) async fn read(
     let is_small = body.bytes.len() <= SMALL;
     let most = state.ingest.max_events;
     let find = move || {
-        let places = parse::events(content_type.as_deref(), &body.bytes, most);
+        let places = parse::events(layout, &body.bytes, most);
         (body, places)
     };
     // What takes a while is not done on a thread that others wait for.

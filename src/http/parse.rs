@@ -16,26 +16,46 @@ use super::problem::Problem;
 const ACCEPTED: &str = "application/json, application/cloudevents+json, \
     application/cloudevents-batch+json or application/x-ndjson";
 
-/// How a body is laid out.
+/// How the events of a body are laid out, as its content type says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub enum Layout {
+    /// One event.
     One,
+    /// One event, or an array of events.
     OneOrMany,
+    /// An array of events.
     Many,
+    /// An event each line.
     Lines,
+}
+
+impl Layout {
+    /// The layout that a content type stands for.
+    ///
+    /// # Errors
+    /// 415 for a content type that events cannot have.
+    pub fn of(content_type: Option<&str>) -> Result<Self, Problem> {
+        let essence =
+            content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/json" => Ok(Self::OneOrMany),
+            "application/cloudevents+json" => Ok(Self::One),
+            "application/cloudevents-batch+json" => Ok(Self::Many),
+            "application/x-ndjson" => Ok(Self::Lines),
+            _ => Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                format!("send events as {ACCEPTED}"),
+            )),
+        }
+    }
 }
 
 /// Where the events of `body` are: nothing is made of them yet, they are only known to be JSON.
 ///
 /// # Errors
-/// 415 for a content type that is none of ours, 400 for a body that is not of its type, 413 for
-/// more than `most` events, 422 for none.
-pub fn events(
-    content_type: Option<&str>,
-    body: &[u8],
-    most: usize,
-) -> Result<Vec<Range<usize>>, Problem> {
-    let layout = layout(content_type)?;
+/// 400 for a body that is not laid out so, 413 for more than `most` events, 422 for none.
+pub fn events(layout: Layout, body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
     let text = unmarked(body);
     let is_array = text.trim_ascii_start().starts_with(b"[");
     let events = match (layout, is_array) {
@@ -62,14 +82,6 @@ pub fn events(
         ));
     }
     Ok(events)
-}
-
-/// Whether events can be of this content type.
-///
-/// # Errors
-/// 415 where they cannot.
-pub fn check_type(content_type: Option<&str>) -> Result<(), Problem> {
-    layout(content_type).map(|_| ())
 }
 
 /// The value of an event's `text`.
@@ -122,22 +134,6 @@ impl<'de> Visitor<'de> for Elements<'_> {
             self.places.push(within(self.body, element));
         }
         Ok(())
-    }
-}
-
-fn layout(content_type: Option<&str>) -> Result<Layout, Problem> {
-    let essence =
-        content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => Ok(Layout::OneOrMany),
-        "application/cloudevents+json" => Ok(Layout::One),
-        "application/cloudevents-batch+json" => Ok(Layout::Many),
-        "application/x-ndjson" => Ok(Layout::Lines),
-        _ => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            format!("send events as {ACCEPTED}"),
-        )),
     }
 }
 

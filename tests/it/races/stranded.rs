@@ -1,38 +1,26 @@
 //! Open rows always have a record that is due or leased, also where a merge moves them.
 
 use chrono::TimeDelta;
+use hubferry::queue::list::RowFilter;
 use hubferry::queue::model::Batch;
 use hubferry::queue::retry::OneRow;
 use hubferry::queue::settle::{Certainty, Settlement};
 use hubferry::sandbox::{Faults, Outage};
 use serde_json::{Value, json};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use crate::support::{World, event, row_id, user};
 
-/// Waits until `count` sessions of this database wait for a lock of a row.
-async fn blocked(world: &World, count: i64) {
-    loop {
-        let waiting: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        )
-        .fetch_one(world.queue.pool())
-        .await
-        .unwrap();
-        if waiting >= count {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Two linked contacts, of which HubSpot has made the first one; a failed row of the second, which is
-/// leased by somebody who has learned of it; and what he is about to settle.
-async fn a_merge_about_to_be_noticed(world: &World) -> (Batch, Settlement, String) {
+/// Two linked contacts.
+async fn two_contacts(world: &World) {
     let one = user("1", "u-1", "2026-01-01T10:00:00Z", json!({ "email": "a@example.com" }));
     let two = user("2", "u-2", "2026-01-01T10:00:00Z", json!({ "email": "b@example.com" }));
     world.accept(&json!([one, two])).await;
     world.drain().await;
+}
+
+/// A row of the second contact that has failed in an outage.
+async fn failed_in_an_outage(world: &World) -> String {
     let titled = user("3", "u-2", "2026-01-02T10:00:00Z", json!({ "job_title": "Owner" }));
     let row = row_id(&world.accept(&titled).await, 0);
     let down = Outage { status: 500, remaining: None, html: false };
@@ -43,6 +31,23 @@ async fn a_merge_about_to_be_noticed(world: &World) -> (Batch, Settlement, Strin
     }
     assert_eq!(world.row(&row).await["status"], "failed");
     world.sandbox.set_faults(Faults::default());
+    row
+}
+
+/// A row of a contact that HubSpot rejects: its address is another contact's.
+async fn rejected(world: &World, subject: &str) -> String {
+    let (holder, address) = (format!("not-{subject}"), format!("{subject}@example.com"));
+    world.sandbox.create("contacts", &[("email", &address), ("hubferry_id", &holder)]);
+    let moved = user(&holder, subject, "2026-01-02T10:00:00Z", json!({ "email": address }));
+    let row = row_id(&world.accept(&moved).await, 0);
+    world.drain().await;
+    assert_eq!(world.row(&row).await["status"], "failed");
+    row
+}
+
+/// HubSpot merges the two contacts. The second one is leased by somebody who has learned of it; and
+/// what he is about to settle.
+async fn a_merge_about_to_be_noticed(world: &World) -> (Batch, Settlement) {
     let link = |key: &str| {
         let contacts = world.sandbox.objects("contacts");
         contacts.iter().find(|c| c.properties["hubferry_id"] == key).expect("a contact").id.clone()
@@ -60,31 +65,41 @@ async fn a_merge_about_to_be_noticed(world: &World) -> (Batch, Settlement, Strin
     noticed.link = Some(Some(survivor));
     noticed.relinks = true;
     noticed.certainty = Certainty::Certain;
-    (batch, noticed, row)
+    (batch, noticed)
+}
+
+/// Holds the record of a contact, on a connection that is not the pool's, until it is closed.
+async fn hold(world: &World, subject: &str) -> PgConnection {
+    let mut gate = world.database.connect().await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut gate).await.unwrap();
+    sqlx::query("SELECT id FROM crm_record WHERE external_id = $1 FOR NO KEY UPDATE")
+        .bind(subject)
+        .execute(&mut gate)
+        .await
+        .unwrap();
+    gate
 }
 
 #[tokio::test]
 async fn a_failed_row_that_a_merge_moves_while_a_person_retries_it_is_sent() {
     let world = World::new().await;
-    let (batch, noticed, row) = a_merge_about_to_be_noticed(&world).await;
+    two_contacts(&world).await;
+    let row = failed_in_an_outage(&world).await;
+    let (batch, noticed) = a_merge_about_to_be_noticed(&world).await;
     let now = world.queue.now().await.unwrap();
-    let mut gate = world.queue.pool().begin().await.unwrap();
-    sqlx::query("SELECT id FROM crm_record WHERE external_id = 'u-2' FOR NO KEY UPDATE")
-        .execute(&mut *gate)
-        .await
-        .unwrap();
+    let gate = hold(&world, "u-2").await;
     let (queue, id) = (world.queue.clone(), row.parse().unwrap());
     let settles = async {
         world.queue.settle(&batch.lease, &[noticed], None, now).await.unwrap();
     };
     let retries = async {
-        blocked(&world, 1).await;
+        world.blocked(1).await;
         // It finds the row at the record that is merged away before it gets that record's lock.
         queue.retry_one(id, "a person", now).await.unwrap()
     };
     let opens = async {
-        blocked(&world, 2).await;
-        gate.rollback().await.unwrap();
+        world.blocked(2).await;
+        gate.close().await.unwrap();
     };
     let (_, retried, ()) = tokio::join!(settles, retries, opens);
     assert_eq!(retried, OneRow::Done);
@@ -96,26 +111,52 @@ async fn a_failed_row_that_a_merge_moves_while_a_person_retries_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_rejected_row_that_is_retried_after_its_survivor_went_out_is_not_stranded() {
+    let world = World::new().await;
+    // Older than the two, so its record is locked before theirs.
+    let other = user("0", "u-0", "2026-01-01T10:00:00Z", json!({ "email": "o@example.com" }));
+    world.accept(&other).await;
+    two_contacts(&world).await;
+    let rows = [rejected(&world, "u-0").await, rejected(&world, "u-2").await];
+    let (batch, noticed) = a_merge_about_to_be_noticed(&world).await;
+    let now = world.queue.now().await.unwrap();
+    let gate = hold(&world, "u-0").await;
+    let (queue, ids) = (world.queue.clone(), rows.map(|row| row.parse().unwrap()));
+    let both = RowFilter { ids: Some(ids.to_vec()), ..RowFilter::default() };
+    // It finds both rows and waits for the first record.
+    let retries = async { queue.retry_failed(&both, "a person", now).await.unwrap() };
+    // Meanwhile the second row moves, and all that the survivor owes goes out: only the retry itself
+    // can make the survivor due again.
+    let merges = async {
+        world.blocked(1).await;
+        world.queue.settle(&batch.lease, &[noticed], None, now).await.unwrap();
+        world.drain().await;
+        gate.close().await.unwrap();
+    };
+    let (retried, ()) = tokio::join!(retries, merges);
+    assert_eq!(retried, 2);
+    assert_eq!(world.queue.unstrand(now).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn a_row_that_a_merge_moves_while_an_outage_gives_it_back_is_sent() {
     let world = World::new().await;
-    let (batch, noticed, row) = a_merge_about_to_be_noticed(&world).await;
+    two_contacts(&world).await;
+    let row = failed_in_an_outage(&world).await;
+    let (batch, noticed) = a_merge_about_to_be_noticed(&world).await;
     let now = world.queue.now().await.unwrap();
-    let mut gate = world.queue.pool().begin().await.unwrap();
-    sqlx::query("SELECT id FROM crm_record WHERE external_id = 'u-2' FOR NO KEY UPDATE")
-        .execute(&mut *gate)
-        .await
-        .unwrap();
+    let gate = hold(&world, "u-2").await;
     let settles = async {
         world.queue.settle(&batch.lease, &[noticed], None, now).await.unwrap();
     };
     let trips = async {
-        blocked(&world, 1).await;
+        world.blocked(1).await;
         let since = now - TimeDelta::hours(1);
         world.queue.trip(since, now + TimeDelta::seconds(120), now).await.unwrap()
     };
     let opens = async {
-        blocked(&world, 2).await;
-        gate.rollback().await.unwrap();
+        world.blocked(2).await;
+        gate.close().await.unwrap();
     };
     tokio::join!(settles, trips, opens);
     assert_eq!(world.queue.unstrand(now).await.unwrap(), 0);
