@@ -15,9 +15,11 @@ COUNT ?= 1000
 BENCH_ARGS ?=
 # Arguments for `cargo test`, e.g. TEST_ARGS='--test it tidy'
 TEST_ARGS ?=
+# Tests wait more than they compute: on a small machine, twice as many at once as it has cores
+export RUST_TEST_THREADS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? 2 * n : n)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak simulate sabotage bench bench-pages bench-backfill screenshots check deny postgres chromium test-tools image
+.PHONY: help demo test soak simulate sabotage bench bench-pages bench-backfill bounds screenshots check deny postgres chromium test-tools image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,10 @@ bench-pages: postgres ## How fast the admin's pages are with a million rows, alo
 bench-backfill: postgres ## How long live events take while a hundred thousand old ones are sent
 	@$(CARGO) build --locked --release --bin hubferry
 	@$(CARGO) run --locked --release --example bench_backfill -- $(BENCH_ARGS)
+
+bounds: postgres ## How much hostile clients, locked records and a failover cost, as the tests measure it
+	@$(CARGO) test --locked --profile bounds --test it -- --nocapture --test-threads 1 \
+	    hostile::memory hostile::slow hostile::abandoned intake::a_record chaos::failover::an_address
 
 check: ## Format, lints, docs, licences: all that needs no test
 	$(CARGO) fmt --all --check

@@ -106,13 +106,14 @@ async fn explained(state: &AppState, prospects: Vec<Prospect>) -> Vec<PlannedRec
 }
 
 /// What these events would send, given what HubSpot holds already, record by record in the order in
-/// which they are first named.
+/// which they are first named. The audit tells which records `actor` has seen the values of.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn of_events(
     state: &AppState,
     events: Vec<Admitted>,
+    actor: &str,
 ) -> Result<Vec<PlannedRecord>, Problem> {
     let now = state.queue.now().await?;
     let mut places: BTreeMap<(String, String), usize> = BTreeMap::new();
@@ -125,6 +126,9 @@ pub async fn of_events(
         }
     }
     let mut prospects = state.queue.prospects_of(&keys).await?;
+    let known = prospects.iter().filter(|prospect| prospect.record.id != 0);
+    let seen = known.map(|prospect| format!("{} record {}", prospect.sync_type, prospect.record.id));
+    state.queue.note_reads(now, actor, &seen.collect::<Vec<_>>()).await?;
     for (Admitted { event, data, changes }, number) in events.into_iter().zip(0_i64..) {
         let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();
         for change in changes {

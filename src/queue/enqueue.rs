@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
+use sqlx::postgres::PgArguments;
+use sqlx::{Arguments as _, Connection as _, PgConnection};
 
 use super::list::email_hash;
 use super::model::{head_start, priority_number};
@@ -20,6 +21,11 @@ use crate::mapping::Change;
 use known::known_events;
 pub(super) use locked::locked_records;
 pub(super) use records::ensure_records;
+
+/// What an event takes in a statement beside its data, in bytes: more than most take.
+const AN_EVENT: usize = 512;
+/// A statement with more data is long, in bytes.
+const LARGE: usize = 256 * 1024;
 
 /// An event that passed the door, and what it means for records, with no more than its rows need:
 /// many of them wait at the same time.
@@ -38,13 +44,15 @@ impl Admitted {
     #[must_use]
     pub fn new(mut event: Event, mut changes: Vec<Change>) -> Self {
         let data = serde_json::to_string(&std::mem::take(&mut event.data));
+        let mut data = data.unwrap_or_else(|_| "{}".into());
+        data.shrink_to_fit();
         for change in &mut changes {
             change.properties.clear();
             change.associations.clear();
             change.warnings = Vec::new();
         }
         changes.shrink_to_fit();
-        Self { event, data: data.unwrap_or_else(|_| "{}".into()), changes }
+        Self { event, data, changes }
     }
 
     /// The lines that its rows join: the object kind, and how urgent each is.
@@ -221,10 +229,15 @@ async fn insert(
             emails.push(change.email.as_deref().map(email_hash));
         }
     }
-    let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as(
+    let text: usize = events.iter().map(|admitted| admitted.data.len()).sum();
+    // A buffer that grew to that by itself might be twice as large.
+    let mut arguments = PgArguments::default();
+    arguments.reserve(21, text + n * AN_EVENT);
+    let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as_with(
             "SELECT row_ids, known
              FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                           $18, $19, $20, $21)",
+            arguments,
         )
         .bind(PORTAL)
         .bind(now)
@@ -247,8 +260,12 @@ async fn insert(
         .bind(priorities)
         .bind(ranks)
         .bind(emails)
-        .fetch_one(db)
+        .fetch_one(&mut *db)
         .await?;
+    if text > LARGE {
+        // A connection keeps what its longest statement took.
+        db.shrink_buffers();
+    }
     let known = known.into_iter().filter_map(|place| usize::try_from(place - 1).ok());
     Ok(Stored { rows: rows.unwrap_or_default(), known: known.collect() })
 }

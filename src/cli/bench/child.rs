@@ -1,6 +1,7 @@
-//! A `hubferry serve` of our own kind as a child process, so that what is measured is the real thing.
+//! A `hubferry serve` as a child process, so that what is measured is the real thing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -23,14 +24,24 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it is ready.
+    /// Starts one of this program and waits until it is ready.
     pub(super) async fn start(
         database: &PgConnectOptions,
         hubspot_url: &str,
         role: &str,
         more: &[(&str, &str)],
     ) -> Result<Self> {
-        let program = std::env::current_exe().context("this program's own path")?;
+        Self::start_of(&super::own_program()?, database, hubspot_url, role, more).await
+    }
+
+    /// The same of another program.
+    pub(super) async fn start_of(
+        program: &Path,
+        database: &PgConnectOptions,
+        hubspot_url: &str,
+        role: &str,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(program)
             .args(["serve", "--role", role])

@@ -1,6 +1,6 @@
 //! How fast events are accepted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -28,24 +28,38 @@ pub(super) async fn single(bench: &Bench) -> Result<Vec<Figure>> {
     let mut ratio = Figure::new("ingest against pgbench", "ratio", Some(Aim::AtLeast(0.5)));
     let mut slow = Figure::new("ingest, p95 of a request", "ms", None);
     let mut lone = Figure::new("ingest, a lone request, p50", "ms", None);
+    let mut beside = Other::new("ingest of the other program");
     for run in 1..=bench.runs {
         bench.says(format!("pgbench, run {run}"));
         commits.runs.push(pgbench(bench).await?);
         bench.says(format!("ingest, run {run}"));
-        let (database, _queue) = bench.database().await?;
-        let server = Server::start(&database, NOWHERE, "api", &[]).await?;
-        let time = bench.time;
-        let alone = load::post_events(server.address, INGEST_KEY, 1, time / 5, 500, one).await?;
-        lone.runs.push(percentile(&alone.latencies, 0.5));
-        let done =
-            load::post_events(server.address, INGEST_KEY, CONNECTIONS, time, usize::MAX, other)
-                .await?;
-        requests.runs.push(done.requests as f64 / done.elapsed.as_secs_f64());
-        slow.runs.push(percentile(&done.latencies, 0.95));
-        ratio.runs.push(requests.runs[run - 1] / commits.runs[run - 1]);
-        server.kill().await?;
+        let (own, others) = by_turns(bench, run, async |server| singles(bench, server).await).await?;
+        lone.runs.push(own.lone);
+        requests.runs.push(own.rate);
+        slow.runs.push(own.p95);
+        ratio.runs.push(own.rate / commits.runs[run - 1]);
+        beside.add(own.rate, others.map(|others| others.rate));
     }
-    Ok(vec![commits, requests, ratio, slow, lone])
+    Ok([vec![commits, requests, ratio, slow, lone], beside.figures()].concat())
+}
+
+/// What single events came to: requests a second, and milliseconds.
+struct Singles {
+    rate: f64,
+    p95: f64,
+    lone: f64,
+}
+
+async fn singles(bench: &Bench, server: &Server) -> Result<Singles> {
+    let (address, time) = (server.address, bench.time);
+    let alone = load::post_events(address, INGEST_KEY, 1, time / 5, 500, one).await?;
+    let done =
+        load::post_events(address, INGEST_KEY, CONNECTIONS, time, usize::MAX, other).await?;
+    Ok(Singles {
+        rate: done.requests as f64 / done.elapsed.as_secs_f64(),
+        p95: percentile(&done.latencies, 0.95),
+        lone: percentile(&alone.latencies, 0.5),
+    })
 }
 
 /// A thousand events a request, each of another user.
@@ -55,14 +69,64 @@ pub(super) async fn bulk(bench: &Bench) -> Result<Vec<Figure>> {
         "events a second",
         Some(Aim::AtLeast(20_000.0)),
     );
+    let mut beside = Other::new("1,000 events a request by the other program");
     for run in 1..=bench.runs {
         bench.says(format!("bulk ingest, run {run}"));
-        let (database, _queue) = bench.database().await?;
-        let server = Server::start(&database, NOWHERE, "api", &[]).await?;
-        rate.runs.push(fill(&server, bench.events, 1).await?);
-        server.kill().await?;
+        let filled = async |server: &Server| fill(server, bench.events, 1).await;
+        let (own, others) = by_turns(bench, run, filled).await?;
+        rate.runs.push(own);
+        beside.add(own, others);
     }
-    Ok(vec![rate])
+    Ok([vec![rate], beside.figures()].concat())
+}
+
+/// What the program beside this one came to, where there is one.
+struct Other {
+    rate: Figure,
+    ratio: Figure,
+}
+
+impl Other {
+    fn new(name: &'static str) -> Self {
+        let ratio = Figure::new("this program against the other", "ratio", None);
+        Self { rate: Figure::new(name, "a second", None), ratio }
+    }
+
+    fn add(&mut self, own: f64, others: Option<f64>) {
+        if let Some(others) = others {
+            self.rate.runs.push(others);
+            self.ratio.runs.push(own / others);
+        }
+    }
+
+    fn figures(self) -> Vec<Figure> {
+        if self.rate.runs.is_empty() { Vec::new() } else { vec![self.rate, self.ratio] }
+    }
+}
+
+/// Measures a server of this program, and one of the other where there is one: in every second run that
+/// one first. Each has an empty database.
+async fn by_turns<T>(
+    bench: &Bench,
+    run: usize,
+    measured: impl AsyncFn(&Server) -> Result<T>,
+) -> Result<(T, Option<T>)> {
+    let of = async |program: &Path| {
+        let database = bench.database_of(program).await?;
+        let server = Server::start_of(program, &database, NOWHERE, "api", &[]).await?;
+        let outcome = measured(&server).await?;
+        server.kill().await?;
+        anyhow::Ok(outcome)
+    };
+    let own = super::own_program()?;
+    match &bench.against {
+        None => Ok((of(&own).await?, None)),
+        Some(other) if run.is_multiple_of(2) => {
+            let others = of(other).await?;
+            Ok((of(&own).await?, Some(others)))
+        }
+        Some(other) => Ok((of(&own).await?, Some(of(other).await?))),
+    }
 }
 
 /// Sends `events` in large requests, `each` of the same user, and tells how many a second.

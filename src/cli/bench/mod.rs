@@ -14,13 +14,17 @@ mod quota;
 mod way;
 mod weight;
 
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::process::Command;
 
 use super::cluster::{Cluster, Options};
 use super::exit::Exit;
@@ -33,6 +37,8 @@ use figure::Figure;
 const EXAMPLES: &str = "Examples:
   hubferry bench                     what takes a few minutes
   hubferry bench ingest engine       two of the measures
+  hubferry bench ingest bulk --against ../old/hubferry --runs 7
+                                     this program and another one by turns
   hubferry bench ingest --runs 3 --seconds 5 --json";
 
 #[derive(Debug, Args)]
@@ -50,6 +56,9 @@ pub(super) struct BenchArgs {
     /// Events of a run that is measured by its work
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     events: u32,
+    /// Another hubferry whose server is measured by turns with this one's (ingest and bulk)
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -95,6 +104,8 @@ struct Bench {
     runs: usize,
     time: Duration,
     events: usize,
+    /// Measured by turns with this program, where a measure can.
+    against: Option<PathBuf>,
     bar: ProgressBar,
 }
 
@@ -112,9 +123,30 @@ impl Bench {
         Ok((options, queue))
     }
 
+    /// The same with the schema of `program`.
+    async fn database_of(&self, program: &Path) -> Result<PgConnectOptions> {
+        let name = format!("bench_{}", uuid::Uuid::new_v4().simple());
+        let options = self.cluster.create_database(&name).await?;
+        let mut migrate = Command::new(program);
+        migrate.arg("migrate").env_clear().stdin(Stdio::null());
+        migrate.env("DATABASE_URL", options.to_url_lossy().to_string());
+        let run = migrate.output().await;
+        let output = run.with_context(|| format!("{} cannot be run", program.display()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("{} migrate: {said}", program.display());
+        }
+        Ok(options)
+    }
+
     fn says(&self, what: impl Into<std::borrow::Cow<'static, str>>) {
         self.bar.set_message(what);
     }
+}
+
+/// Where this program is.
+fn own_program() -> Result<PathBuf> {
+    std::env::current_exe().context("this program's own path")
 }
 
 /// Runs a task of a measure's own; the process ends with the measure.
@@ -140,6 +172,7 @@ pub(super) async fn run(args: &BenchArgs, environment: &Environment) -> Result<E
         runs: args.runs.into(),
         time: Duration::from_secs(args.seconds.into()),
         events: args.events as usize,
+        against: args.against.clone(),
         bar,
     };
     let outcome = tokio::select! {
@@ -192,7 +225,7 @@ async fn measure(args: &BenchArgs, bench: &Bench) -> Result<()> {
 
 /// The machine and the settings, in a line.
 async fn machine(bench: &Bench) -> Result<String> {
-    use sqlx::{ConnectOptions as _, Connection as _};
+    use sqlx::Connection as _;
     let mut db = bench.cluster.connect_options().connect().await?;
     let (version, commit, sync): (String, String, String) = sqlx::query_as(
         "SELECT current_setting('server_version'), current_setting('synchronous_commit'),

@@ -35,7 +35,7 @@ pub(super) struct Plan {
               (status = 413, body = ProblemBody), (status = 415, body = ProblemBody),
               (status = 422, body = ProblemBody)))]
 pub(super) async fn plan(
-    _: Operator,
+    Operator(actor): Operator,
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
@@ -44,5 +44,5 @@ pub(super) async fn plan(
         let detail = format!("a plan looks at no more than {MOST} events; send a part of them");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
     }
-    Ok(Json(Plan { records: of_events(&state, events).await? }))
+    Ok(Json(Plan { records: of_events(&state, events, &actor.name).await? }))
 }

@@ -54,4 +54,13 @@ async fn values_that_were_read_by_the_api_are_in_the_audit_once_an_hour() {
     ask(&world, &operator, "GET", &paths[0], None).await;
     expected.push(line(&format!("row {row}")));
     assert_eq!(looks(&world).await, expected);
+
+    // So does a plan, of records that are known.
+    let named = |subject: &str| {
+        user(subject, subject, "2026-01-01T10:00:00Z", json!({ "first_name": "A" }))
+    };
+    let events = Some(json!([named("u-1"), named("u-2")]));
+    assert_eq!(ask(&world, &operator, "POST", "/admin/sync/plan", events).await.0, 200);
+    expected.push(line(&format!("contact record {number}")));
+    assert_eq!(looks(&world).await, expected);
 }

@@ -100,6 +100,7 @@ async fn an_address_that_leads_to_a_standby_for_a_while_is_used_again_at_once() 
     let back = Instant::now();
     until(HEALED, "ready again", async || ready(&server).await == 200).await;
     application.sends(1).await;
+    println!("accepts {:?} after the address leads to the primary again", back.elapsed());
     assert!(back.elapsed() < HEALED, "accepts after {:?}", back.elapsed());
     let calls = trial.sandbox.calls().len();
     until(HEALED, "it sends again", async || trial.sandbox.calls().len() > calls).await;
