@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 use sqlx::postgres::PgPool;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::config::Config;
 use crate::http::body::Room;
+use crate::http::parser::Parser;
 use crate::http::preview::Explain;
 use crate::http::rate::Rate;
 use crate::http::tail::Tail;
@@ -130,6 +131,7 @@ impl App {
             errors: Arc::default(),
             tail: Tail::new(looks.clone(), shutdown.clone()),
             room: Room::new(config.ingest.max_bodies_bytes),
+            parser: Parser::start().context("a thread for large bodies")?,
             rate: Rate::per_minute(config.ingest.max_events_per_minute),
             ingest: Arc::new(config.ingest_settings()),
             settings: live.clone(),

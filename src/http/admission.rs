@@ -48,7 +48,7 @@ pub(super) async fn read(
         (body, places)
     };
     // What takes a while is not done on a thread that others wait for.
-    let (body, places) = if is_small { find() } else { aside(find).await? };
+    let (body, places) = if is_small { find() } else { state.parser.run(find).await? };
     let places = places?;
     if let Some(sender) = sender {
         state.rate.take(&sender.name, places.len())?;
@@ -58,18 +58,9 @@ pub(super) async fn read(
         return Ok(Read { events, room: None });
     }
     let held = room.store(body.bytes.len(), places.len()).await?;
-    let turn = room.parse().await?;
     let working = state.clone();
-    let admitted = move || {
-        let _turn = turn;
-        admit_all(&working, &body.bytes, &places, now, trace.as_deref())
-    };
-    Ok(Read { events: aside(admitted).await??, room: Some(held) })
-}
-
-/// Does `work` on a thread of its own.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Problem::internal())
+    let admitted = move || admit_all(&working, &body.bytes, &places, now, trace.as_deref());
+    Ok(Read { events: state.parser.run(admitted).await??, room: Some(held) })
 }
 
 /// Checks and maps the events at `places` of `body`, one after another; the faults of all of them.

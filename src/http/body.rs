@@ -39,8 +39,6 @@ pub struct Room {
     reading: Arc<Semaphore>,
     /// Of events that are being stored and answered.
     storing: Arc<Semaphore>,
-    /// Of one big body at a time, as values.
-    parsing: Arc<Semaphore>,
     /// Held by the one that gives up waiting for room to read.
     leaving: Arc<Mutex<()>>,
     units: u32,
@@ -65,14 +63,13 @@ impl Room {
     pub fn new(bytes: usize) -> Self {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).clamp(1, 1 << 28);
         let all = || Arc::new(Semaphore::new(units as usize));
-        let parsing = Arc::new(Semaphore::new(1));
-        Self { reading: all(), storing: all(), parsing, leaving: Arc::default(), units }
+        Self { reading: all(), storing: all(), leaving: Arc::default(), units }
     }
 
-    /// Room for storing and answering `events` from a body of `bytes`: the events as text, and the
+    /// Room for storing and answering `events` from a body of `bytes`: the events as text, and twice the
     /// same on its way to the database.
     pub(super) async fn store(&self, bytes: usize, events: usize) -> Result<Held, Problem> {
-        let units = (2 * bytes + AN_EVENT * events).div_ceil(UNIT);
+        let units = (3 * bytes + AN_EVENT * events).div_ceil(UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
         let turn = Arc::clone(&self.storing).acquire_many_owned(units);
         match tokio::time::timeout(TURN, turn).await {
@@ -80,17 +77,10 @@ impl Room {
             _ => Err(full()),
         }
     }
-
-    /// The turn of a big body to become values.
-    pub(super) async fn parse(&self) -> Result<Held, Problem> {
-        match tokio::time::timeout(TURN, Arc::clone(&self.parsing).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Held(permit)),
-            _ => Err(full()),
-        }
-    }
 }
 
-fn full() -> Problem {
+/// The answer where there is no room, or no turn in time.
+pub(super) fn full() -> Problem {
     metrics::counter!("hubferry_bodies_refused_total").increment(1);
     let detail = "too many large requests at once; send it again in a moment";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "bodies_full", detail).retry_after(1)

@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod kept;
 mod mend;
 pub mod parse;
+pub mod parser;
 pub mod preview;
 pub mod problem;
 pub mod rate;
@@ -45,6 +46,7 @@ use crate::queue::intake::Intake;
 use crate::settings::Live;
 use body::Room;
 use kept::Kept;
+use parser::Parser;
 use preview::Explain;
 use problem::Problem;
 use rate::Rate;
@@ -126,6 +128,8 @@ pub struct Shared {
     pub ingest: Arc<IngestSettings>,
     /// The memory that bodies may take.
     pub room: Room,
+    /// Where large ones become events.
+    pub parser: Parser,
     /// How fast a key may send.
     pub rate: Rate,
     /// The settings that can change.

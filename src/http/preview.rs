@@ -127,7 +127,8 @@ pub async fn of_events(
     }
     let mut prospects = state.queue.prospects_of(&keys).await?;
     let known = prospects.iter().filter(|prospect| prospect.record.id != 0);
-    let seen = known.map(|prospect| format!("{} record {}", prospect.sync_type, prospect.record.id));
+    let seen =
+        known.map(|prospect| format!("{} record {}", prospect.sync_type, prospect.record.id));
     state.queue.note_reads(now, actor, &seen.collect::<Vec<_>>()).await?;
     for (Admitted { event, data, changes }, number) in events.into_iter().zip(0_i64..) {
         let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();

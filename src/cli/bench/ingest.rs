@@ -33,7 +33,8 @@ pub(super) async fn single(bench: &Bench) -> Result<Vec<Figure>> {
         bench.says(format!("pgbench, run {run}"));
         commits.runs.push(pgbench(bench).await?);
         bench.says(format!("ingest, run {run}"));
-        let (own, others) = by_turns(bench, run, async |server| singles(bench, server).await).await?;
+        let (own, others) =
+            by_turns(bench, run, async |server| singles(bench, server).await).await?;
         lone.runs.push(own.lone);
         requests.runs.push(own.rate);
         slow.runs.push(own.p95);
@@ -53,8 +54,7 @@ struct Singles {
 async fn singles(bench: &Bench, server: &Server) -> Result<Singles> {
     let (address, time) = (server.address, bench.time);
     let alone = load::post_events(address, INGEST_KEY, 1, time / 5, 500, one).await?;
-    let done =
-        load::post_events(address, INGEST_KEY, CONNECTIONS, time, usize::MAX, other).await?;
+    let done = load::post_events(address, INGEST_KEY, CONNECTIONS, time, usize::MAX, other).await?;
     Ok(Singles {
         rate: done.requests as f64 / done.elapsed.as_secs_f64(),
         p95: percentile(&done.latencies, 0.95),

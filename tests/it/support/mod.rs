@@ -15,6 +15,7 @@ use hubferry::access::Access;
 use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
 use hubferry::http::body::Room;
+use hubferry::http::parser::Parser;
 use hubferry::http::rate::Rate;
 use hubferry::http::tail::Tail;
 use hubferry::http::{IngestSettings, Shared, router};
@@ -331,6 +332,7 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
         errors: Arc::default(),
         tail: Tail::new(queue.clone(), CancellationToken::new()),
         room: Room::new(16 * 1024 * 1024),
+        parser: Parser::start().expect("a thread"),
         rate: Rate::default(),
         ingest: Arc::new(IngestSettings {
             default_source: "app".into(),
