@@ -39,7 +39,7 @@ const EVENTS: usize = 1_000;
 /// Tries of a transaction that met another.
 const TRIES: usize = 3;
 /// How long a lane waits for a lock: others' requests wait with it.
-const BRIEFLY: Duration = Duration::from_millis(40);
+const BRIEFLY: Duration = Duration::from_millis(30);
 /// How long it waits where nobody could go on: somebody has locked a table.
 const PATIENTLY: Duration = Duration::from_secs(5);
 /// Times that a group is tried again where it has met a lock and no record is locked any more.

@@ -118,8 +118,10 @@ async fn clients_that_never_read_keep_nobody_out() {
     coming.sort();
     there.sort();
     println!("{} clients, /livez while they come: {coming:?}, then: {there:?}", crowd.len());
-    // While five hundred connect at once from this machine too, there is little left of it.
-    assert!(coming.last().is_some_and(|slowest| *slowest < Duration::from_secs(10)), "{coming:?}");
+    // While five hundred connect at once, from this machine and to a program that is not optimized,
+    // little is left of it; `make bounds` measures.
+    let longest = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 1 });
+    assert!(coming.last().is_some_and(|slowest| *slowest < longest), "{coming:?}");
     assert!(there[17] < Duration::from_secs(1), "{there:?}");
     server.kill().await;
 }
