@@ -200,6 +200,29 @@ async fn a_failed_row_of_an_alias_is_retried_under_it_after_the_survivor_was_del
 }
 
 #[tokio::test]
+async fn an_association_of_an_alias_that_is_refused_after_the_merge_is_retried_under_the_survivor()
+{
+    let world = merged(2, keeps_id()).await;
+    let held = world.sandbox.objects("companies");
+    let company = held.iter().find(|c| c.properties["name"] == "b-2").expect("a company");
+    assert!(world.sandbox.archive("companies", &company.id));
+    // The survivor takes the newer company over, which HubSpot does not know any more.
+    world.accept(&at("t-2", "u-2", 5, json!({ "job_title": "Owner" }))).await;
+    world.drain().await;
+    let failed = world.get("/queue?status=failed").await;
+    assert_eq!(failed["items"][0]["event_id"], "new-2", "{failed}");
+    assert_eq!(failed["items"][0]["external_id"], "u-1", "{failed}");
+    let data = json!({ "name": "b-2", "country": "FR" });
+    let again = event("again", "business.updated", "b-2", "2026-01-06T10:00:00Z", data);
+    world.accept(&again).await;
+    world.drain().await;
+    assert_eq!(world.admin("POST", "/retry", Some(json!({}))).await.0, 200);
+    world.drain().await;
+    assert_eq!(companies(&world), ["b-2"]);
+    at_rest(&world, 6).await;
+}
+
+#[tokio::test]
 async fn an_erased_survivor_takes_the_contact_along_and_the_other_is_made_anew() {
     let world = merged(2, keeps_id()).await;
     let kept = world.accept(&at("t-2", "u-2", 5, json!({ "job_title": "Two" }))).await;

@@ -207,7 +207,9 @@ pub(super) async fn write_rows(
     refuse_rows(db, &refused, call, now).await
 }
 
-/// Marks rows `retry` or `failed` with their reasons and writes an attempt each.
+/// Marks rows `retry` or `failed` with their reasons and writes an attempt each. A row that had ended
+/// before its record became an alias, and whose association is refused only now, goes over to the
+/// survivor, which owes it: retried under its old record it would create that again.
 pub(in crate::queue) async fn refuse_rows(
     db: &mut PgConnection,
     refused: &[(i64, &str, &Reason)],
@@ -226,9 +228,12 @@ pub(in crate::queue) async fn refuse_rows(
     };
     sqlx::query(
         "WITH v AS (
-             SELECT * FROM UNNEST($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-                                  $8::text[], $9::text[], $10::text[], $11::int[])
+             SELECT v.*, CASE WHEN o.operation = 'upsert' THEN r.alias_of END AS survivor
+             FROM UNNEST($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+                         $8::text[], $9::text[], $10::text[], $11::int[])
                  AS v (id, status, class, code, property, message, hint, correlation_id, http_status)
+             JOIN sync_queue o ON o.id = v.id
+             JOIN crm_record r ON r.id = o.record_id
          ), noted AS (
              INSERT INTO attempt (row_id, call_id, attempted_at, class, code, property, message, hint,
                                   correlation_id, http_status)
@@ -236,6 +241,9 @@ pub(in crate::queue) async fn refuse_rows(
          )
          UPDATE sync_queue q
          SET status = v.status, processed_at = CASE WHEN v.status = 'failed' THEN $1 END,
+             record_id = COALESCE(v.survivor, q.record_id),
+             subject_id = CASE WHEN v.survivor IS NULL THEN q.subject_id
+                               ELSE NULLIF(COALESCE(q.subject_id, q.record_id), v.survivor) END,
              call_id = COALESCE($2, q.call_id),
              retry_count = q.retry_count + CASE WHEN v.status = 'retry' THEN 1 ELSE 0 END,
              error_code = v.code, error_property = v.property, error_message = v.message,
