@@ -230,12 +230,14 @@ impl Lane<'_> {
                 Ok(()) => stored = true,
                 Err(error) if met_a_lock(&error) && patience == BRIEFLY => {
                     let keys = group.iter().flat_map(Request::keys).collect();
-                    match locked_records(self.queue, &keys).await {
-                        Ok(locked) if !locked.is_empty() => aside.wait(&mut group, &locked),
-                        Ok(_) if blind < BLIND => blind += 1,
+                    // Bounded like all that waits for the database, whose connection may be silent.
+                    let asked = tokio::time::timeout(PATIENTLY, locked_records(self.queue, &keys));
+                    match asked.await {
+                        Ok(Ok(locked)) if !locked.is_empty() => aside.wait(&mut group, &locked),
+                        Ok(Ok(_)) if blind < BLIND => blind += 1,
                         // A record that somebody else is making: it is not known whose it is.
-                        Ok(_) => alone.append(&mut group),
-                        Err(_) => patience = PATIENTLY,
+                        Ok(Ok(_)) => alone.append(&mut group),
+                        Ok(Err(_)) | Err(_) => patience = PATIENTLY,
                     }
                 }
                 Err(error) if group.len() == 1 => {

@@ -55,7 +55,8 @@ async fn a_service_that_postgres_does_not_hear_any_more_goes_on_by_itself() {
     let (seed, _) = dice();
     let trial = Trial::new(database().await).await;
     let (gulf, far) = Gulf::to_database(&trial.database).await;
-    let server = trial.server_at(&far, &[]).await;
+    // Longer than what a silent connection may hold up: a worker, until twenty seconds after its lease.
+    let server = trial.server_at(&far, &[("HUBFERRY__SERVER__GRACE_SECONDS", "60")]).await;
     let application = Application::start(seed, vec![server.url.clone()]);
     application.sends(10).await;
     let deadline = Instant::now() + Duration::from_secs(60);

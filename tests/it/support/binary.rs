@@ -81,12 +81,18 @@ impl Server {
         self.child.kill().await.expect("kill -9");
     }
 
-    /// Asks it to stop and waits for its end.
+    /// Asks it to stop and waits for its end; tells the end of its log where that is a failure.
     pub async fn terminate(mut self) -> std::process::ExitStatus {
         let pid = rustix::process::Pid::from_raw(self.child.id().expect("running") as i32)
             .expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("a signal");
-        self.child.wait().await.expect("an end")
+        let status = self.child.wait().await.expect("an end");
+        if !status.success() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("{status}:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
+        }
+        status
     }
 }
 
