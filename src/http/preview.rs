@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::AppState;
 use super::problem::Problem;
 use crate::queue::QueueError;
+use crate::queue::audit::record_target;
 use crate::queue::enqueue::Admitted;
 use crate::queue::model::Row;
 use crate::queue::preview::{Foreseen, Outlook, Prospect};
@@ -127,8 +128,7 @@ pub async fn of_events(
     }
     let mut prospects = state.queue.prospects_of(&keys).await?;
     let known = prospects.iter().filter(|prospect| prospect.record.id != 0);
-    let seen =
-        known.map(|prospect| format!("{} record {}", prospect.sync_type, prospect.record.id));
+    let seen = known.map(|prospect| record_target(&prospect.sync_type, prospect.record.id));
     state.queue.note_reads(now, actor, &seen.collect::<Vec<_>>()).await?;
     for (Admitted { event, data, changes }, number) in events.into_iter().zip(0_i64..) {
         let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();

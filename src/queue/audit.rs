@@ -7,6 +7,12 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use super::page::{Listing, Page};
 use super::{Queue, QueueError};
 
+/// How the audit names a record: by our number, since an external id may be an address.
+#[must_use]
+pub fn record_target(sync_type: &str, record: i64) -> String {
+    format!("{sync_type} record {record}")
+}
+
 /// What somebody did.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct AuditLine {

@@ -313,7 +313,7 @@ impl Queue {
         .execute(&mut *tx)
         .await?;
         refresh(&mut tx, &[record], now).await?;
-        let target = format!("{sync_type} record {record}");
+        let target = audit::record_target(sync_type, record);
         audit::record(&mut tx, now, actor, "resync", Some(&target), json!({})).await?;
         notify(&mut tx).await?;
         tx.commit().await?;

@@ -13,6 +13,7 @@ use crate::http::AppState;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::queue::audit::record_target;
 use crate::queue::list::RowFilter;
 use crate::queue::page::Page;
 use crate::queue::records::{OneRecord, RecordFilter, RecordState};
@@ -87,8 +88,7 @@ pub(super) async fn show(
     let record = record.ok_or_else(unknown)?;
     let values = actor.role.may(Role::Operator);
     if values {
-        // By our number: an external id may be an address.
-        let targets = [format!("{sync_type} record {}", record.id)];
+        let targets = [record_target(&sync_type, record.id)];
         let now = state.queue.now().await?;
         state.queue.note_reads(now, &actor.name, &targets).await?;
     }

@@ -16,6 +16,7 @@ use super::when::When;
 use super::words::Badge;
 use crate::access::Role;
 use crate::http::AppState;
+use crate::queue::audit::record_target;
 use crate::queue::list::RowFilter;
 use crate::queue::page::Page as Part;
 use crate::queue::records::{AssociationView, OneRecord, RecordView};
@@ -82,8 +83,7 @@ pub(super) async fn reveal(
 ) -> Result<Response, Failure> {
     visitor.must(Role::Operator)?;
     let record = found(&state, &sync_type, &external_id).await?;
-    // By our number: an external id may be an address.
-    let target = format!("{sync_type} record {}", record.id);
+    let target = record_target(&sync_type, record.id);
     let deed = state.queue.note(visitor.now, visitor.name(), "reveal", Some(&target), json!({}));
     deed.await?;
     whole(&state, &visitor, &record, true, None).await
