@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use futures_util::future::{join, join_all};
+use hubferry::queue::Queue;
 use hubferry::worker::janitor;
 use serde_json::{Value, json};
+use sqlx::postgres::PgPoolOptions;
 
+use crate::support::gulf::Gulf;
 use crate::support::{World, row_id, user};
 
 fn at_ten(id: &str, subject: &str, data: Value) -> Value {
@@ -110,6 +113,36 @@ async fn a_record_that_somebody_is_making_keeps_waiting_only_what_is_about_it() 
     let (answers, p95) = beside_a_lock(&world, held).await;
     assert_eq!(answers, [202; 8], "it was not made after all");
     assert!(p95 < PATIENCE, "p95 of the others: {p95:?}");
+}
+
+/// Who has met a lock asks which records are locked: over a connection that may fall silent just then.
+#[tokio::test]
+async fn the_door_stays_open_where_nobody_answers_which_records_are_locked() {
+    let world = World::new().await;
+    world.accept(&at_ten("1", "u-held", json!({ "email": "held@example.com" }))).await;
+    let (gulf, far) = Gulf::to_database(&world.database).await;
+    let pool = PgPoolOptions::new().max_connections(6).connect_with(far).await.unwrap();
+    let door = world.another_door(&Queue::new(pool)).await;
+    gulf.falls_silent_at("SKIP LOCKED");
+    let mut held = world.queue.pool().begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM crm_record FOR UPDATE").execute(&mut *held).await.unwrap();
+    let post = async |id: &str, subject: &str| {
+        let body = at_ten(id, subject, json!({ "first_name": "A" })).to_string();
+        let answer = world.post_to(&door, "application/json", body);
+        let answer = tokio::time::timeout(Duration::from_secs(40), answer).await;
+        answer.expect("an answer").0
+    };
+    // As many as there are lanes, and who comes behind them.
+    let waits = join(post("held-1", "u-held"), async {
+        gulf.met(1).await;
+        post("held-2", "u-held").await
+    });
+    let ((first, second), free) = join(waits, async {
+        gulf.met(2).await;
+        post("free", "u-free").await
+    })
+    .await;
+    assert_eq!((first, second, free), (503, 503, 202));
 }
 
 #[tokio::test]

@@ -34,27 +34,54 @@ pub(super) async fn look(
             .await?
             .flatten()
     };
-    match (tls, mode) {
-        (Some(tls), PgSslMode::VerifyFull) => {
-            let detail = format!("{tls}, with the server's certificate and name verified");
-            report.ok(super::POSTGRES, NAME, detail);
-        }
-        (tls, _) if here => {
-            let tls = tls.unwrap_or_else(|| "not encrypted".into());
-            report.ok(super::POSTGRES, NAME, format!("{tls}, within this machine"));
-        }
-        (Some(tls), PgSslMode::VerifyCa) => {
-            let detail = format!("{tls}, with the certificate verified, but not the server's name");
-            report.warning(super::POSTGRES, NAME, detail, WAY_OUT);
-        }
-        (Some(tls), _) => {
-            let detail = format!("{tls}, but nobody verifies which server answers");
-            report.warning(super::POSTGRES, NAME, detail, WAY_OUT);
-        }
-        (None, _) => {
-            let detail = "not encrypted: passwords and personal data can be read on the way";
-            report.warning(super::POSTGRES, NAME, detail, WAY_OUT);
-        }
+    match judge(tls, mode, here) {
+        Ok(detail) => report.ok(super::POSTGRES, NAME, detail),
+        Err(detail) => report.warning(super::POSTGRES, NAME, detail, WAY_OUT),
     }
     Ok(())
+}
+
+/// What a connection is, with `tls` as Postgres names it: good enough or not. One that stays `here`
+/// cannot be read on the way.
+fn judge(tls: Option<String>, mode: PgSslMode, here: bool) -> Result<String, String> {
+    match (tls, mode) {
+        (Some(tls), PgSslMode::VerifyFull) => {
+            Ok(format!("{tls}, with the server's certificate and name verified"))
+        }
+        (Some(tls), _) if here => Ok(format!("{tls}, within this machine")),
+        (None, _) if here => Ok("not encrypted, within this machine".into()),
+        (Some(tls), PgSslMode::VerifyCa) => {
+            Err(format!("{tls}, with the certificate verified, but not the server's name"))
+        }
+        (Some(tls), _) => Err(format!("{tls}, but nobody verifies which server answers")),
+        (None, _) => {
+            Err("not encrypted: passwords and personal data can be read on the way".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_verified_server_or_one_of_this_machine_is_good_enough() {
+        let tls = || Some("TLSv1.3".to_owned());
+        for (tls, mode, here, good, words) in [
+            (tls(), PgSslMode::VerifyFull, false, true, "certificate and name verified"),
+            (tls(), PgSslMode::VerifyFull, true, true, "certificate and name verified"),
+            (tls(), PgSslMode::VerifyCa, true, true, "TLSv1.3, within this machine"),
+            (None, PgSslMode::Prefer, true, true, "not encrypted, within this machine"),
+            (tls(), PgSslMode::VerifyCa, false, false, "but not the server's name"),
+            (tls(), PgSslMode::Require, false, false, "nobody verifies which server"),
+            (tls(), PgSslMode::Prefer, false, false, "nobody verifies which server"),
+            (None, PgSslMode::Prefer, false, false, "can be read on the way"),
+            (None, PgSslMode::Disable, false, false, "can be read on the way"),
+        ] {
+            let said = judge(tls, mode, here);
+            assert_eq!(said.is_ok(), good, "{mode:?} {here}: {said:?}");
+            let (Ok(said) | Err(said)) = said;
+            assert!(said.contains(words), "{mode:?} {here}: {said}");
+        }
+    }
 }

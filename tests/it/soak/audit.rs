@@ -37,6 +37,7 @@ pub async fn audit(
         held: BTreeMap::new(),
         faults: Vec::new(),
     };
+    let merged = audit.aliases.len();
     let failed = audit.rows();
     let expected = audit.expected();
     audit.records(&expected);
@@ -45,7 +46,8 @@ pub async fn audit(
     let n = audit.faults.len();
     audit.faults.truncate(25);
     assert!(n == 0, "{n} faults, the first of them:\n{}", audit.faults.join("\n"));
-    format!("{} records, {pairs} associations, failed rows: {failed:?}", expected.len())
+    let records = expected.len();
+    format!("{records} records, {merged} merged, {pairs} associations, failed rows: {failed:?}")
 }
 
 /// Every row with its event, by record. Fails when a row is missing or one too many.

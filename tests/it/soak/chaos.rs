@@ -25,6 +25,8 @@ pub struct Round {
     pub archived: Vec<usize>,
     /// Entities into whose records people merge a stranger.
     pub merged: Vec<usize>,
+    /// Pairs of users whose contacts people merge.
+    pub joined: Vec<(usize, usize)>,
     /// Users whose address people enter as a contact of their own.
     pub entered: Vec<usize>,
     /// A process dies with a batch in its hands.
@@ -49,12 +51,15 @@ impl Round {
             drawn.into_iter().filter(|&n| fits(&entities[n])).collect::<Vec<_>>()
         };
         let mergeable = |e: &Entity| ["user", "business"].contains(&e.kind) && e.shares.is_none();
+        let joinable = |e: &Entity| e.kind == "user" && e.shares.is_none();
+        let pairs = several(dice, if MERGES { 16 } else { 0 }, &joinable);
         Self {
             faults,
             steps: (dice.random_range(0..8), dice.random_range(1..10)),
             advance: TimeDelta::seconds(*seconds.choose(dice).expect("a wait")),
             archived: several(dice, 6, &|e| e.shares.is_none()),
             merged: several(dice, if MERGES { 4 } else { 0 }, &mergeable),
+            joined: pairs.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect(),
             entered: several(dice, 60, &|e| e.known),
             crash: dice.random_bool(0.3),
             late: dice.random_bool(0.3),

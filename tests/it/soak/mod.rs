@@ -9,11 +9,11 @@
 //! Each seed is printed before it runs. The seed fixes what
 //! happens and in which order; which of the three workers is faster is left to chance, as in life.
 //!
-//! What is left out: a worker that dies with a deleted record in its hands, or comes back to one that
-//! was deleted meanwhile (such a doubt has nothing to be sent with, so nobody looks whether the call
-//! created the record again), merging two records of ours, people editing properties of ours (nothing reads
-//! them back), erasures, revoked tokens and lost scopes, the day's quota, and a window that is full:
-//! the queue's clock is moved by hand here and HubSpot's is not, so `windows` proves the quota.
+//! What is left out: a worker that dies with a deleted record in its hands, or comes back to one
+//! that was deleted meanwhile (such a doubt has nothing to be sent with, so nobody looks whether the
+//! call created the record again), people editing properties of ours (nothing reads them back),
+//! erasures, revoked tokens and lost scopes, the day's quota, and a window that is full: the queue's
+//! clock is moved by hand here and HubSpot's is not, so `windows` proves the quota.
 
 pub mod audit;
 mod chaos;
@@ -87,6 +87,8 @@ struct Soak {
     stale: Vec<Batch>,
     /// Entities whose records people have moved.
     moved: BTreeSet<usize>,
+    /// Users whose contact people have merged with another user's.
+    joined: BTreeSet<usize>,
     strangers: usize,
 }
 
@@ -127,6 +129,7 @@ impl Soak {
             accepted: BTreeMap::new(),
             stale: Vec::new(),
             moved: BTreeSet::new(),
+            joined: BTreeSet::new(),
             strangers: 0,
         }
     }
@@ -165,6 +168,7 @@ impl Soak {
     async fn round(&mut self, round: Round, batch: &[Value]) {
         self.world.sandbox.set_faults(round.faults);
         self.people(&round.archived, &round.merged, &round.entered);
+        self.join(&round.joined);
         self.accept(batch, round.again).await;
         if round.paused {
             self.world.admin("POST", "/pause", Some(json!({}))).await;
@@ -274,6 +278,25 @@ impl Soak {
             let own = if entity.kind == "user" { ("email", email.as_str()) } else { ("name", "B") };
             let stranger = sandbox.create(entity.plural(), &[own]);
             sandbox.merge(entity.plural(), &record.id, &stranger).expect("a survivor");
+        }
+    }
+
+    /// People find that two users are one person, and merge their contacts.
+    fn join(&mut self, pairs: &[(usize, usize)]) {
+        let sandbox = &self.world.sandbox;
+        for &(primary, other) in pairs {
+            if primary == other || [primary, other].iter().any(|n| self.joined.contains(n)) {
+                continue;
+            }
+            let contacts = sandbox.objects("contacts");
+            let of = |n: usize| {
+                let id = &self.entities[n].id;
+                contacts.iter().find(|c| c.properties.get("hubferry_id") == Some(id))
+            };
+            let (Some(into), Some(gone)) = (of(primary), of(other)) else { continue };
+            sandbox.merge("contacts", &into.id, &gone.id).expect("a survivor");
+            self.joined.extend([primary, other]);
+            self.moved.extend([primary, other]);
         }
     }
 

@@ -4,10 +4,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use tokio::io::{AsyncRead, AsyncWrite, copy};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
@@ -48,10 +49,18 @@ pub fn password(database: &PgConnectOptions) -> Option<String> {
     Some(percent_encoding::percent_decode_str(password).decode_utf8_lossy().into_owned())
 }
 
+/// Words at which a connection falls silent, and how many did.
+#[derive(Clone)]
+struct Forbidden {
+    words: Arc<OnceLock<&'static str>>,
+    met: watch::Sender<usize>,
+}
+
 /// A running way.
 pub struct Gulf {
     pub address: SocketAddr,
     silences: watch::Sender<usize>,
+    forbidden: Forbidden,
     far: watch::Sender<Far>,
 }
 
@@ -72,20 +81,23 @@ impl Gulf {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (silences, heard) = watch::channel(0);
+        let forbidden = Forbidden { words: Arc::default(), met: watch::Sender::new(0) };
+        let words = forbidden.clone();
         let (far, mut leads) = watch::channel(far);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let (far, heard) = (leads.borrow_and_update().clone(), heard.clone());
+                let words = words.clone();
                 let mut turned = leads.clone();
                 tokio::spawn(async move {
                     let carried = async {
                         match far {
                             Far::Tcp(address) => match TcpStream::connect(address).await {
-                                Ok(far) => carry(near, far, heard).await,
+                                Ok(far) => carry(near, far, heard, words).await,
                                 Err(_) => drop(near),
                             },
                             Far::Unix(path) => match UnixStream::connect(path).await {
-                                Ok(far) => carry(near, far, heard).await,
+                                Ok(far) => carry(near, far, heard, words).await,
                                 Err(_) => drop(near),
                             },
                         }
@@ -97,7 +109,7 @@ impl Gulf {
                 });
             }
         });
-        Self { address, silences, far }
+        Self { address, silences, forbidden, far }
     }
 
     /// Leads to another database from now on; what is open is cut.
@@ -109,18 +121,30 @@ impl Gulf {
     pub fn falls_silent(&self) {
         self.silences.send_modify(|silences| *silences += 1);
     }
+
+    /// From now on each connection falls silent that is about to carry `words` to the far end.
+    pub fn falls_silent_at(&self, words: &'static str) {
+        self.forbidden.words.set(words).expect("once");
+    }
+
+    /// Waits until so many connections fell silent at the words.
+    pub async fn met(&self, connections: usize) {
+        let mut met = self.forbidden.met.subscribe();
+        met.wait_for(|&met| met >= connections).await.expect("a running way");
+    }
 }
 
 async fn carry(
     near: TcpStream,
     far: impl AsyncRead + AsyncWrite + Unpin,
     mut heard: watch::Receiver<usize>,
+    forbidden: Forbidden,
 ) {
     heard.mark_unchanged();
     let (mut near_reads, mut near_writes) = near.into_split();
     let (mut far_reads, mut far_writes) = tokio::io::split(far);
     let ended = tokio::select! {
-        _ = copy(&mut near_reads, &mut far_writes) => true,
+        refused = carry_unless(&mut near_reads, &mut far_writes, &forbidden) => !refused,
         _ = copy(&mut far_reads, &mut near_writes) => true,
         changed = heard.changed() => changed.is_err(),
     };
@@ -128,4 +152,24 @@ async fn carry(
         // Both ends stay open, for as long as the way is there.
         while heard.changed().await.is_ok() {}
     }
+}
+
+/// Carries until an end goes away; answers whether it stopped because of the forbidden words.
+async fn carry_unless(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    forbidden: &Forbidden,
+) -> bool {
+    let mut read = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut read).await {
+        let said = |words: &&str| read[..length].windows(words.len()).any(|w| w == words.as_bytes());
+        if forbidden.words.get().is_some_and(said) {
+            forbidden.met.send_modify(|met| *met += 1);
+            return true;
+        }
+        if to.write_all(&read[..length]).await.is_err() {
+            break;
+        }
+    }
+    false
 }
