@@ -96,6 +96,10 @@ pub(super) fn written(
     if planned.record.hubspot_id.as_deref() != Some(shown.id.as_str()) {
         settlement.link = Some(Some(shown.id.clone()));
         settlement.relinks = planned.record.hubspot_id.is_some();
+        // People merged it, and HubSpot took what values it liked: all of ours go once more.
+        if settlement.relinks && planned.record.doubt == 0 {
+            settlement.certainty = Certainty::Doubtful;
+        }
     }
     settlement.rows = refused_rows(planned);
     settlement.rows.extend(written_rows(planned, warnings(planned, sent, shown)));

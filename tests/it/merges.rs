@@ -125,3 +125,27 @@ async fn a_target_that_hubspot_refused_does_not_stand_for_the_one_that_comes_ove
     world.drain().await;
     assert_eq!(companies(&world), ["b-2"]);
 }
+
+/// In a merge the values of the one that people keep win: those of ours are sent once more.
+#[tokio::test]
+async fn a_record_that_people_merged_into_another_has_our_values_again() {
+    let world = World::new().await;
+    let ann = json!({ "email": "ann@example.com", "first_name": "Ann", "job_title": "Baker" });
+    world.accept(&at("1", "u-1", 1, ann)).await;
+    world.drain().await;
+    let theirs = [("email", "anna@example.org"), ("firstname", "Anna"), ("city", "Lyon")];
+    let theirs = world.sandbox.create("contacts", &theirs);
+    let ours = id_of(&world, "contacts", "hubferry_id", "u-1");
+    world.sandbox.merge("contacts", &theirs, &ours).expect("a survivor");
+    world.accept(&at("2", "u-1", 2, json!({ "job_title": "Chef" }))).await;
+    world.drain().await;
+    let held = world.only("contacts");
+    let held = ["email", "firstname", "jobtitle", "city", "hubferry_id"].map(|name| &held[name]);
+    assert_eq!(held, ["ann@example.com", "Ann", "Chef", "Lyon", "u-1"]);
+    assert_eq!(world.sandbox.objects("contacts").len(), 1);
+    // Once: afterwards only what changes is sent.
+    let calls = world.sandbox.calls().len();
+    world.accept(&at("3", "u-1", 3, json!({ "job_title": "Chef" }))).await;
+    world.drain().await;
+    assert_eq!(world.sandbox.calls().len(), calls);
+}

@@ -23,8 +23,8 @@ pub struct Round {
     pub advance: TimeDelta,
     /// Entities whose records people put into the recycle bin.
     pub archived: Vec<usize>,
-    /// Entities into whose records people merge a stranger.
-    pub merged: Vec<usize>,
+    /// Entities whose records people merge with a stranger, and whether the stranger's values win.
+    pub merged: Vec<(usize, bool)>,
     /// Pairs of users whose contacts people merge.
     pub joined: Vec<(usize, usize)>,
     /// Users whose address people enter as a contact of their own.
@@ -51,6 +51,7 @@ impl Round {
             drawn.into_iter().filter(|&n| fits(&entities[n])).collect::<Vec<_>>()
         };
         let mergeable = |e: &Entity| ["user", "business"].contains(&e.kind) && e.shares.is_none();
+        let merged = several(dice, if MERGES { 4 } else { 0 }, &mergeable);
         let joinable = |e: &Entity| e.kind == "user" && e.shares.is_none();
         let pairs = several(dice, if MERGES { 16 } else { 0 }, &joinable);
         Self {
@@ -58,7 +59,7 @@ impl Round {
             steps: (dice.random_range(0..8), dice.random_range(1..10)),
             advance: TimeDelta::seconds(*seconds.choose(dice).expect("a wait")),
             archived: several(dice, 6, &|e| e.shares.is_none()),
-            merged: several(dice, if MERGES { 4 } else { 0 }, &mergeable),
+            merged: merged.into_iter().map(|n| (n, dice.random_bool(0.5))).collect(),
             joined: pairs.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect(),
             entered: several(dice, 60, &|e| e.known),
             crash: dice.random_bool(0.3),

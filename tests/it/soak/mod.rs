@@ -252,15 +252,14 @@ impl Soak {
     }
 
     /// What people do in HubSpot.
-    fn people(&mut self, archived: &[usize], merged: &[usize], entered: &[usize]) {
+    fn people(&mut self, archived: &[usize], merged: &[(usize, bool)], entered: &[usize]) {
         let sandbox = &self.world.sandbox;
         for &n in entered {
             // Refused where the address is taken.
             sandbox.create("contacts", &[("email", self.entities[n].address().as_str())]);
         }
-        for (&n, merges) in
-            archived.iter().map(|n| (n, false)).chain(merged.iter().map(|n| (n, true)))
-        {
+        let merged = merged.iter().map(|&(n, theirs)| (n, Some(theirs)));
+        for (n, merges) in archived.iter().map(|&n| (n, None)).chain(merged) {
             let entity = &self.entities[n];
             let records = sandbox.objects(entity.plural());
             let ours = |key: Option<&String>| key == Some(&entity.id);
@@ -269,15 +268,16 @@ impl Soak {
                 continue;
             };
             self.moved.insert(n);
-            if !merges {
+            let Some(theirs) = merges else {
                 sandbox.archive(entity.plural(), &record.id);
                 continue;
-            }
+            };
             self.strangers += 1;
             let email = format!("stranger{}@example.org", self.strangers);
             let own = if entity.kind == "user" { ("email", email.as_str()) } else { ("name", "B") };
             let stranger = sandbox.create(entity.plural(), &[own]);
-            sandbox.merge(entity.plural(), &record.id, &stranger).expect("a survivor");
+            let (into, gone) = if theirs { (&stranger, &record.id) } else { (&record.id, &stranger) };
+            sandbox.merge(entity.plural(), into, gone).expect("a survivor");
         }
     }
 
