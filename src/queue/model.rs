@@ -173,6 +173,8 @@ pub struct Lease {
 pub const READ_AHEAD: &str = "?";
 /// A record's `resolve`: looked for, and nothing is there.
 pub const NOTHING_THERE: &str = "!";
+/// HubSpot named no id: it is looked for by its address.
+pub const BY_EMAIL: &str = "";
 /// A record's `resolve`: look for it by its key, since it may not be created yet.
 pub const BY_KEY: &str = "#";
 /// A record's `resolve`: looked for by its key, and it is not there.

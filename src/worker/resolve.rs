@@ -7,13 +7,13 @@
 use super::Worker;
 use super::archive::{merged, smaller, unread};
 use super::deliver::Held;
-use super::plan::{Planned, plan};
+use super::plan::{Need, Planned, plan};
 use super::step::{Delivered, StepError, Work};
 use super::verdict::{self, Terms};
 use crate::hubspot::batch::{self, MERGED, Written};
 use crate::hubspot::{Class, Failure, key::key};
 use crate::mapping::ObjectKind;
-use crate::queue::model::{BY_KEY, NOT_BY_KEY, NOTHING_THERE, READ_AHEAD};
+use crate::queue::model::{BY_EMAIL, BY_KEY, NOT_BY_KEY, NOTHING_THERE, READ_AHEAD};
 use crate::queue::settle::{Certainty, Settlement};
 
 /// Further addresses of a contact.
@@ -34,7 +34,7 @@ impl By {
     fn of(planned: &Planned) -> Self {
         match planned.record.resolve.as_deref() {
             Some(BY_KEY) => Self::Key,
-            None | Some("" | READ_AHEAD) => Self::Email,
+            None | Some(BY_EMAIL | READ_AHEAD) => Self::Email,
             Some(_) => Self::Id,
         }
     }
@@ -113,6 +113,13 @@ impl Worker {
                     }
                     if by == By::Key {
                         settlements.push(by_key(planned, found));
+                        continue;
+                    }
+                    let key = self.key_of(planned);
+                    let bears_ours = |w: &&Written| w.properties.get(&object.key) == Some(&key);
+                    if let Some(found) = found.filter(bears_ours).filter(|w| elsewhere(planned, w))
+                    {
+                        settlements.push(made_before(planned, found));
                         continue;
                     }
                     let other =
@@ -215,8 +222,9 @@ fn adopter(planned: &Planned, object: &ObjectKind) -> i64 {
     email.map(|register| register.stamp).or_else(newest).map_or(0, |stamp| stamp.row)
 }
 
-/// A record that cannot be created yet: HubSpot has it, and it goes out as an update, or it waits. If
-/// another of ours is linked to what bears its key, people merged the two.
+/// A record that cannot be created yet, or that a lost call may have created: HubSpot has it, and it
+/// goes out as an update; else it waits, or is looked for by its address. If another of ours is linked
+/// to what bears its key, people merged the two.
 fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
     let mut settlement = verdict::base(planned);
     match found {
@@ -225,8 +233,25 @@ fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
             settlement.link = Some(Some(found.id.clone()));
             settlement.relinks = true;
         }
+        None if matches!(planned.need, Need::Write(_)) => {
+            settlement.resolve = Some(Some(BY_EMAIL.into()));
+        }
         None => settlement.resolve = Some(Some(NOT_BY_KEY.into())),
     }
+    settlement
+}
+
+/// Whether the record is linked to another HubSpot record than this one.
+fn elsewhere(planned: &Planned, found: &Written) -> bool {
+    planned.record.hubspot_id.as_ref().is_some_and(|link| *link != found.id)
+}
+
+/// What bears our key is ours, and only one record can: a lost call had made it before the address
+/// led to another one, which is left to whom it belonged.
+fn made_before(planned: &Planned, found: &Written) -> Settlement {
+    let mut settlement = by_key(planned, Some(found));
+    settlement.certainty = Certainty::Doubtful;
+    settlement.disowns = true;
     settlement
 }
 

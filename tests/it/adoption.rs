@@ -1,6 +1,9 @@
 //! Records that HubSpot had before us: adopted by an address that nobody has verified.
 
+use chrono::TimeDelta;
 use hubferry::queue::settle::{Certainty, Settlement};
+use hubferry::sandbox::{ApplyThenFail, FailHow, Faults};
+use hubferry::worker::Step;
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};
@@ -188,4 +191,56 @@ async fn an_adoption_goes_with_the_hubspot_record_through_merges_and_deletes() {
     assert_eq!(world.calls("batch/archive"), 0);
     assert_eq!(world.only("contacts").get("hubferry_id").map_or("", String::as_str), "");
     assert_eq!(world.queue.outstanding().await.unwrap(), 0);
+}
+
+/// In HubSpot another contact has the address.
+#[tokio::test]
+async fn what_a_lost_call_created_stays_ours_though_the_address_leads_elsewhere() {
+    let world = World::new().await;
+    let theirs = world.sandbox.create("contacts", &[("email", "ada@example.com")]);
+    let cut = ApplyThenFail { how: FailHow::Cut, status: 502, remaining: Some(1) };
+    world.sandbox.set_faults(Faults { apply_then_fail: Some(cut), ..Faults::default() });
+    let time = "2026-01-01T10:00:00Z";
+    world.accept(&user("1", "u-1", time, json!({ "last_name": "Lovelace" }))).await;
+    world.step().await;
+    let created = world.sandbox.objects("contacts").into_iter().find(|c| c.id != theirs);
+    let created = created.expect("what the lost call created").id;
+    let row = row_id(&world.accept(&ada("2", 2)).await, 0);
+    world.advance(TimeDelta::minutes(2));
+    world.drain().await;
+    is_ours_and_conflicts(&world, &created, &theirs, &row).await;
+}
+
+/// The same where the call is carried out only after the address was followed.
+#[tokio::test]
+async fn what_a_late_call_creates_is_ours_though_the_address_has_led_elsewhere() {
+    let world = World::new().await;
+    let theirs = world.sandbox.create("contacts", &[("email", "ada@example.com")]);
+    let row = row_id(&world.accept(&ada("1", 1)).await, 0);
+    while record(&world).await["adopted_at"].is_null() {
+        assert_ne!(world.step().await, Step::Idle, "it is adopted by its address");
+    }
+    let late = [("hubferry_id", "u-1"), ("lastname", "Lovelace")];
+    let created = world.sandbox.create("contacts", &late);
+    world.drain().await;
+    is_ours_and_conflicts(&world, &created, &theirs, &row).await;
+}
+
+/// `u-1` is linked to `created`, and `row` fails for the address that `theirs` has; as its hint says,
+/// people merge the two and retry it.
+async fn is_ours_and_conflicts(world: &World, created: &str, theirs: &str, row: &str) {
+    let shown = record(world).await;
+    let held = (&shown["hubspot_id"], &shown["adopted_at"]);
+    assert_eq!(held, (&json!(created), &Value::Null), "{shown}");
+    let failed = world.row(row).await;
+    assert_eq!(failed["error"]["code"], "CONFLICT", "{failed}");
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains(theirs), "names the contact that has the address: {message}");
+    world.sandbox.merge("contacts", theirs, created).expect("a survivor");
+    world.admin("POST", "/retry", Some(json!({}))).await;
+    world.drain().await;
+    assert_eq!(world.row(row).await["status"], "synced");
+    let contact = world.only("contacts");
+    let names = ["email", "firstname", "lastname", "hubferry_id"].map(|name| &contact[name]);
+    assert_eq!(names, ["ada@example.com", "Ada", "Lovelace", "u-1"]);
 }

@@ -276,7 +276,8 @@ impl Soak {
             let email = format!("stranger{}@example.org", self.strangers);
             let own = if entity.kind == "user" { ("email", email.as_str()) } else { ("name", "B") };
             let stranger = sandbox.create(entity.plural(), &[own]);
-            let (into, gone) = if theirs { (&stranger, &record.id) } else { (&record.id, &stranger) };
+            let (into, gone) =
+                if theirs { (&stranger, &record.id) } else { (&record.id, &stranger) };
             sandbox.merge(entity.plural(), into, gone).expect("a survivor");
         }
     }

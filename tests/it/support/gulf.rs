@@ -162,7 +162,8 @@ async fn carry_unless(
 ) -> bool {
     let mut read = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut read).await {
-        let said = |words: &&str| read[..length].windows(words.len()).any(|w| w == words.as_bytes());
+        let said =
+            |words: &&str| read[..length].windows(words.len()).any(|w| w == words.as_bytes());
         if forbidden.words.get().is_some_and(said) {
             forbidden.met.send_modify(|met| *met += 1);
             return true;

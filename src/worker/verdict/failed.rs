@@ -1,0 +1,209 @@
+//! HubSpot has refused a record, or there was no answer: whose fault it is decides what becomes of it.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use super::super::plan::Planned;
+use super::{Terms, base};
+use crate::hubspot::{Blame, Class, Failure};
+use crate::mapping::{ObjectKind, OnMissing};
+use crate::queue::model::{BY_KEY, NOT_BY_KEY, NOTHING_THERE, Reason};
+use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
+
+/// HubSpot has refused it, or there was no answer.
+pub(in crate::worker) fn failed(
+    planned: &Planned,
+    sent: &BTreeMap<String, String>,
+    failure: &Failure,
+    terms: Terms<'_>,
+) -> Settlement {
+    let mut settlement = base(planned);
+    let mut failure = failure.clone();
+    // HubSpot does not say which value is taken; of ours only the address can be.
+    if failure.class == Class::Conflict && failure.property.is_none() {
+        failure.property =
+            terms.object.email_property.clone().filter(|name| sent.contains_key(name));
+    }
+    let failure = &failure;
+    let reason = reason(failure, sent);
+    match failure.class.blame() {
+        Blame::Transient => transient(&mut settlement, planned, failure, &reason, terms),
+        Blame::Throttled => {}
+        Blame::Misconfigured => rest_after_probe(&mut settlement, terms),
+        Blame::Rejected if failure.code == "PROPERTY_DOESNT_EXIST" => {
+            rest_after_probe(&mut settlement, terms);
+        }
+        Blame::Rejected
+            if failure.class == Class::NotFound && planned.record.hubspot_id.is_some() =>
+        {
+            vanished(&mut settlement, planned, reason, terms);
+        }
+        Blame::Rejected if perhaps_made(planned, failure, terms.object) => {
+            settlement.resolve = Some(Some(BY_KEY.into()));
+        }
+        Blame::Rejected if resolvable(planned, failure) => {
+            settlement.resolve = Some(Some(failure.existing_id.clone().unwrap_or_default()));
+        }
+        Blame::Rejected => {
+            if planned.record.hubspot_id.is_some() && planned.record.resolve.is_some() {
+                settlement.resolve = Some(None);
+            }
+            rejected(&mut settlement, planned, failure, reason, terms);
+        }
+    }
+    settlement
+}
+
+/// Another record probes next time, lest one of them hold its kind for good.
+fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
+    if terms.probe.is_some() {
+        settlement.backoff = Backoff::Pause(terms.now + TimeDelta::seconds(60));
+    }
+}
+
+/// Whether a lost call may have created the record: it is looked for by its key then, before its address
+/// leads to somebody else's.
+fn perhaps_made(planned: &Planned, failure: &Failure, object: &ObjectKind) -> bool {
+    let unseen = planned.record.hubspot_id.is_none() && planned.record.doubt != 0;
+    unseen && object.email_property.is_some() && resolvable(planned, failure)
+}
+
+/// Whether the record in conflict can be looked at: to adopt it if it is nobody else's, and to name
+/// whose it is. That of a linked record is looked at once.
+fn resolvable(planned: &Planned, failure: &Failure) -> bool {
+    let looked = planned.record.resolve.as_deref();
+    let fresh = match planned.record.hubspot_id {
+        None => matches!(looked, None | Some(NOTHING_THERE | NOT_BY_KEY)),
+        Some(_) => looked != Some(NOTHING_THERE),
+    };
+    failure.class == Class::Conflict
+        && fresh
+        && (failure.existing_id.is_some() || failure.property.is_some())
+}
+
+fn transient(
+    settlement: &mut Settlement,
+    planned: &Planned,
+    failure: &Failure,
+    reason: &Reason,
+    terms: Terms<'_>,
+) {
+    if failure.ambiguous {
+        settlement.certainty = Certainty::Doubtful;
+    }
+    if let Some(rest) = terms.probe {
+        settlement.backoff = Backoff::Pause(terms.now + rest);
+        return;
+    }
+    settlement.backoff =
+        Backoff::Until(terms.now + terms.retry.delay(planned.record.failures, terms.dice));
+    settlement.rows.extend(counted(planned, reason, terms));
+}
+
+/// A counted failure of every row: tried again until its count is full. What only goes along has failed
+/// already.
+fn counted(planned: &Planned, reason: &Reason, terms: Terms<'_>) -> Vec<(i64, RowVerdict)> {
+    let mapped: Vec<i64> = planned.rows.iter().map(|row| row.stamp.row).collect();
+    let rows = planned.record.rows.iter().filter(|row| !row.along && mapped.contains(&row.id));
+    rows.map(|row| {
+        let verdict = if row.retry_count < terms.retry.max_retries {
+            RowVerdict::Retry(reason.clone())
+        } else {
+            RowVerdict::Failed(reason.clone())
+        };
+        (row.id, verdict)
+    })
+    .collect()
+}
+
+/// A linked record is gone in HubSpot.
+fn vanished(settlement: &mut Settlement, planned: &Planned, reason: Reason, terms: Terms<'_>) {
+    match terms.object.on_missing {
+        OnMissing::Recreate => {
+            // Doubtful without a link: created again with all that we own.
+            settlement.link = Some(None);
+            settlement.certainty = Certainty::Doubtful;
+        }
+        OnMissing::Stop => {
+            settlement.certainty = Certainty::Certain;
+            let failed = |row: i64| (row, RowVerdict::Failed(reason.clone()));
+            settlement.rows.extend(planned.rows.iter().map(|row| failed(row.stamp.row)));
+        }
+    }
+}
+
+/// The row's own fault. A rejection that names a property fails only the row which supplied it; the
+/// fold is computed again over the others.
+pub(in crate::worker) fn rejected(
+    settlement: &mut Settlement,
+    planned: &Planned,
+    failure: &Failure,
+    reason: Reason,
+    terms: Terms<'_>,
+) {
+    if terms.retry.rejected {
+        settlement.backoff =
+            Backoff::Until(terms.now + terms.retry.delay(planned.record.failures, terms.dice));
+    }
+    // A definite verdict: nothing of this call stands in HubSpot. Whether an earlier one does is
+    // as doubtful as before.
+    let supplier = failure.property.as_ref().and_then(|name| planned.folded.properties.get(name));
+    let open = |row: i64| planned.rows.iter().any(|mapped| mapped.stamp.row == row);
+    match (supplier, &failure.property) {
+        (Some(register), _) if open(register.stamp.row) => {
+            settlement.rows.extend(refusals(planned, Some(register.stamp.row), &reason, terms));
+        }
+        (Some(_), Some(name)) => {
+            // An accepted value of an earlier row that HubSpot takes no longer: not ours to insist.
+            let mut accepted = planned.record.accepted.clone();
+            accepted.remove(name);
+            settlement.accepted = Some(accepted);
+        }
+        _ => {
+            settlement.rows.extend(refusals(planned, None, &reason, terms));
+            if planned.rows.is_empty() {
+                settlement.certainty = Certainty::Certain;
+            }
+        }
+    }
+}
+
+/// The verdicts of rejected rows, all or the one named: failed at once, or counted like a transient
+/// failure where the settings say so.
+fn refusals(
+    planned: &Planned,
+    only: Option<i64>,
+    reason: &Reason,
+    terms: Terms<'_>,
+) -> Vec<(i64, RowVerdict)> {
+    let mapped: Vec<i64> = planned.rows.iter().map(|row| row.stamp.row).collect();
+    let mut verdicts = Vec::new();
+    if terms.retry.rejected {
+        verdicts.extend(counted(planned, reason, terms));
+    }
+    // What only goes along is not tried again.
+    let rows = planned.record.rows.iter().filter(|row| mapped.contains(&row.id));
+    let last = rows.filter(|row| row.along || !terms.retry.rejected);
+    verdicts.extend(last.map(|row| (row.id, RowVerdict::Failed(reason.clone()))));
+    verdicts.retain(|(row, _)| only.is_none_or(|only| *row == only));
+    verdicts
+}
+
+/// A failure as a person reads it, without the values that were sent.
+pub(in crate::worker) fn reason(failure: &Failure, sent: &BTreeMap<String, String>) -> Reason {
+    let mut message =
+        crate::hubspot::redact::redact(&failure.message, sent.values().map(String::as_str));
+    if let Some(id) = failure.existing_id.as_ref().filter(|id| !message.contains(id.as_str())) {
+        message.push_str(&format!(" (existing record: {id})"));
+    }
+    Reason {
+        class: failure.class.blame().as_str(),
+        code: failure.code.clone(),
+        property: failure.property.clone(),
+        message,
+        hint: failure.hint.clone(),
+        correlation_id: failure.correlation_id.clone(),
+        http_status: failure.http_status.map(i32::from),
+    }
+}
