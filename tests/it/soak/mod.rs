@@ -90,6 +90,8 @@ struct Soak {
     /// Users whose contact people have merged with another user's.
     joined: BTreeSet<usize>,
     strangers: usize,
+    /// Contacts that people made and have left alone since.
+    theirs: BTreeSet<String>,
 }
 
 impl Soak {
@@ -131,6 +133,7 @@ impl Soak {
             moved: BTreeSet::new(),
             joined: BTreeSet::new(),
             strangers: 0,
+            theirs: BTreeSet::new(),
         }
     }
 
@@ -163,6 +166,11 @@ impl Soak {
         let limit = LIMIT as usize;
         let told = audit::audit(queue, sandbox, &self.mapping, &self.accepted, limit).await;
         println!("  {told}");
+        let contacts = sandbox.objects("contacts");
+        let stands = |id: &&String| contacts.iter().any(|contact| contact.id == **id);
+        let gone: Vec<&String> = self.theirs.iter().filter(|id| !stands(id)).collect();
+        assert!(gone.is_empty(), "contacts that people made are gone: {gone:?}");
+        println!("  {} contacts that people made stand", self.theirs.len());
     }
 
     async fn round(&mut self, round: Round, batch: &[Value]) {
@@ -255,8 +263,10 @@ impl Soak {
     fn people(&mut self, archived: &[usize], merged: &[(usize, bool)], entered: &[usize]) {
         let sandbox = &self.world.sandbox;
         for &n in entered {
+            let address = self.entities[n].address();
+            let contact = sandbox.create("contacts", &[("email", address.as_str())]);
             // Refused where the address is taken.
-            sandbox.create("contacts", &[("email", self.entities[n].address().as_str())]);
+            self.theirs.extend(Some(contact).filter(|id| !id.is_empty()));
         }
         let merged = merged.iter().map(|&(n, theirs)| (n, Some(theirs)));
         for (n, merges) in archived.iter().map(|&n| (n, None)).chain(merged) {
@@ -268,6 +278,7 @@ impl Soak {
                 continue;
             };
             self.moved.insert(n);
+            self.theirs.remove(&record.id);
             let Some(theirs) = merges else {
                 sandbox.archive(entity.plural(), &record.id);
                 continue;
@@ -296,6 +307,7 @@ impl Soak {
             };
             let (Some(into), Some(gone)) = (of(primary), of(other)) else { continue };
             sandbox.merge("contacts", &into.id, &gone.id).expect("a survivor");
+            self.theirs.retain(|id| *id != into.id && *id != gone.id);
             self.joined.extend([primary, other]);
             self.moved.extend([primary, other]);
         }
