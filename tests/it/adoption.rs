@@ -193,10 +193,9 @@ async fn an_adoption_goes_with_the_hubspot_record_through_merges_and_deletes() {
     assert_eq!(world.queue.outstanding().await.unwrap(), 0);
 }
 
-/// In HubSpot another contact has the address.
-#[tokio::test]
-async fn what_a_lost_call_created_stays_ours_though_the_address_leads_elsewhere() {
-    let world = World::new().await;
+/// A lost call has created a contact for `u-1`, before the address came that another contact has.
+/// Answers the ids of both and the row that brought the address.
+async fn created_unseen(world: &World) -> (String, String, String) {
     let theirs = world.sandbox.create("contacts", &[("email", "ada@example.com")]);
     let cut = ApplyThenFail { how: FailHow::Cut, status: 502, remaining: Some(1) };
     world.sandbox.set_faults(Faults { apply_then_fail: Some(cut), ..Faults::default() });
@@ -204,11 +203,30 @@ async fn what_a_lost_call_created_stays_ours_though_the_address_leads_elsewhere(
     world.accept(&user("1", "u-1", time, json!({ "last_name": "Lovelace" }))).await;
     world.step().await;
     let created = world.sandbox.objects("contacts").into_iter().find(|c| c.id != theirs);
-    let created = created.expect("what the lost call created").id;
     let row = row_id(&world.accept(&ada("2", 2)).await, 0);
     world.advance(TimeDelta::minutes(2));
+    (theirs, created.expect("what the lost call created").id, row)
+}
+
+#[tokio::test]
+async fn what_a_lost_call_created_stays_ours_though_the_address_leads_elsewhere() {
+    let world = World::new().await;
+    let (theirs, created, row) = created_unseen(&world).await;
     world.drain().await;
     is_ours_and_conflicts(&world, &created, &theirs, &row).await;
+}
+
+#[tokio::test]
+async fn what_a_lost_call_created_goes_with_the_delete_and_no_other() {
+    let world = World::new().await;
+    let (theirs, ..) = created_unseen(&world).await;
+    while record(&world).await["hubspot_id"].is_null() {
+        assert_ne!(world.step().await, Step::Idle, "it is linked");
+    }
+    world.accept(&verb("3", "deleted", 3)).await;
+    world.drain().await;
+    let left = world.sandbox.objects("contacts").into_iter().map(|contact| contact.id);
+    assert_eq!(left.collect::<Vec<_>>(), [theirs]);
 }
 
 /// The same where the call is carried out only after the address was followed.
