@@ -82,7 +82,8 @@ CREATE TABLE crm_record (
     -- `?`: read ahead, since the account shows such conflicts; `!`: read, and nothing is there;
     -- `-`: found by our key after its delete was done, so it is deleted once more;
     -- `=`: read before its delete, and not merged into anybody else's;
-    -- `#`: it may not be created yet, and is looked for by its key; `~`: and is not there.
+    -- `#`: it may not be created yet, or a lost call may have created it: it is looked for by its key.
+    -- What it is in conflict with may follow. `~`: not found by its key.
     resolve        text,
     -- When and for which call it is due; all NULL when nothing is owed or while leased.
     due_at         timestamptz,

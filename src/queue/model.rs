@@ -173,9 +173,10 @@ pub struct Lease {
 pub const READ_AHEAD: &str = "?";
 /// A record's `resolve`: looked for, and nothing is there.
 pub const NOTHING_THERE: &str = "!";
-/// HubSpot named no id: it is looked for by its address.
+/// A record's `resolve`: HubSpot named no id, so look for what it is in conflict with by its address.
 pub const BY_EMAIL: &str = "";
-/// A record's `resolve`: look for it by its key, since it may not be created yet.
+/// A record's `resolve` begins with it: look for it by its key, since it may not be created yet, or since
+/// a lost call may have created it. Then comes the id that it is in conflict with, if HubSpot named one.
 pub const BY_KEY: &str = "#";
 /// A record's `resolve`: looked for by its key, and it is not there.
 pub const NOT_BY_KEY: &str = "~";

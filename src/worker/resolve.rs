@@ -33,7 +33,7 @@ enum By {
 impl By {
     fn of(planned: &Planned) -> Self {
         match planned.record.resolve.as_deref() {
-            Some(BY_KEY) => Self::Key,
+            Some(mark) if mark.starts_with(BY_KEY) => Self::Key,
             None | Some(BY_EMAIL | READ_AHEAD) => Self::Email,
             Some(_) => Self::Id,
         }
@@ -223,7 +223,7 @@ fn adopter(planned: &Planned, object: &ObjectKind) -> i64 {
 }
 
 /// A record that cannot be created yet, or that a lost call may have created: HubSpot has it, and it
-/// goes out as an update; else it waits, or is looked for by its address. If another of ours is linked
+/// goes out as an update; else it waits, or what it is in conflict with is looked at. If another of ours is linked
 /// to what bears its key, people merged the two.
 fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
     let mut settlement = verdict::base(planned);
@@ -234,7 +234,9 @@ fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
             settlement.relinks = true;
         }
         None if matches!(planned.need, Need::Write(_)) => {
-            settlement.resolve = Some(Some(BY_EMAIL.into()));
+            // The id that HubSpot named, or none: then it is looked for by its address.
+            let then = planned.record.resolve.as_deref().and_then(|r| r.strip_prefix(BY_KEY));
+            settlement.resolve = Some(Some(then.unwrap_or_default().into()));
         }
         None => settlement.resolve = Some(Some(NOT_BY_KEY.into())),
     }

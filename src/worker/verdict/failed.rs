@@ -40,7 +40,8 @@ pub(in crate::worker) fn failed(
             vanished(&mut settlement, planned, reason, terms);
         }
         Blame::Rejected if perhaps_made(planned, failure, terms.object) => {
-            settlement.resolve = Some(Some(BY_KEY.into()));
+            let then = failure.existing_id.clone().unwrap_or_default();
+            settlement.resolve = Some(Some(format!("{BY_KEY}{then}")));
         }
         Blame::Rejected if resolvable(planned, failure) => {
             settlement.resolve = Some(Some(failure.existing_id.clone().unwrap_or_default()));
