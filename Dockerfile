@@ -2,20 +2,24 @@
 # Its C compiler builds mimalloc and ring.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
-# The dependencies first, on an empty crate, so that a change of ours does not build them again.
+# The dependencies first, on empty crates, so that a change of the code does not build them again.
 COPY Cargo.toml Cargo.lock build.rs ./
-RUN mkdir src \
-    && echo '//! Empty.' > src/lib.rs \
+COPY crates/hubspot-sandbox/Cargo.toml crates/hubspot-sandbox/Cargo.toml
+COPY crates/pg-cluster/Cargo.toml crates/pg-cluster/Cargo.toml
+RUN for crate in . crates/*; do \
+        mkdir -p $crate/src && echo '//! Empty.' > $crate/src/lib.rs || exit 1; \
+    done \
     && printf '//! Empty.\nfn main() {}\n' > src/main.rs \
     && cargo build --locked --release \
-    && rm -rf src
+    && rm -rf src crates/*/src
+COPY crates crates
 COPY src src
 COPY config config
 COPY migrations migrations
 COPY templates templates
 COPY assets assets
 # cargo goes by file times, and a copied file may be older than the empty crate.
-RUN touch src/lib.rs src/main.rs && cargo build --locked --release --bin hubferry
+RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs && cargo build --locked --release --bin hubferry
 
 FROM debian:bookworm-slim
 # HubSpot's certificate is checked against the system's roots.

@@ -30,7 +30,7 @@ demo: postgres ## Run everything on this machine: Postgres, a simulated HubSpot,
 	@$(CARGO) run --locked --bin hubferry -- demo $(DEMO_ARGS)
 
 test: postgres chromium test-tools ## Run every test, on a private Postgres or the one in DATABASE_URL
-	@$(CARGO) test --locked $(TEST_ARGS)
+	@$(CARGO) test --locked --workspace $(TEST_ARGS)
 
 soak: postgres ## Thousands of records with everything going wrong: SEEDS=1,2,3, or SOAK_COUNT fresh seeds
 	@HUBFERRY_SOAK_SEEDS="$(SEEDS)" HUBFERRY_SOAK_COUNT="$(SOAK_COUNT)" \
@@ -62,8 +62,8 @@ bounds: postgres ## How much hostile clients, locked records and a failover cost
 
 check: ## Format, lints, docs, licences: all that needs no test
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 	@$(MAKE) --no-print-directory deny
 
 deny: # Licences, bans and sources, where cargo-deny is installed

@@ -20,5 +20,3 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod telemetry;
-
-pub mod sandbox;

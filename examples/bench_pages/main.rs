@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Parser;
 use hubferry::app::{self, App, Role};
-use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
+use pg_cluster::{Cluster, Options};
 use sqlx::AssertSqlSafe;
 use tokio::net::TcpListener;
 

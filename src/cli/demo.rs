@@ -11,7 +11,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::cluster::{Cluster, Options};
 use super::exit::Exit;
 use super::{remote, setup, stop_signal};
 use crate::app::{self, App, Role};
@@ -19,7 +18,8 @@ use crate::cli::out::say;
 use crate::cli::text;
 use crate::config::{Config, Environment};
 use crate::hubspot::Client;
-use crate::sandbox::{Sandbox, Settings};
+use hubspot_sandbox::{Sandbox, Settings};
+use pg_cluster::{Cluster, Options};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {

@@ -4,7 +4,6 @@ mod admin;
 mod bench;
 mod check;
 mod clock;
-pub mod cluster;
 mod completions;
 mod demo;
 mod doctor;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use super::exit::Exit;
 use super::stop_signal;
 use crate::cli::out::say;
-use crate::sandbox::{Faults, Sandbox, Settings};
+use hubspot_sandbox::{Faults, Sandbox, Settings};
 
 #[derive(Debug, Args)]
 #[command(

@@ -1,6 +1,6 @@
 //! What a thousand records cost, and that every input is accounted for.
 
-use hubferry::sandbox::{DropInputs, Faults};
+use hubspot_sandbox::{DropInputs, Faults};
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};

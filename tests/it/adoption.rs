@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use hubferry::queue::settle::{Certainty, Settlement};
-use hubferry::sandbox::{ApplyThenFail, FailHow, Faults};
 use hubferry::worker::Step;
+use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};

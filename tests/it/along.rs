@@ -2,7 +2,7 @@
 //! and nothing older may take its place.
 
 use chrono::TimeDelta;
-use hubferry::sandbox::{ApplyThenFail, FailHow, Faults, Outage};
+use hubspot_sandbox::{ApplyThenFail, FailHow, Faults, Outage};
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};

@@ -1,6 +1,6 @@
 //! Associations: made once both ends stand, never twice, dropped when the slot's target changes.
 
-use hubferry::sandbox::{ApplyThenFail, FailHow, Faults};
+use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};

@@ -2,7 +2,7 @@
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt, path::Path, path::PathBuf};
 
-use hubferry::cli::cluster::{Cluster, ClusterError, Options};
+use pg_cluster::{Cluster, ClusterError, Options};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
 /// A place of the test's own, to see that nothing stays in it.

@@ -1,6 +1,6 @@
 //! Conflicts: what HubSpot already holds is adopted if it is nobody else's.
 
-use hubferry::sandbox::Faults;
+use hubspot_sandbox::Faults;
 use serde_json::{Value, json};
 
 use crate::support::{World, row_id, user};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use hubferry::queue::lease::Holder;
 use hubferry::queue::settle::{Certainty, RowVerdict, Settlement};
-use hubferry::sandbox::Faults;
 use hubferry::worker::janitor;
+use hubspot_sandbox::Faults;
 use serde_json::{Value, json};
 
 use crate::support::binary::Server;

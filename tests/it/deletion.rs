@@ -2,7 +2,7 @@
 
 use hubferry::queue::model::Reason;
 use hubferry::queue::settle::{Certainty, RowVerdict, Settlement};
-use hubferry::sandbox::{ApplyThenFail, FailHow, Faults};
+use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};
@@ -152,7 +152,7 @@ async fn what_is_newer_than_a_late_delete_and_creates_nothing_fails_and_does_not
 
 #[tokio::test]
 async fn a_delete_whose_call_failed_is_sent_again() {
-    use hubferry::sandbox::Outage;
+    use hubspot_sandbox::Outage;
     let world = World::new().await;
     world.accept(&ada("1", 1)).await;
     world.drain().await;
@@ -179,7 +179,7 @@ async fn a_delete_whose_call_failed_is_sent_again() {
 
 #[tokio::test]
 async fn a_reply_that_does_not_speak_of_a_record_is_no_proof_that_it_is_gone() {
-    use hubferry::sandbox::DropInputs;
+    use hubspot_sandbox::DropInputs;
     let world = World::new().await;
     world.accept(&ada("1", 1)).await;
     world.drain().await;

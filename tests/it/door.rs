@@ -1,6 +1,6 @@
 //! The door: what is accepted, what is refused, and that 202 means stored.
 
-use hubferry::cli::cluster::{Cluster, Options};
+use pg_cluster::{Cluster, Options};
 use serde_json::{Value, json};
 
 use crate::support::binary::Server;

@@ -1,8 +1,8 @@
 //! The gate: why nothing is sent, until when, and that waiting costs no attempt.
 
 use chrono::{NaiveTime, TimeDelta};
-use hubferry::sandbox::{Faults, Locked, Settings};
 use hubferry::worker::{Limits, Step};
+use hubspot_sandbox::{Faults, Locked, Settings};
 use serde_json::{Value, json};
 
 use crate::support::{Setup, World, event, row_id, user};
@@ -232,7 +232,7 @@ async fn high_goes_first_and_waiting_ages_a_row() {
 
 #[tokio::test]
 async fn a_migration_of_the_account_waits_as_long_as_hubspot_says() {
-    use hubferry::sandbox::Migrating;
+    use hubspot_sandbox::Migrating;
     let world = World::new().await;
     let migrating = Migrating { retry_after_s: 3_600, remaining: Some(1) };
     world.sandbox.set_faults(Faults { migrating_477: Some(migrating), ..Faults::default() });

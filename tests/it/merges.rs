@@ -1,7 +1,7 @@
 //! Two of ours that people made one in HubSpot, at awkward moments.
 
 use hubferry::queue::settle::{Certainty, Settlement};
-use hubferry::sandbox::Faults;
+use hubspot_sandbox::Faults;
 use serde_json::{Value, json};
 
 use crate::support::{World, event, user};

@@ -1,7 +1,7 @@
 //! Outages: rows wait behind the breaker, lose no attempt, and go out when HubSpot is back.
 
 use chrono::TimeDelta;
-use hubferry::sandbox::{ApplyThenFail, FailHow, Faults, Outage, Poison};
+use hubspot_sandbox::{ApplyThenFail, FailHow, Faults, Outage, Poison};
 use serde_json::{Value, json};
 
 use crate::support::{World, row_id, user};

@@ -189,7 +189,7 @@ async fn one_pair_that_hubspot_refuses_as_a_whole_does_not_take_the_others_along
 #[tokio::test]
 async fn another_integration_is_left_its_share_and_a_smaller_limit_is_kept() {
     use crate::support::Setup;
-    use hubferry::sandbox::{Faults, Settings};
+    use hubspot_sandbox::{Faults, Settings};
     let sandbox = Settings { limit_per_10s: 30, ..Settings::default() };
     let world = World::with(Setup { sandbox, prepared: false, ..Setup::default() }).await;
     world.sandbox.define_property("contacts", &json!({ "name": "hubferry_id", "label": "id",

@@ -1,7 +1,7 @@
 //! Failures: whose fault they are decides what happens, and when.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hubferry::sandbox::{Faults, Outage};
+use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};

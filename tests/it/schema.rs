@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use hubferry::mapping::Mapping;
-use hubferry::sandbox::{ApplyThenFail, FailHow, Faults, Outage};
+use hubspot_sandbox::{ApplyThenFail, FailHow, Faults, Outage};
 use serde_json::{Value, json};
 
 use crate::support::files::files;

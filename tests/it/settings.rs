@@ -6,8 +6,8 @@ mod running;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hubferry::sandbox::{Faults, Outage};
 use hubferry::worker::Step;
+use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

@@ -1,7 +1,7 @@
 //! Subjects that share a HubSpot record after people merged theirs: what a delete or an erasure of
 //! one of them takes along, and what it leaves to the others.
 
-use hubferry::sandbox::Faults;
+use hubspot_sandbox::Faults;
 use serde_json::{Value, json};
 
 use crate::support::{World, event, row_id, user};

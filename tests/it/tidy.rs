@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod dockerfile;
 mod documented;
 mod sabotage;
 mod source;
@@ -16,7 +17,7 @@ use source::{Keep, crate_paths, line_of, parts, words};
 
 /// Each module of the crate and those it may import: the rows below its own, plus what a row's
 /// members may take of each other.
-const ROWS: [(&str, &[&str]); 15] = [
+const ROWS: [(&str, &[&str]); 14] = [
     ("lib", &[]),
     (
         "main",
@@ -45,7 +46,6 @@ const ROWS: [(&str, &[&str]); 15] = [
             "hubspot",
             "mapping",
             "event",
-            "sandbox",
             "config",
             "telemetry",
         ],
@@ -88,7 +88,6 @@ const ROWS: [(&str, &[&str]); 15] = [
     ("hubspot", &["mapping", "event"]),
     ("mapping", &["event"]),
     ("event", &[]),
-    ("sandbox", &[]),
 ];
 
 /// The tables that only `queue` may name.
@@ -112,8 +111,8 @@ const TABLES: [&str; 13] = [
 const LINES: usize = 400;
 
 /// Where the project's own texts are.
-const FOLDERS: [&str; 8] =
-    ["src", "tests", "examples", "config", "migrations", "docs", "scripts", ".ci"];
+const FOLDERS: [&str; 9] =
+    ["src", "crates", "tests", "examples", "config", "migrations", "docs", "scripts", ".ci"];
 
 struct Text {
     /// Relative to the project, with `/`.
@@ -129,6 +128,15 @@ fn modules_import_only_from_rows_below_their_own() {
     no_faults(
         |file| if file.path.starts_with("src/") { imports(&file.path, &file.text) } else { vec![] },
     );
+}
+
+/// The simulated HubSpot and the private Postgres are for trying it out: the service knows neither.
+#[test]
+fn only_the_command_line_uses_the_other_crates_of_the_workspace() {
+    no_faults(|file| {
+        let elsewhere = file.path.starts_with("src/") && !in_module(&file.path, "cli");
+        if elsewhere { other_crates(&file.text) } else { vec![] }
+    });
 }
 
 #[test]
@@ -162,13 +170,12 @@ fn an_import_from_above_is_reported_with_its_line_and_what_is_allowed() {
             (6, "`queue` imports `app::run`; allowed: mapping, event".to_owned()),
         ]
     );
-    assert_eq!(imports("src/sandbox/mod.rs", "use crate::hubspot::Client;").len(), 1);
-    assert_eq!(imports("src/worker/step.rs", "use crate::{sandbox, http as way_in};").len(), 2);
+    assert_eq!(imports("src/worker/step.rs", "use crate::{app, http as way_in};").len(), 2);
     assert_eq!(imports("src/http/mod.rs", "use crate::*;").len(), 1);
-    assert_eq!(imports("src/main.rs", "use hubferry::{cli, sandbox::Portal};").len(), 1);
+    assert_eq!(imports("src/main.rs", "use hubferry::{cli, access::Access};").len(), 1);
     assert_eq!(imports("src/misc.rs", "").len(), 1);
     assert_eq!(imports("src/hubspot/client.rs", "use crate::config::Config;").len(), 1);
-    assert_eq!(imports("src/cli/demo.rs", "use crate::sandbox;\nfn f<'a>(x: &'a str) {}"), []);
+    assert_eq!(imports("src/cli/demo.rs", "use crate::app;\nfn f<'a>(x: &'a str) {}"), []);
 }
 
 #[test]
@@ -183,6 +190,8 @@ fn a_table_named_in_a_statement_is_reported_and_in_prose_is_not() {
 fn each_further_rule_reports_what_breaks_it() {
     assert_eq!(shape("use std;\n"), [(1, "does not begin with `//!`".to_owned())]);
     assert_eq!(shape(&format!("//! Long.\n{}", "\n".repeat(LINES))).len(), 1);
+    let text = "//! Not `pg_cluster`.\nuse hubspot_sandbox::Sandbox;\n";
+    assert_eq!(other_crates(text), [(2, "uses the crate `hubspot_sandbox`".to_owned())]);
     let later = concat!("TO", "DO");
     assert_eq!(leftovers(&format!("// {later}: this\n")).len(), 1);
     assert_eq!(leftovers(concat!("#[ig", "nore]\n")).len(), 1);
@@ -209,6 +218,17 @@ fn imports(path: &str, text: &str) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Every use of another crate of the workspace.
+fn other_crates(text: &str) -> Vec<Fault> {
+    let code = parts(text, Keep::Code);
+    let used = words(&code).filter(|word| ["hubspot_sandbox", "pg_cluster"].contains(word));
+    used.map(|word| {
+        let at = word.as_ptr() as usize - code.as_ptr() as usize;
+        (line_of(&code, at), format!("uses the crate `{word}`"))
+    })
+    .collect()
 }
 
 /// Every statement that names a table of the queue's: a keyword in capitals, then the name.

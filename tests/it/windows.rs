@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubferry::sandbox::Settings;
+use hubspot_sandbox::Settings;
 use serde_json::{Value, json};
 
 use crate::support::binary::Server;

@@ -48,7 +48,7 @@ impl Server {
             .env_clear()
             .env("DATABASE_URL", database.to_url_lossy().to_string())
             .env("HUBSPOT_API_URL", hubspot_url)
-            .env("HUBSPOT_API_KEY", &crate::sandbox::Settings::default().token)
+            .env("HUBSPOT_API_KEY", &hubspot_sandbox::Settings::default().token)
             .env("HUBFERRY_INGEST_KEY", INGEST_KEY)
             .env("HUBFERRY_ADMIN_KEY", ADMIN_KEY)
             .env("HUBFERRY_LISTEN", "127.0.0.1:0")

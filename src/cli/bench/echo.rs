@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::sandbox::{Sandbox, Settings};
+use hubspot_sandbox::{Sandbox, Settings};
 
 /// A running echo.
 pub(super) struct Echo {

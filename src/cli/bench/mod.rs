@@ -26,13 +26,13 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::process::Command;
 
-use super::cluster::{Cluster, Options};
 use super::exit::Exit;
 use crate::app;
 use crate::cli::out::say;
 use crate::config::Environment;
 use crate::queue::Queue;
 use figure::Figure;
+use pg_cluster::{Cluster, Options};
 
 const EXAMPLES: &str = "Examples:
   hubferry bench                     what takes a few minutes

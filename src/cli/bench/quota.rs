@@ -14,7 +14,7 @@ use crate::app;
 use crate::config::{Config, Environment};
 use crate::hubspot::{Client, setup};
 use crate::queue::Queue;
-use crate::sandbox::{Faults, Sandbox, Settings};
+use hubspot_sandbox::{Faults, Sandbox, Settings};
 
 /// A simulated account that is set up.
 pub(super) struct Account {

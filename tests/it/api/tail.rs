@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use hubferry::sandbox::{Faults, Outage};
+use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 
 use crate::support::{ADMIN_KEY, World, user};

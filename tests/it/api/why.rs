@@ -1,7 +1,7 @@
 //! "Why is it waiting?", and the trace that a row keeps.
 
 use chrono::TimeDelta;
-use hubferry::sandbox::{Faults, Outage};
+use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 
 use super::bad_deal;

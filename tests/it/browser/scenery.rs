@@ -1,7 +1,7 @@
 //! An hour of a small company's day, the same each time, for the pictures.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use hubferry::sandbox::{Faults, Outage};
+use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 
 use crate::support::World;

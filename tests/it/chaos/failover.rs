@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use hubferry::cli::cluster::{Cluster, Options};
 use hubferry::config::{Config, Environment};
 use hubferry::queue::{Queue, QueueError};
+use pg_cluster::{Cluster, Options};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 

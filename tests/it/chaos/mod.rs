@@ -8,8 +8,8 @@ pub mod trial;
 
 use std::time::Duration;
 
-use hubferry::cli::cluster::{Cluster, Options};
-use hubferry::sandbox::Faults;
+use hubspot_sandbox::Faults;
+use pg_cluster::{Cluster, Options};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use rustix::process::{Pid, Signal, kill_process};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hubferry::sandbox::Faults;
+use hubspot_sandbox::Faults;
 
 use super::trial::{Application, Trial};
 use super::{dice, urls};

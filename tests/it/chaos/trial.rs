@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
 use hubferry::queue::Queue;
-use hubferry::sandbox::{Faults, Sandbox, Settings};
+use hubspot_sandbox::{Faults, Sandbox, Settings};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hubferry::sandbox::{Faults, Outage, Settings};
+use hubspot_sandbox::{Faults, Outage, Settings};
 use serde_json::{Value, json};
 
 use crate::support::binary::Server;

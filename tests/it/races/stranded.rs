@@ -5,7 +5,7 @@ use hubferry::queue::list::RowFilter;
 use hubferry::queue::model::Batch;
 use hubferry::queue::retry::OneRow;
 use hubferry::queue::settle::{Certainty, Settlement};
-use hubferry::sandbox::{Faults, Outage};
+use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 

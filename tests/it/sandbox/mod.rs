@@ -9,7 +9,7 @@ mod schema;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hubferry::sandbox::{
+use hubspot_sandbox::{
     ApplyThenFail, DropInputs, FailHow, Faults, Locked, Migrating, Outage, Poison, Sandbox,
     Settings,
 };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hubferry::mapping::{Mapping, ObjectKind};
 use hubferry::queue::Queue;
-use hubferry::sandbox::{ObjectView, Sandbox};
+use hubspot_sandbox::{ObjectView, Sandbox};
 use serde_json::Value;
 
 use super::model::{Expected, Key, Told, change, creatable, erasure, last_words, time};

@@ -2,7 +2,7 @@
 //! never depend on how a race came out.
 
 use chrono::TimeDelta;
-use hubferry::sandbox::{
+use hubspot_sandbox::{
     ApplyThenFail, DropInputs, FailHow, Faults, Locked, Migrating, Outage, Poison,
 };
 use rand::Rng as _;

@@ -1,7 +1,7 @@
 //! Situations from the door to HubSpot: what is sent, what HubSpot must hold, what the rows tell.
 
 use hubferry::mapping::Mapping;
-use hubferry::sandbox::Settings;
+use hubspot_sandbox::Settings;
 use serde_json::{Value, json};
 
 use crate::support::files::files;

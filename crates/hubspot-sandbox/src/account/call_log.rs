@@ -1,0 +1,20 @@
+//! The calls that have arrived.
+
+use serde::Serialize;
+
+/// One call of the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallView {
+    /// Milliseconds from the start of the sandbox to the arrival.
+    pub arrived_at_ms: u64,
+    /// The HTTP method.
+    pub method: String,
+    /// The path without the query.
+    pub path: String,
+    /// The status answered; 0 where the connection was cut or left hanging.
+    pub status: u16,
+    /// The length of `inputs`; 1 for calls that have none.
+    pub inputs: usize,
+    /// Whether it counted for the ten-second window.
+    pub rate_counted: bool,
+}

@@ -1,0 +1,13 @@
+//! The account: what it holds, and what happens to it.
+
+pub(crate) mod call_log;
+pub(crate) mod ends;
+pub(crate) mod limits;
+pub(crate) mod links;
+pub(crate) mod merge;
+pub(crate) mod pipelines;
+pub(crate) mod schema;
+pub(crate) mod state;
+pub(crate) mod store;
+pub(crate) mod values;
+pub(crate) mod write;

@@ -1,0 +1,5 @@
+//! What goes over the wire: calls, their bodies, and replies.
+
+pub(crate) mod body;
+pub(crate) mod call;
+pub(crate) mod reply;

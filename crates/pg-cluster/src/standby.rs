@@ -1,0 +1,35 @@
+//! A copy of a running cluster that follows it, for tests of failovers.
+
+use crate::account;
+use crate::cluster::{Cluster, start_with};
+use crate::error::ClusterError;
+use crate::home::Home;
+use crate::server::{self, Server, USER};
+
+impl Cluster {
+    /// A hot standby of this cluster: a copy that replays what happens here, and can only be read.
+    ///
+    /// # Errors
+    /// Where the copy cannot be made or does not start.
+    pub fn standby(&self) -> Result<Self, ClusterError> {
+        let account = account::for_server()?;
+        let home = Home::create(&self.home.parent(), account)?;
+        let server = Server { binaries: self.server.binaries.clone(), account, data: home.data() };
+        let copied = server.copy(&self.server.data, USER, server::PORT);
+        match copied.and_then(|()| start_with(&server, &home, self.durable)) {
+            Ok(guard) => Ok(Self { server, home, guard, durable: self.durable, running: true }),
+            Err(error) => {
+                home.remove();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a standby a primary.
+    ///
+    /// # Errors
+    /// Where it is none, or does not end its recovery.
+    pub fn promote(&self) -> Result<(), ClusterError> {
+        self.server.promote()
+    }
+}
