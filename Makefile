@@ -19,7 +19,7 @@ TEST_ARGS ?=
 export RUST_TEST_THREADS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? 2 * n : n)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak simulate sabotage bench bench-pages bench-backfill bounds screenshots check deny postgres chromium test-tools image
+.PHONY: help demo test soak simulate sabotage bench bench-pages bench-backfill bounds schema screenshots check deny postgres chromium test-tools image
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ sabotage: postgres ## Break each promise on purpose, and show that the simulatio
 
 bench: postgres ## How fast everything is, as `hubferry bench` says it; BENCH_ARGS='ingest engine --runs 3'
 	@$(CARGO) run --locked --release --bin hubferry -- bench $(BENCH_ARGS)
+
+schema: postgres ## Write migrations/current.sql: what the migrations make of a database
+	@HUBFERRY_WRITE_SCHEMA=1 $(CARGO) test --locked --test it migrations::current_sql
 
 screenshots: postgres chromium ## Draw the pictures of docs/images anew
 	@HUBFERRY_REQUIRE_BROWSER=1 HUBFERRY_SCREENSHOTS=1 $(CARGO) test --locked --test it screenshots::

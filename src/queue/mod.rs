@@ -56,6 +56,9 @@ pub enum QueueError {
     /// The schema could not be brought up to date.
     #[error("the database schema could not be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The tables are those of another version, which this one cannot bring up to date.
+    #[error("{0}")]
+    OtherSchema(schema::OtherSchema),
     /// Postgres cannot hold a value: U+0000 in a text, a year beyond its calendar.
     #[error("a value cannot be stored or looked for")]
     Value(#[source] sqlx::Error),
@@ -138,22 +141,6 @@ impl Queue {
     #[must_use]
     pub fn over(&self, pool: PgPool) -> Self {
         Self { pool, ..self.clone() }
-    }
-
-    /// Brings the schema up to date; safe to run from several processes at once.
-    ///
-    /// # Errors
-    /// When the database cannot be reached or holds a migration this binary does not know.
-    pub async fn migrate(&self) -> Result<(), QueueError> {
-        // One transaction, and its lock: one of the session would be left behind in a pooler.
-        let mut tx = doubt::begin(&self.pool).await?;
-        // An index on a large table takes its time.
-        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
-        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hubferry migrate', 0))")
-            .execute(&mut *tx)
-            .await?;
-        sqlx::migrate!().set_locking(false).run_direct(None, &mut *tx, false).await?;
-        Ok(tx.commit().await?)
     }
 
     /// The database's time: the queue's only clock, read once a step.

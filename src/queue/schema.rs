@@ -1,11 +1,32 @@
-//! Whether the database schema is the one that this binary knows, and its sequences are where they
-//! must be, without changing anything.
+//! The database schema: brought up to date, and compared with the one that this program knows.
+//!
+//! Tables come from numbered migrations. Functions, triggers and views stand in files of their own; a
+//! digest of their texts is stored, and where it differs they are all made anew.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use include_dir::{Dir, include_dir};
+use sha2::{Digest as _, Sha256};
 use sqlx::AssertSqlSafe;
 
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, doubt};
+
+static FUNCTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations/functions");
+static VIEWS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations/views");
+
+/// What a pending change of functions, triggers or views is called.
+const CODE: &str = "functions and views";
+
+/// Everything that is made anew as a whole, in the order of the files' names.
+fn code() -> String {
+    let files = VIEWS.files().chain(FUNCTIONS.files());
+    files.filter_map(|file| file.contents_utf8()).collect()
+}
+
+fn digest(code: &str) -> String {
+    Sha256::digest(code).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// How the schema stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +44,53 @@ impl SchemaState {
     #[must_use]
     pub fn is_current(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Why it cannot be brought up to date, if it cannot.
+    #[must_use]
+    pub fn other(&self) -> Option<OtherSchema> {
+        match (self.altered.is_empty(), self.unknown.is_empty()) {
+            (false, _) => Some(OtherSchema::Unreleased),
+            (true, false) => Some(OtherSchema::Newer),
+            (true, true) => None,
+        }
+    }
+}
+
+/// Tables that this version cannot bring up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherSchema {
+    /// Of a state of hubferry that was never released.
+    Unreleased,
+    /// Of a newer version.
+    Newer,
+}
+
+impl OtherSchema {
+    /// What it is.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Unreleased => "the tables were made by an unreleased version of hubferry",
+            Self::Newer => "the tables were made by a newer version of hubferry",
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn way_out(self) -> &'static str {
+        match self {
+            Self::Unreleased => {
+                "create an empty database, set DATABASE_URL to it, and send the events again"
+            }
+            Self::Newer => "run that version, or restore a backup that was made before it",
+        }
+    }
+}
+
+impl fmt::Display for OtherSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what(), self.way_out())
     }
 }
 
@@ -47,6 +115,37 @@ impl Lagging {
 }
 
 impl Queue {
+    /// Brings the schema up to date; safe to run from several processes at once.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or its tables are those of another version.
+    pub async fn migrate(&self) -> Result<(), QueueError> {
+        if let Some(other) = self.schema_state().await?.other() {
+            return Err(QueueError::OtherSchema(other));
+        }
+        // One transaction, and its lock: one of the session would be left behind in a pooler.
+        let mut tx = doubt::begin(&self.pool).await?;
+        // An index on a large table takes its time.
+        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hubferry migrate', 0))")
+            .execute(&mut *tx)
+            .await?;
+        sqlx::migrate!().set_locking(false).run_direct(None, &mut *tx, false).await?;
+        let code = code();
+        let stored = sqlx::query(
+            "INSERT INTO schema_code AS c (digest) VALUES ($1)
+             ON CONFLICT (one) DO UPDATE SET digest = excluded.digest
+             WHERE c.digest <> excluded.digest",
+        )
+        .bind(digest(&code))
+        .execute(&mut *tx)
+        .await?;
+        if stored.rows_affected() > 0 {
+            sqlx::raw_sql(AssertSqlSafe(code)).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     /// The sequences that are behind their tables. One that the role may not read is taken to be
     /// where it must be.
     ///
@@ -117,6 +216,14 @@ impl Queue {
             }
         }
         state.unknown = run.into_keys().collect();
+        if state.is_current() {
+            let made: Option<String> = sqlx::query_scalar("SELECT digest FROM schema_code")
+                .fetch_optional(&self.pool)
+                .await?;
+            if made != Some(digest(&code())) {
+                state.pending.push(CODE.to_owned());
+            }
+        }
         Ok(state)
     }
 }

@@ -34,6 +34,7 @@ mod intake;
 mod lost;
 mod mapping;
 mod merges;
+mod migrations;
 mod outages;
 mod pacing;
 mod plans;

@@ -91,7 +91,8 @@ const ROWS: [(&str, &[&str]); 14] = [
 ];
 
 /// The tables that only `queue` may name.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
+    "schema_code",
     "crm_portal",
     "event",
     "crm_record",

@@ -84,16 +84,11 @@ async fn all(config: &Config, pool: PgPool, report: &mut Report) -> Result<Optio
     let queue = Queue::new(pool);
     difference(config, &queue, report).await?;
     let schema = queue.schema_state().await?;
-    if !schema.unknown.is_empty() {
-        let way_out = "run the newer hubferry that made it, or restore a backup";
-        let detail = format!("the schema is newer than this binary: {:?}", schema.unknown);
-        report.problem(AREA, "schema", detail, way_out);
-        return Ok(None);
-    }
-    if !schema.altered.is_empty() {
-        let detail = format!("differs from this binary's: {}", schema.altered.join(", "));
-        let way_out = "a migration was changed or did not end: restore a backup, or use its binary";
-        report.problem(AREA, "schema", detail, way_out);
+    if let Some(other) = schema.other() {
+        let migrations =
+            schema.altered.iter().cloned().chain(schema.unknown.iter().map(i64::to_string));
+        let detail = format!("{} ({})", other.what(), migrations.collect::<Vec<_>>().join(", "));
+        report.problem(AREA, "schema", detail, other.way_out());
         return Ok(None);
     }
     if !schema.pending.is_empty() {

@@ -1,5 +1,14 @@
--- What is owed to HubSpot, and what HubSpot has accepted.
+-- The tables. Functions, triggers and views are in `functions/` and `views/`, and are made anew as a
+-- whole where they differ; `current.sql` shows the result.
 -- Times come from Postgres' clock; every constraint and index has a name that errors are matched by.
+
+-- Which functions, triggers and views were made: a digest of their texts.
+CREATE TABLE schema_code (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    digest text NOT NULL
+);
+
+-- What is owed to HubSpot, and what HubSpot has accepted.
 
 CREATE TABLE crm_portal (
     portal            text PRIMARY KEY,
@@ -34,9 +43,12 @@ CREATE TABLE event (
     -- The numbers of its rows. Here, where nothing is updated: an index over the event in `sync_queue`
     -- would have an entry more with every version of a row.
     row_ids     bigint[]    NOT NULL,
+    -- The trace that the sender gave (W3C Trace Context).
+    traceparent text,
     -- The id first: it is looked for without its source too.
     CONSTRAINT event_key UNIQUE (id, source, portal)
 );
+CREATE INDEX event_type ON event (type, no);
 
 -- One HubSpot record that we own properties of. Heavily updated: room for HOT updates.
 CREATE TABLE crm_record (
@@ -119,7 +131,7 @@ CREATE INDEX crm_record_link_mark ON crm_record (id) WHERE link_mark IS NOT NULL
 CREATE SEQUENCE lease_token;
 
 -- One event owed to one record. `processing` is not stored: a row is processing while its record
--- is leased (see the view below), so a lease costs one update a record and a crash none a row.
+-- is leased (see `sync_queue_view`), so a lease costs one update a record and a crash none a row.
 CREATE TABLE sync_queue (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     -- No foreign keys: rows are inserted by one statement, in the transaction that has inserted their
@@ -166,6 +178,12 @@ CREATE INDEX sync_queue_along ON sync_queue (record_id, id)
     WHERE status = 'failed' AND along AND discarded_at IS NULL AND NOT written;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
 CREATE INDEX sync_queue_subject ON sync_queue (subject_id) WHERE subject_id IS NOT NULL;
+CREATE INDEX sync_queue_waiting ON sync_queue (id) WHERE status IN ('pending', 'retry');
+CREATE INDEX sync_queue_retried ON sync_queue (retried_at, id) WHERE retried_at IS NOT NULL;
+CREATE INDEX sync_queue_discarded ON sync_queue (discarded_at, id) WHERE discarded_at IS NOT NULL;
+CREATE INDEX sync_queue_error ON sync_queue (error_code, id) WHERE error_code IS NOT NULL;
+CREATE INDEX sync_queue_error_words ON sync_queue USING gin (to_tsvector('simple', error_message))
+    WHERE status = 'failed';
 
 -- An association slot of a record: a last-writer-wins register over its target.
 CREATE TABLE crm_association (
@@ -187,45 +205,8 @@ CREATE TABLE crm_association (
 );
 CREATE INDEX crm_association_target ON crm_association (target_id);
 CREATE INDEX crm_association_made ON crm_association (made_from, made_to);
-
--- The slots that owe HubSpot a call: an old pair to drop, or a pair to make whose two ends stand.
-CREATE VIEW association_owed AS
-SELECT a.record_id, a.slot, a.target_id, a.made_target_id, a.made_from, a.made_to,
-       r.portal, r.sync_type, r.hubspot_id AS from_id,
-       t.sync_type AS target_type, COALESCE(t.hubspot_id, s.hubspot_id) AS to_id,
-       m.sync_type AS made_target_type,
-       a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id AS drops,
-       NOT a.sure AND a.made_from IS NOT DISTINCT FROM r.hubspot_id
-           AND a.made_to IS NOT DISTINCT FROM COALESCE(t.hubspot_id, s.hubspot_id) AS again,
-       COALESCE(t.doubt, 0) <> 0 OR COALESCE(s.doubt, 0) <> 0 AS settling,
-       r.failures
-FROM crm_association a
-JOIN crm_record r ON r.id = a.record_id
-LEFT JOIN crm_record t ON t.id = a.target_id
-LEFT JOIN crm_record s ON s.id = t.alias_of
-LEFT JOIN crm_record m ON m.id = a.made_target_id
-WHERE NOT a.refused
-  AND ((a.made_to IS NOT NULL AND a.made_target_id IS DISTINCT FROM a.target_id)
-       OR (r.hubspot_id IS NOT NULL AND COALESCE(t.hubspot_id, s.hubspot_id) IS NOT NULL
-           AND (NOT a.sure OR a.made_from IS DISTINCT FROM r.hubspot_id
-                OR a.made_to IS DISTINCT FROM COALESCE(t.hubspot_id, s.hubspot_id))));
-
--- The five statuses as people see them, and when a row is due.
-CREATE VIEW sync_queue_view AS
-SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e.occurred_at,
-       r.portal, r.sync_type, r.external_id, q.record_id, q.event_no, q.operation,
-       CASE WHEN q.status IN ('pending', 'retry') AND r.lease_token IS NOT NULL
-                 AND q.created_at <= r.leased_at THEN 'processing'
-            ELSE q.status END AS status,
-       q.priority, q.retry_count, q.created_at,
-       CASE WHEN q.status IN ('pending', 'retry')
-            THEN COALESCE(r.due_at, r.leased_at, q.created_at) END AS scheduled_at,
-       q.processed_at, q.call_id, q.error_code, q.error_property, q.error_message, q.error_hint,
-       q.error_correlation_id, q.error_http_status, q.warnings, q.discarded_at,
-       r.waiting_reason
-FROM sync_queue q
-JOIN crm_record r ON r.id = q.record_id
-JOIN event e ON e.no = q.event_no;
+CREATE INDEX crm_association_unmade ON crm_association (target_id)
+    WHERE made_to IS NULL AND target_id IS NOT NULL;
 
 -- One line a counted try that did not succeed (a success is the row's own processed_at and call_id).
 CREATE TABLE attempt (
@@ -294,3 +275,111 @@ CREATE TABLE audit (
     target  text,
     details jsonb
 );
+CREATE INDEX audit_action ON audit (action, id);
+CREATE INDEX audit_reveal ON audit (target, actor, at) WHERE action = 'reveal';
+
+-- For people: keys and sessions, totals that need no counting, searches that need no scan.
+
+-- Keys are kept as SHA-256: 256 random bits need no slow hash. The prefix is what a person sees.
+CREATE TABLE api_key (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text        NOT NULL,
+    prefix       text        NOT NULL,
+    hash         bytea       NOT NULL,
+    role         text        NOT NULL,
+    created_at   timestamptz NOT NULL,
+    created_by   text        NOT NULL,
+    expires_at   timestamptz,
+    last_used_at timestamptz,
+    revoked_at   timestamptz,
+    revoked_by   text,
+    CONSTRAINT api_key_hash UNIQUE (hash),
+    CONSTRAINT api_key_role CHECK (role IN ('ingest', 'viewer', 'operator', 'admin'))
+);
+
+-- A person who is signed in. The cookie's secret is kept as its SHA-256.
+CREATE TABLE session (
+    hash       bytea PRIMARY KEY,
+    -- NULL: the admin key of the settings, whose digest is noted, so that another key ends it.
+    key_id     bigint REFERENCES api_key (id),
+    bootstrap  bytea,
+    csrf       text        NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    CONSTRAINT session_key CHECK ((key_id IS NULL) <> (bootstrap IS NULL))
+);
+CREATE INDEX session_expires ON session (expires_at);
+
+-- Signs cookies; drawn once. (A UUID of version 4 holds 122 random bits.)
+CREATE TABLE session_secret (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    secret text NOT NULL
+);
+INSERT INTO session_secret (secret) VALUES (gen_random_uuid()::text || gen_random_uuid()::text);
+
+-- Which rows carry an e-mail address: the first eight bytes of its SHA-256. A table of its own, since
+-- each settle of a row would touch a random page of such an index over `sync_queue`.
+CREATE TABLE row_email (
+    row_id     bigint PRIMARY KEY,
+    email_hash bigint NOT NULL
+);
+CREATE INDEX row_email_hash ON row_email (email_hash, row_id);
+
+-- How many rows of a kind have a status, as differences: each statement adds its own, so that
+-- nobody waits for anybody, and the janitor folds them. The sums are exact at every commit.
+CREATE TABLE tally (
+    no        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sync_type text        NOT NULL,
+    -- One of the stored statuses, or `discarded`.
+    status    text        NOT NULL,
+    rows      bigint      NOT NULL,
+    -- The newest end of a row among them.
+    last_at   timestamptz
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- What ended when, and how long it took: differences likewise, folded into longer spans with age.
+CREATE TABLE pulse (
+    no        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- The start of its span: ten seconds, later a minute, later a quarter of an hour.
+    at        timestamptz NOT NULL,
+    sync_type text        NOT NULL,
+    outcome   text        NOT NULL,
+    -- How often it has been folded: 0 ten seconds, 1 a minute, 2 a quarter of an hour.
+    fold      smallint    NOT NULL DEFAULT 0,
+    -- The time from acceptance to the end is 2^(bucket / 4) milliseconds.
+    bucket    smallint    NOT NULL,
+    rows      bigint      NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+CREATE INDEX pulse_at ON pulse (at);
+CREATE INDEX pulse_fold ON pulse (fold, at) WHERE fold < 2;
+
+-- Settings that a person has stored: they win over the environment and the file.
+CREATE TABLE setting (
+    -- Dotted, as in config/default.toml.
+    key        text        NOT NULL,
+    value      jsonb       NOT NULL,
+    changed_at timestamptz NOT NULL,
+    changed_by text        NOT NULL,
+    CONSTRAINT setting_pkey PRIMARY KEY (key)
+);
+
+-- What an event without a time is ordered by: the newest stamp drawn so far, in microseconds of 1970.
+CREATE SEQUENCE event_stamp;
+
+-- What changes by the minute is not analysed. Statistics that were gathered in a quiet hour say that
+-- nothing is ever open or leased, and the first burst after it would look through the whole of a
+-- partial index, believed to be empty, for the rows of each record.
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT * FROM (VALUES
+        ('sync_queue', '{status,written,along}'::text[]),
+        ('crm_record', '{due_at,stage,rank,deferred,doubt,resolve,failures,backoff_until,waiting_until,link_mark,lease_token,lease_until,lease_holder,leased_at}'),
+        ('crm_association', '{target_id,made_target_id,made_from,made_to,sure,refused}')
+    ) AS t (name, columns) LOOP
+        EXECUTE format('ALTER TABLE %I %s', one.name, (
+            SELECT string_agg(format('ALTER COLUMN %I SET STATISTICS 0', c), ', ')
+            FROM UNNEST(one.columns) AS c));
+    END LOOP;
+END $$;

@@ -1,0 +1,69 @@
+-- When a record is due, and for which call.
+-- Its plans go by indexes and are made once, perhaps while a table is still empty: they must hold when
+-- it has millions of rows.
+
+-- Sets due time, stage and rank of those of `records` that nobody holds. The caller has locked them.
+-- PL/pgSQL keeps its plan in the session; a function in plain SQL would be planned at every call. This
+-- one is for callers that go by indexes already: settings of its own would cost more than it does.
+-- The one place that decides it: see ARCHITECTURE.md.
+CREATE OR REPLACE FUNCTION schedule_here(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    WITH next AS MATERIALIZED (
+        SELECT r.id,
+               CASE WHEN o.erases THEN 'erase'
+                    WHEN o.archives THEN 'archive'
+                    WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL
+                         AND (r.resolve IS NULL OR r.resolve IN ('?', '!', '-', '=', '#', '~')) THEN 'update'
+                    WHEN (o.unwritten OR d.doubtful) AND r.resolve NOT IN ('!', '~') THEN 'resolve'
+                    WHEN o.unwritten OR d.doubtful THEN 'create'
+                    WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL)
+                         THEN CASE WHEN r.erased_at IS NULL THEN 'archive' ELSE 'erase' END
+                    -- LIMIT, and not EXISTS: never answered by looking at what everybody owes.
+                    WHEN (SELECT true FROM association_owed a WHERE a.record_id = r.id LIMIT 1)
+                         THEN 'associate' END AS stage,
+               COALESCE(o.first_rank, (
+                   SELECT min(q.rank) FROM sync_queue q
+                   WHERE q.record_id = r.id AND q.status IN ('pending', 'retry') AND q.written),
+                   now_) AS rank,
+               GREATEST(r.backoff_until, r.waiting_until) AS later
+        FROM crm_record r
+        CROSS JOIN LATERAL (
+            SELECT r.doubt <> 0 AND (r.hubspot_id IS NOT NULL OR r.accepted <> '{}') AS doubtful,
+                   -- A call that came late may have brought it back.
+                   r.doubt <> 0 AND r.hubspot_id IS NULL AND r.accepted = '{}'
+                       AND r.tombstone_at IS NOT NULL AND r.alias_of IS NULL AS haunted) d
+        CROSS JOIN LATERAL (
+            -- Those that the next call takes: a record with a hundred thousand rows is not looked
+            -- through for each of them.
+            SELECT min(rank) AS first_rank, count(*) > 0 AS unwritten,
+                   bool_or(operation = 'archive') AS archives,
+                   bool_or(operation = 'erase') AS erases
+            FROM (SELECT q.rank, q.operation FROM sync_queue q
+                  WHERE q.record_id = r.id AND q.status IN ('pending', 'retry') AND NOT q.written
+                  ORDER BY (q.operation = 'upsert'), q.id LIMIT 1000) AS n) o
+        WHERE r.id = ANY(records) AND r.lease_token IS NULL
+    ), wanted AS (
+        SELECT id, stage, CASE WHEN stage IS NOT NULL THEN rank END AS rank,
+               CASE WHEN stage IS NOT NULL THEN GREATEST(later, now_) END AS due_at,
+               stage IS NOT NULL AND COALESCE(later > now_, false) AS deferred
+        FROM next
+    )
+    UPDATE crm_record r
+    SET stage = w.stage, rank = w.rank, due_at = w.due_at, deferred = w.deferred
+    FROM wanted w
+    WHERE w.id = r.id
+      -- What is due already stays as it is: one version less of each record.
+      AND ((r.stage, r.rank, r.deferred) IS DISTINCT FROM (w.stage, w.rank, w.deferred)
+           OR (w.deferred AND r.due_at <> w.due_at)
+           OR (r.due_at IS NULL) <> (w.due_at IS NULL));
+END $$;
+
+-- The same for everybody else.
+CREATE OR REPLACE FUNCTION schedule(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off
+SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    PERFORM schedule_here(records, now_);
+END $$;
