@@ -156,6 +156,27 @@ fn every_link_between_the_texts_leads_somewhere() {
 }
 
 #[test]
+fn every_test_that_the_design_names_exists() {
+    let files = files();
+    let sources = || files.iter().filter(|file| file.path.ends_with(".rs"));
+    let functions: BTreeSet<&str> = sources().flat_map(|file| functions(&file.text)).collect();
+    let (mut named, mut missing) = (0, Vec::new());
+    for page in files.iter().filter(|file| {
+        file.path == "ARCHITECTURE.md"
+            || (file.path.starts_with("docs/design/") && file.path.ends_with(".md"))
+    }) {
+        for test in tests_named(&page.text) {
+            named += 1;
+            if !functions.contains(test) {
+                missing.push(format!("{}: {test}", page.path));
+            }
+        }
+    }
+    assert!(named >= 100, "only {named} tests are named");
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
+#[test]
 fn what_is_not_explained_is_reported() {
     let text = "fn f() { Problem::new(\n  Status::A,\n  \"no_such\", g(\")\"))\n}\n\
                 // Problem::new(\n#[cfg(test)]\nmod t { Problem::new(\"in_a_test\") }";
@@ -171,6 +192,10 @@ fn what_is_not_explained_is_reported() {
         explained(&files, "docs/ERRORS.md", &codes, |code| format!("`{code}`"));
     });
     assert!(silent.is_err());
+    let page = "| 1 | held by `crm_record`, `a_test_of_five_words` |\n```\ncode\n```\n`not_a_test`";
+    assert_eq!(tests_named(page).collect::<Vec<_>>(), ["a_test_of_five_words"]);
+    let source = "async fn a_test_of_five_words() {}\n    fn f<T>(t: T) {}";
+    assert_eq!(functions(source).collect::<Vec<_>>(), ["a_test_of_five_words", "f"]);
     assert!(is_code("INVALID_OPTION") && is_code("crm.associations.NO_ASSOCIATIONS_FOUND"));
     assert!(!is_code("utf8") && !is_code("GET") && !is_code("A sentence"));
     assert_eq!(
@@ -285,6 +310,21 @@ fn literals(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.split('"').skip(1).step_by(2).collect::<Vec<_>>())
+}
+
+/// The names in backticks that look like tests: five words or more, joined by underscores.
+fn tests_named(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).filter(|name| {
+        name.split('_').count() >= 5
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    })
+}
+
+/// The names of the functions that a source file defines.
+fn functions(text: &str) -> impl Iterator<Item = &str> {
+    text.split("fn ")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next())
 }
 
 /// The kinds that the table of the gates allows, by the newest migration that says so.
