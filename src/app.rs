@@ -26,17 +26,17 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::http::body::Room;
 use crate::http::parser::Parser;
-use crate::http::preview::Explain;
 use crate::http::rate::Rate;
 use crate::http::tail::Tail;
 use crate::http::{self, AppState, Shared};
 use crate::hubspot::Client;
+use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::{Mapping, Vars};
 use crate::queue::Queue;
 use crate::queue::intake::Intake;
 use crate::settings::Live;
 use crate::telemetry;
-use crate::worker::{self, Permits, Schema, Worker, pool};
+use crate::worker::{Permits, Worker, pool};
 pub(crate) use database::SESSION;
 use database::ears;
 pub use database::{connect_options, open_queue};
@@ -83,17 +83,6 @@ pub fn mapping(config: &Config) -> Result<Mapping> {
     })
 }
 
-/// How handlers say what would be sent: with the engine's own plan, and the account's schema where
-/// this process runs workers, which read it.
-#[must_use]
-pub fn explain(mapping: &Arc<Mapping>, schema: &Schema) -> Explain {
-    let (mapping, schema) = (Arc::clone(mapping), schema.clone());
-    Explain::new(move |prospect| {
-        let definitions = schema.of(&prospect.sync_type);
-        worker::explain::explain(&mapping, definitions.as_deref(), prospect)
-    })
-}
-
 impl App {
     /// Starts the parts of `role` on `listener`.
     ///
@@ -108,7 +97,7 @@ impl App {
         let mapping = Arc::new(mapping(config)?);
         let (ingest, admin) = config.keys()?;
         let (shutdown, draining) = (CancellationToken::new(), CancellationToken::new());
-        let schema = Schema::default();
+        let definitions = DefinitionCache::default();
         let live = Live::new(queue.clone(), config.base(&mapping, role != Role::Api)?);
         live.reload().await?;
         let wake = Arc::new(Notify::new());
@@ -123,7 +112,7 @@ impl App {
             intake,
             mapping: Arc::clone(&mapping),
             access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
-            explain: explain(&mapping, &schema),
+            definitions: definitions.clone(),
             turns: Arc::new(Semaphore::new(turns)),
             draining: draining.clone(),
             is_https: config.is_https(),
@@ -160,7 +149,7 @@ impl App {
             // Without a token nothing can be sent, and sending cannot be switched on.
             if let Ok(settings) = config.hubspot() {
                 let client = Client::new(settings)?;
-                app.start_workers(config, &live, &client, (&mapping, &schema), &wake);
+                app.start_workers(config, &live, &client, (&mapping, &definitions), &wake);
             }
         }
         let router = match role {
@@ -195,7 +184,7 @@ impl App {
         config: &Config,
         live: &Live,
         client: &Client,
-        (mapping, schema): (&Arc<Mapping>, &Schema),
+        (mapping, definitions): (&Arc<Mapping>, &DefinitionCache),
         wake: &Arc<Notify>,
     ) {
         let (queue, fixed) = (&self.queue, config.fixed());
@@ -227,7 +216,7 @@ impl App {
                 fixed.clone(),
                 format!("{holder}/{number}"),
             );
-            worker.with_schema(schema.clone())
+            worker.with_definitions(definitions.clone())
         };
         let tasks = pool::tasks(queue, &settings, wake, &self.shutdown, worker);
         for task in tasks {

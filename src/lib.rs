@@ -12,6 +12,8 @@ pub mod settings;
 
 pub mod hubspot;
 
+pub mod engine;
+
 pub mod worker;
 
 pub mod http;

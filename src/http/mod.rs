@@ -39,6 +39,7 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 
 use crate::access::Access;
+use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::Mapping;
 use crate::queue::Queue;
 use crate::queue::errors::ErrorGroup;
@@ -47,7 +48,6 @@ use crate::settings::Live;
 use body::Room;
 use kept::Kept;
 use parser::Parser;
-use preview::Explain;
 use problem::Problem;
 use rate::Rate;
 use snapshot::Snapshot;
@@ -111,7 +111,7 @@ pub struct Shared {
     /// Keys and sessions.
     pub access: Access,
     /// Says what would be sent.
-    pub explain: Explain,
+    pub definitions: DefinitionCache,
     /// Turns at the database for requests under `/admin`: as many as there are connections for looks.
     pub turns: Arc<Semaphore>,
     /// Cancelled when the process is about to stop: it is not ready any more, and still serves.

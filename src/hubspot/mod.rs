@@ -9,12 +9,11 @@ pub mod batch;
 pub mod body;
 pub mod classify;
 pub mod client;
-pub mod fit;
+pub mod definitions;
 pub mod key;
 pub mod pacer;
 pub mod paths;
 pub mod redact;
-pub mod schema;
 pub mod setup;
 
 pub use classify::{Blame, Class, Failure};

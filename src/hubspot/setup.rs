@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::classify::Failure;
 use super::client::Sender;
-use super::paths::Version;
-use super::schema::{
+use super::definitions::{
     NewProperty, Properties, create_group, create_property, has_group, pipelines_of, properties,
 };
+use super::paths::Version;
 use crate::mapping::{Mapping, ObjectKind};
 
 /// One thing that setup looked at.

@@ -1,5 +1,5 @@
-//! Looking ahead: records as a worker would find them if failed rows were retried, or events came.
-//! Nothing is leased and nothing changes.
+//! The input of previews: records as a worker would find them if failed rows were retried, or events
+//! came. Nothing is leased and nothing changes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,41 +11,9 @@ use super::lease::OpenRow;
 use super::model::{Accepted, Record, Stamp};
 use super::{PORTAL, Queue, QueueError};
 
-/// What would become of one value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreseen {
-    /// The property, or the association's slot.
-    pub name: String,
-    /// The value; `None` where there is none to show.
-    pub value: Option<String>,
-    /// The row it comes from.
-    pub row: i64,
-    /// `send`, `clear`, `unchanged`, `older`, `void`, `dropped`, `altered`, `waits` or `refused`.
-    pub verdict: &'static str,
-    /// Why.
-    pub reason: Option<String>,
-}
-
-/// What would become of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outlook {
-    /// The object kind.
-    pub sync_type: String,
-    /// The application's id of the entity.
-    pub external_id: String,
-    /// Whether HubSpot has it already.
-    pub linked: bool,
-    /// What happens to it as a whole, where that is not a write.
-    pub note: Option<String>,
-    /// Its properties, row by row.
-    pub properties: Vec<Foreseen>,
-    /// Its associations, row by row.
-    pub associations: Vec<Foreseen>,
-}
-
 /// A record as it stands, with rows that may go.
 #[derive(Debug)]
-pub struct Prospect {
+pub struct PreviewInput {
     /// The object kind.
     pub sync_type: String,
     /// The record; `rows` holds what is open and what was asked about.
@@ -64,7 +32,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn prospects(&self, rows: &[i64]) -> Result<Vec<Prospect>, QueueError> {
+    pub async fn preview_inputs(&self, rows: &[i64]) -> Result<Vec<PreviewInput>, QueueError> {
         let mut query = select();
         query.push("r.id IN (SELECT record_id FROM sync_queue WHERE id = ANY(");
         query.push_bind(rows.to_vec()).push(")) AND r.portal = ").push_bind(PORTAL);
@@ -78,10 +46,10 @@ impl Queue {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn prospects_of(
+    pub async fn preview_inputs_of(
         &self,
         keys: &[(String, String)],
-    ) -> Result<Vec<Prospect>, QueueError> {
+    ) -> Result<Vec<PreviewInput>, QueueError> {
         let (kinds, ids): (Vec<&str>, Vec<&str>) =
             keys.iter().map(|(kind, id)| (kind.as_str(), id.as_str())).unzip();
         let found: Vec<(i64, i64)> = sqlx::query_as(
@@ -100,7 +68,7 @@ impl Queue {
         query.push("r.id = ANY(").push_bind(records).push(")");
         let known: Vec<Found> = query.build_query_as().fetch_all(&self.pool).await?;
         let known = known.into_iter().map(Found::into_prospect).collect();
-        let mut known: HashMap<i64, Prospect> =
+        let mut known: HashMap<i64, PreviewInput> =
             self.filled(known, &[]).await?.into_iter().map(|p| (p.record.id, p)).collect();
         let places: HashMap<i64, i64> = found.into_iter().collect();
         Ok(keys
@@ -116,9 +84,9 @@ impl Queue {
     /// The same with their open rows, those of `rows`, and their slots.
     async fn filled(
         &self,
-        mut prospects: Vec<Prospect>,
+        mut prospects: Vec<PreviewInput>,
         rows: &[i64],
-    ) -> Result<Vec<Prospect>, QueueError> {
+    ) -> Result<Vec<PreviewInput>, QueueError> {
         let ids: Vec<i64> = prospects.iter().map(|p| p.record.id).collect();
         let open: Vec<OpenRow> = sqlx::query_as(
             "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along,
@@ -170,7 +138,7 @@ impl Queue {
 }
 
 /// A record that nobody knows.
-fn blank(sync_type: &str, external_id: &str) -> Prospect {
+fn blank(sync_type: &str, external_id: &str) -> PreviewInput {
     let record = Record {
         id: 0,
         external_id: external_id.to_owned(),
@@ -186,7 +154,7 @@ fn blank(sync_type: &str, external_id: &str) -> Prospect {
         failures: 0,
         rows: Vec::new(),
     };
-    Prospect { sync_type: sync_type.to_owned(), record, slots: BTreeMap::new(), erased: false }
+    PreviewInput { sync_type: sync_type.to_owned(), record, slots: BTreeMap::new(), erased: false }
 }
 
 fn select() -> QueryBuilder<Postgres> {
@@ -226,7 +194,7 @@ struct Found {
 }
 
 impl Found {
-    fn into_prospect(self) -> Prospect {
+    fn into_prospect(self) -> PreviewInput {
         let tombstone = self.tombstone_at.zip(self.tombstone_row);
         let record = Record {
             id: self.id,
@@ -244,6 +212,6 @@ impl Found {
             rows: Vec::new(),
         };
         let (slots, erased) = (BTreeMap::new(), self.erased);
-        Prospect { sync_type: self.sync_type, record, slots, erased }
+        PreviewInput { sync_type: self.sync_type, record, slots, erased }
     }
 }

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::Worker;
 use super::archive::{deleted, gone, unread};
-use super::plan::Planned;
 use super::step::StepError;
-use super::verdict::{self, Terms};
+use crate::engine::plan::Planned;
+use crate::engine::verdict::{self, Terms};
 use crate::hubspot::Class;
 use crate::hubspot::batch::{self, Verdict};
 use crate::mapping::{ObjectKind, Operation, Warning};

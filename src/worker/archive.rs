@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::Worker;
 use super::adopted::{Fate, asked};
 use super::deliver::{Held, unanswered};
-use super::plan::{Planned, erased, plan};
 use super::step::{Delivered, StepError, Work};
-use super::verdict;
+use crate::engine::plan::{Planned, erased, plan};
+use crate::engine::verdict;
 use crate::hubspot::batch::{MERGED, Write};
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
@@ -316,7 +316,7 @@ pub(super) fn deleted(planned: &Planned, erased: bool) -> Settlement {
         let own = planned.record.rows.iter().filter(|row| !alias.contains(&row.id));
         own.map(|row| (row.id, void(planned, row))).collect()
     } else {
-        let dead_row = |row: &super::fold::MappedRow| {
+        let dead_row = |row: &crate::engine::fold::MappedRow| {
             !alias.contains(&row.stamp.row)
                 && (row.operation != Operation::Upsert || dead.is_some_and(|d| row.stamp <= d))
         };

@@ -9,7 +9,7 @@ use rand::Rng as _;
 use super::Worker;
 use super::deliver::{Held, unanswered};
 use super::step::{Delivered, StepError, Work};
-use super::verdict::reason;
+use crate::engine::verdict::reason;
 use crate::hubspot::associate::{self, Pair, Verdict};
 use crate::hubspot::{Blame, Class};
 use crate::mapping::{ObjectKind, Slot};

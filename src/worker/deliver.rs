@@ -8,10 +8,10 @@ use rand::Rng as _;
 
 use super::isolate::Isolation;
 use super::permit::Permit;
-use super::plan::{Need, Planned, input, plan};
 use super::step::{Delivered, StepError, Work};
-use super::verdict::{self, Terms};
 use super::{SETTLE_MARGIN, Worker};
+use crate::engine::plan::{Need, Planned, input, plan};
+use crate::engine::verdict::{self, Terms};
 use crate::hubspot::Failure;
 use crate::hubspot::batch::Input;
 use crate::mapping::ObjectKind;
@@ -45,12 +45,12 @@ impl Worker {
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let terms = self.terms(object, self.now().await?, probing);
         let (mut writing, mut settled) = (Vec::new(), Vec::new());
-        let definitions = self.schema.of(&object.sync_type);
+        let definitions = self.definitions.of(&object.sync_type);
         let namespace = self.settings.namespace.as_deref();
         for record in batch.records {
             let planned = plan(&self.mapping, object, definitions.as_deref(), record);
             for (_, reason) in &planned.refused {
-                self.schema.doubt(&object.sync_type, &reason.code);
+                self.definitions.doubt(&object.sync_type, &reason.code);
             }
             match &planned.need {
                 Need::Nothing => settled.push(verdict::unchanged(&planned, terms)),

@@ -11,7 +11,7 @@ use super::Worker;
 use super::deliver::{Held, Writing, unanswered};
 use super::permit::{NoPermit, Permit};
 use super::step::{Delivered, StepError};
-use super::verdict;
+use crate::engine::verdict;
 use crate::hubspot::batch::{self, Input, Verdict, Write};
 use crate::hubspot::{Class, Failure};
 use crate::mapping::ObjectKind;
@@ -126,7 +126,7 @@ impl Worker {
             settlements.push(match verdict {
                 Verdict::Written(shown) => verdict::written(planned, sent, shown, terms),
                 Verdict::Refused(failure) => {
-                    self.schema.doubt(&object.sync_type, &failure.code);
+                    self.definitions.doubt(&object.sync_type, &failure.code);
                     closed =
                         closed || self.close_for(&object.sync_type, failure, terms.now).await?;
                     verdict::failed(planned, sent, failure, terms)

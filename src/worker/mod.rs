@@ -1,4 +1,4 @@
-//! The engine: leases what is due, folds it, sends it, settles it.
+//! Leases what is due, folds it, sends it, settles it.
 //!
 //! One step is one call at most (isolation apart): permit first, then lease, so that the newest
 //! events are in the fold. Tests drive [`Worker::step`] by hand; [`pool`] drives it for good.
@@ -7,22 +7,15 @@ pub mod account;
 mod adopted;
 mod archive;
 mod associate;
-pub mod breaker;
 mod conflicts;
+mod definitions;
 mod deliver;
-pub mod explain;
-mod fitting;
-pub mod fold;
 mod isolate;
 pub mod janitor;
 pub mod permit;
-pub mod plan;
 pub mod pool;
 mod resolve;
-pub mod retry;
-mod schema;
 mod step;
-mod verdict;
 mod watch;
 
 use std::sync::Arc;
@@ -30,16 +23,16 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use crate::engine::breaker::BreakerPolicy;
+use crate::engine::retry::RetryPolicy;
 use crate::hubspot::Client;
+use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::Mapping;
 use crate::queue::lease::Holder;
 use crate::queue::{Queue, QueueError};
 use crate::settings::{Live, OnDelete, OnErase, Values};
 
-pub use breaker::BreakerPolicy;
 pub use permit::{Limits, Permits};
-pub use retry::RetryPolicy;
-pub use schema::Schema;
 pub use step::Step;
 
 /// What a settle and the way back may take beyond the call's time-out.
@@ -114,12 +107,12 @@ pub struct Worker {
     /// Of the step that is being made; see [`Worker::frozen`].
     settings: Settings,
     holder: Holder,
-    schema: Schema,
+    definitions: DefinitionCache,
     conflicts: conflicts::Conflicts,
 }
 
 impl Worker {
-    /// A worker that leases under `name`, with a schema of its own. Its `permits` keep the limits
+    /// A worker that leases under `name`, with a cache of definitions of its own. Its `permits` keep the limits
     /// of the same settings.
     #[must_use]
     pub fn new(
@@ -132,11 +125,22 @@ impl Worker {
         name: String,
     ) -> Self {
         let ttl = TimeDelta::from_std(fixed.lease).unwrap_or(TimeDelta::seconds(25));
-        let (holder, schema) = (Holder { name, ttl }, Schema::default());
+        let (holder, definitions) = (Holder { name, ttl }, DefinitionCache::default());
         let conflicts = conflicts::Conflicts::default();
         let settings = Settings::of(&live.now().values, &fixed);
         let fixed = Arc::new(fixed);
-        Self { queue, client, mapping, permits, live, fixed, settings, holder, schema, conflicts }
+        Self {
+            queue,
+            client,
+            mapping,
+            permits,
+            live,
+            fixed,
+            settings,
+            holder,
+            definitions,
+            conflicts,
+        }
     }
 
     /// This worker with the settings as they are now, to make one step with; `None` while sending is

@@ -214,7 +214,7 @@ async fn keep_schema(reader: &Worker, known: &CancellationToken, ready: &Cancell
     known.cancelled().await;
     loop {
         if reader.enabled() {
-            match watched(SILENCE.1, Box::pin(reader.refresh_schema(Instant::now()))).await {
+            match watched(SILENCE.1, Box::pin(reader.refresh_definitions(Instant::now()))).await {
                 Ok(()) => ready.cancel(),
                 Err(error) => tracing::warn!(error = %error, "the account's schema was not read"),
             }

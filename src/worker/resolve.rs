@@ -7,9 +7,9 @@
 use super::Worker;
 use super::archive::{merged, smaller, unread};
 use super::deliver::Held;
-use super::plan::{Need, Planned, plan};
 use super::step::{Delivered, StepError, Work};
-use super::verdict::{self, Terms};
+use crate::engine::plan::{Need, Planned, plan};
+use crate::engine::verdict::{self, Terms};
 use crate::hubspot::batch::{self, MERGED, Written};
 use crate::hubspot::{Class, Failure, key::key};
 use crate::mapping::ObjectKind;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Worker;
-use super::breaker::company;
 use super::permit::{NoPermit, Permit};
 use super::watch::Silent;
+use crate::engine::breaker::company;
 use crate::hubspot::{Blame, Class, Failure, associate, batch};
 use crate::mapping::ObjectKind;
 use crate::queue::QueueError;

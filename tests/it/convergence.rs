@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta};
+use hubferry::engine::fold::{Folded, MappedRow, fold};
 use hubferry::event::EventType;
 use hubferry::mapping::{Input, Mapping, Operation, Vars};
 use hubferry::queue::model::Stamp;
-use hubferry::worker::fold::{Folded, MappedRow, fold};
 use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};

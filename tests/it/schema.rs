@@ -61,7 +61,7 @@ fn warned(row: &Value) -> Vec<(&str, &str)> {
 async fn an_unknown_option_is_left_out_with_a_warning_and_costs_no_further_call() {
     let world = World::new().await;
     world.trades(&[("PLUMB", "Plumbing"), ("ROOF", "Roofing")]).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let row = row_id(&world.accept(&business("1", "Falconry")).await, 0);
     assert_eq!(world.drain().await, 1);
     let shown = world.row(&row).await;
@@ -83,7 +83,7 @@ async fn an_unknown_option_is_left_out_with_a_warning_and_costs_no_further_call(
     // Once HubSpot has the option, the value goes with all the rest.
     let options = listed(&[("ALCHEMY", "Alchemy")]);
     world.hubspot("PATCH", TRADE, json!({ "options": options })).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let id = world.sandbox.objects("companies")[0].id.clone();
     world.sandbox.archive("companies", &id);
     let data = json!({ "name": "Dupont & fils" });
@@ -96,7 +96,7 @@ async fn an_unknown_option_is_left_out_with_a_warning_and_costs_no_further_call(
 async fn a_label_is_sent_as_the_internal_value_that_it_stands_for() {
     let world = World::new().await;
     world.trades(&[("PLUMB", "Plumbing"), ("ROOF", "Roofing")]).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let row = row_id(&world.accept(&business("1", "plumbing")).await, 0);
     assert_eq!(world.drain().await, 1);
     assert_eq!(world.only("companies")["hubferry_trade"], "PLUMB");
@@ -109,7 +109,7 @@ async fn a_label_is_sent_as_the_internal_value_that_it_stands_for() {
 async fn read_only_properties_are_never_sent() {
     let field = "\n[[fields]]\nproperty = \"hs_object_id\"\nfrom = \"/record\"\n\n[associations]\n";
     let world = world(files(&[("user.toml", "\n[associations]\n", field)])).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let data = json!({ "email": "a@example.com", "record": "7" });
     let row = row_id(&world.accept(&user("1", "u-1", "2026-01-01T10:00:00Z", data)).await, 0);
     assert_eq!(world.drain().await, 1);
@@ -122,7 +122,7 @@ async fn read_only_properties_are_never_sent() {
 #[tokio::test]
 async fn a_text_that_is_too_long_is_cut_between_characters() {
     let world = World::new().await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let data = json!({ "name": "Deal", "status": "paid", "description": "é".repeat(65_540) });
     let row = row_id(&world.accept(&deal("1", data)).await, 0);
     assert_eq!(world.drain().await, 1);
@@ -138,7 +138,7 @@ async fn a_text_that_is_too_long_is_cut_between_characters() {
 async fn a_stage_that_its_pipeline_lacks_fails_its_row_before_a_call() {
     let option = "[tables.stage.options]\nlimbo = \"nowhere\"";
     let world = world(files(&[("milestone.toml", "[tables.stage.options]", option)])).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     world.sandbox.clear_calls();
     let row = row_id(&world.accept(&deal("2", json!({ "name": "D", "status": "limbo" }))).await, 0);
     assert_eq!((world.drain().await, world.calls("deals")), (0, 0));
@@ -161,7 +161,7 @@ async fn a_stage_that_its_pipeline_lacks_fails_its_row_before_a_call() {
 #[tokio::test]
 async fn an_amount_in_a_currency_that_the_account_lacks_fails_its_row_and_no_other() {
     let world = World::new().await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let amount = |value: &str, currency: &str| {
         json!({ "name": "D", "status": "paid",
         "amount": { "value": value, "currency": currency } })
@@ -182,7 +182,7 @@ async fn an_option_that_was_added_is_known_within_a_minute_and_the_retry_succeed
     let (lists, more) = (r#"[["name", "domain"]]"#, r#"[["name", "domain"], ["hubferry_trade"]]"#);
     let world = world(files(&[("objects.toml", lists, more)])).await;
     world.trades(&[("PLUMB", "Plumbing")]).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let start = Instant::now();
     let row = row_id(&world.accept(&business("1", "Falconry")).await, 0);
     assert_eq!((world.drain().await, world.calls("")), (0, 0));
@@ -192,11 +192,11 @@ async fn an_option_that_was_added_is_known_within_a_minute_and_the_retry_succeed
     let options = listed(&[("PLUMB", "Plumbing"), ("FALCON", "Falconry")]);
     world.hubspot("PATCH", TRADE, json!({ "options": options })).await;
     world.sandbox.clear_calls();
-    world.worker.refresh_schema(start + Duration::from_secs(30)).await;
+    world.worker.refresh_definitions(start + Duration::from_secs(30)).await;
     assert_eq!(world.reads(), 0, "once a minute at most");
-    world.worker.refresh_schema(start + Duration::from_secs(61)).await;
+    world.worker.refresh_definitions(start + Duration::from_secs(61)).await;
     assert_eq!(world.reads(), 1, "of the kind in doubt only");
-    world.worker.refresh_schema(start + Duration::from_secs(300)).await;
+    world.worker.refresh_definitions(start + Duration::from_secs(300)).await;
     assert_eq!(world.reads(), 1, "nothing is in doubt any more");
     assert_eq!(world.admin("POST", &format!("/queue/{row}/retry"), None).await.0, 200);
     assert_eq!(world.drain().await, 1);
@@ -208,14 +208,14 @@ async fn an_option_that_was_added_is_known_within_a_minute_and_the_retry_succeed
 async fn a_refusal_of_hubspots_brings_fresh_definitions() {
     let world = World::new().await;
     world.trades(&[("PLUMB", "Plumbing"), ("ROOF", "Roofing")]).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let start = Instant::now();
     let options = listed(&[("PLUMB", "Plumbing")]);
     world.hubspot("PATCH", TRADE, json!({ "options": options })).await;
     let row = row_id(&world.accept(&business("1", "Roofing")).await, 0);
     assert_eq!(world.drain().await, 1);
     assert_eq!(world.row(&row).await["error"]["code"], "INVALID_OPTION");
-    world.worker.refresh_schema(start + Duration::from_secs(61)).await;
+    world.worker.refresh_definitions(start + Duration::from_secs(61)).await;
     world.admin("POST", &format!("/queue/{row}/retry"), None).await;
     assert_eq!(world.drain().await, 1);
     let row = world.row(&row).await;
@@ -230,7 +230,7 @@ async fn without_a_readable_schema_hubspot_itself_refuses_and_the_rest_goes_on()
     let world = World::new().await;
     let deny_scopes = vec!["crm.schemas.deals.read".to_owned()];
     world.sandbox.set_faults(Faults { deny_scopes, ..Faults::default() });
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let amount = |currency: &str| {
         json!({ "name": "D", "status": "paid",
         "amount": { "value": "1.00", "currency": currency } })
@@ -252,12 +252,12 @@ async fn an_outage_costs_one_reading_and_the_schema_is_asked_for_again_in_a_minu
     let outage = Some(Outage { status: 503, remaining: None, html: false });
     world.sandbox.set_faults(Faults { outage, ..Faults::default() });
     let start = Instant::now();
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     world.sandbox.set_faults(Faults::default());
     assert_eq!(world.reads(), 1);
-    world.worker.refresh_schema(start + Duration::from_secs(30)).await;
+    world.worker.refresh_definitions(start + Duration::from_secs(30)).await;
     assert_eq!(world.reads(), 1);
-    world.worker.refresh_schema(start + Duration::from_secs(61)).await;
+    world.worker.refresh_definitions(start + Duration::from_secs(61)).await;
     world.accept(&business("1", "plumbing")).await;
     world.drain().await;
     assert_eq!(world.only("companies")["hubferry_trade"], "PLUMB");
@@ -267,7 +267,7 @@ async fn an_outage_costs_one_reading_and_the_schema_is_asked_for_again_in_a_minu
 async fn a_property_that_the_account_lacks_is_not_dropped_in_silence() {
     let world = World::new().await;
     world.hubspot("DELETE", TRADE, json!({})).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     let row = row_id(&world.accept(&business("1", "Falconry")).await, 0);
     assert_eq!(world.drain().await, 1);
     let row = world.row(&row).await;
@@ -287,7 +287,7 @@ fn staged(id: &str, stage: &str) -> Value {
 #[tokio::test]
 async fn a_lifecycle_stage_never_goes_back() {
     let world = world(files(&[("user.toml", "\n[associations]\n", STAGE)])).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     world.accept(&staged("1", "customer")).await;
     world.drain().await;
     let row = row_id(&world.accept(&staged("2", "lead")).await, 0);
@@ -312,7 +312,7 @@ async fn a_lifecycle_stage_that_may_go_back_is_cleared_first() {
         ("objects.toml", "email_property = \"email\"", free),
     ];
     let world = world(files(&changes)).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     world.accept(&staged("1", "customer")).await;
     world.drain().await;
     let row = row_id(&world.accept(&staged("2", "lead")).await, 0);
@@ -333,7 +333,7 @@ async fn a_stage_goes_back_even_when_the_answer_to_its_clearing_is_lost() {
         ("objects.toml", "email_property = \"email\"", free),
     ];
     let world = world(files(&changes)).await;
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     world.accept(&staged("1", "customer")).await;
     world.drain().await;
     let lost = ApplyThenFail { how: FailHow::Status, status: 502, remaining: Some(1) };

@@ -17,7 +17,7 @@ use source::{Keep, crate_paths, line_of, parts, words};
 
 /// Each module of the crate and those it may import: the rows below its own, plus what a row's
 /// members may take of each other.
-const ROWS: [(&str, &[&str]); 14] = [
+const ROWS: [(&str, &[&str]); 15] = [
     ("lib", &[]),
     (
         "main",
@@ -26,6 +26,7 @@ const ROWS: [(&str, &[&str]); 14] = [
             "app",
             "http",
             "worker",
+            "engine",
             "settings",
             "queue",
             "hubspot",
@@ -41,6 +42,7 @@ const ROWS: [(&str, &[&str]); 14] = [
             "app",
             "http",
             "worker",
+            "engine",
             "settings",
             "queue",
             "hubspot",
@@ -55,6 +57,7 @@ const ROWS: [(&str, &[&str]); 14] = [
         &[
             "http",
             "worker",
+            "engine",
             "access",
             "settings",
             "queue",
@@ -71,6 +74,7 @@ const ROWS: [(&str, &[&str]); 14] = [
             "telemetry",
             "http",
             "worker",
+            "engine",
             "access",
             "settings",
             "queue",
@@ -80,8 +84,9 @@ const ROWS: [(&str, &[&str]); 14] = [
         ],
     ),
     ("telemetry", &[]),
-    ("http", &["access", "settings", "queue", "hubspot", "mapping", "event"]),
-    ("worker", &["settings", "queue", "hubspot", "mapping", "event"]),
+    ("http", &["engine", "access", "settings", "queue", "hubspot", "mapping", "event"]),
+    ("worker", &["engine", "settings", "queue", "hubspot", "mapping", "event"]),
+    ("engine", &["queue", "hubspot", "mapping", "event"]),
     ("access", &["queue", "mapping", "event"]),
     ("settings", &["queue", "mapping", "event"]),
     ("queue", &["mapping", "event"]),
@@ -141,6 +146,14 @@ fn only_the_command_line_uses_the_other_crates_of_the_workspace() {
 }
 
 #[test]
+fn the_engine_is_pure() {
+    no_faults(|file| {
+        let engine = file.path.starts_with("src/engine/");
+        if engine { impure(&file.text) } else { vec![] }
+    });
+}
+
+#[test]
 fn only_the_queue_names_its_tables() {
     no_faults(|file| {
         let elsewhere = file.path.starts_with("src/") && !in_module(&file.path, "queue");
@@ -191,6 +204,8 @@ fn a_table_named_in_a_statement_is_reported_and_in_prose_is_not() {
 fn each_further_rule_reports_what_breaks_it() {
     assert_eq!(shape("use std;\n"), [(1, "does not begin with `//!`".to_owned())]);
     assert_eq!(shape(&format!("//! Long.\n{}", "\n".repeat(LINES))).len(), 1);
+    let text = "//! No `Instant`.\nuse std::time::Instant;\nfn f() { Utc::now() }\n";
+    assert_eq!(impure(text).len(), 2);
     let text = "//! Not `pg_cluster`.\nuse hubspot_sandbox::Sandbox;\n";
     assert_eq!(other_crates(text), [(2, "uses the crate `hubspot_sandbox`".to_owned())]);
     let later = concat!("TO", "DO");
@@ -219,6 +234,28 @@ fn imports(path: &str, text: &str) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Every word that makes code wait, ask a clock, draw or reach outside.
+fn impure(text: &str) -> Vec<Fault> {
+    const WORDS: [&str; 10] = [
+        "async",
+        "await",
+        "tokio",
+        "sqlx",
+        "reqwest",
+        "tracing",
+        "metrics",
+        "Instant",
+        "SystemTime",
+        "rng",
+    ];
+    let code = parts(text, Keep::Code);
+    let now = ["Utc::now", "Local::now"].iter().flat_map(|clock| code.match_indices(clock));
+    let mut found: Vec<(usize, &str)> = now.collect();
+    let words = words(&code).filter(|word| WORDS.contains(word));
+    found.extend(words.map(|word| (word.as_ptr() as usize - code.as_ptr() as usize, word)));
+    found.into_iter().map(|(at, word)| (line_of(&code, at), format!("uses `{word}`"))).collect()
 }
 
 /// Every use of another crate of the workspace.

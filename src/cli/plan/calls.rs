@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 
 use super::gather::Owed;
+use crate::engine::plan::{Need, Planned, input, plan};
 use crate::hubspot::associate::{self, Pair};
+use crate::hubspot::definitions::Definitions;
 use crate::hubspot::key::key;
 use crate::hubspot::paths::Version;
-use crate::hubspot::schema::Definitions;
 use crate::hubspot::{Call, batch};
 use crate::mapping::{Mapping, ObjectKind, Operation};
 use crate::queue::model::Stage;
-use crate::worker::plan::{Need, Planned, input, plan};
 
 /// What the calls depend on besides the events.
 pub(super) struct Terms<'a> {

@@ -16,7 +16,7 @@ use super::input::InputArgs;
 use super::{clock, out, setup};
 use crate::app;
 use crate::config::Config;
-use crate::hubspot::schema::{Definitions, definitions};
+use crate::hubspot::definitions::{Definitions, definitions};
 use crate::hubspot::{Client, paths::Version};
 use crate::mapping::Mapping;
 use calls::Terms;

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::calls::Line;
 use super::gather::Gathered;
+use crate::engine::fold::MappedRow;
+use crate::engine::plan::Need;
 use crate::mapping::Operation;
 use crate::queue::model::Stamp;
-use crate::worker::fold::MappedRow;
-use crate::worker::plan::Need;
 
 /// What becomes of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::engine::preview::RecordPreview;
 use crate::http::AppState;
 use crate::http::admission::{self, Read};
 use crate::http::auth::Operator;
 use crate::http::ingest::EventBody;
-use crate::http::preview::{PlannedRecord, of_events};
+use crate::http::preview::of_events;
 use crate::http::problem::{Problem, ProblemBody};
 
 /// As many events as anybody reads a plan of.
@@ -20,7 +21,7 @@ const MOST: usize = 1_000;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Plan {
     /// One entry a record, in the order in which they are first named.
-    records: Vec<PlannedRecord>,
+    records: Vec<RecordPreview>,
 }
 
 /// What would be sent for these events, given what HubSpot holds already. Nothing is stored and

@@ -10,10 +10,11 @@ use utoipa::ToSchema;
 use super::queue::{number, short, unknown};
 use super::types::Row;
 use crate::access::Actor;
+use crate::engine::preview::RecordPreview;
 use crate::http::AppState;
 use crate::http::auth::Operator;
 use crate::http::extract::JsonBody;
-use crate::http::preview::{PlannedRecord, of_rows};
+use crate::http::preview::of_rows;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
@@ -114,7 +115,7 @@ pub(super) struct Preview {
     sample: Option<Vec<Row>>,
     /// What a retry of the sample would send.
     #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<Vec<PlannedRecord>>,
+    plan: Option<Vec<RecordPreview>>,
 }
 
 /// How many rows are tried again.

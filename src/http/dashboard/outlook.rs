@@ -4,8 +4,9 @@
 
 use super::link;
 use super::words::{Badge, masked};
+use crate::engine::preview::{RecordPreview, ValuePreview};
 use crate::http::AppState;
-use crate::http::preview::{PlannedRecord, PlannedValue, of_rows};
+use crate::http::preview::of_rows;
 use crate::queue::QueueError;
 
 /// What would become of one record.
@@ -38,8 +39,8 @@ pub(super) async fn outlooks(
     Ok(records.iter().map(|record| outlook(record, revealed)).collect())
 }
 
-fn outlook(planned: &PlannedRecord, revealed: bool) -> Outlook {
-    let goes = |value: &&PlannedValue| matches!(value.verdict, "send" | "clear" | "altered");
+fn outlook(planned: &RecordPreview, revealed: bool) -> Outlook {
+    let goes = |value: &&ValuePreview| matches!(value.verdict, "send" | "clear" | "altered");
     let summary = match (&planned.note, planned.properties.iter().filter(goes).count()) {
         (Some(note), _) => format!("The record {}", sentence_end(note)),
         (None, 0) => "No property would be sent.".into(),
@@ -57,11 +58,11 @@ fn outlook(planned: &PlannedRecord, revealed: bool) -> Outlook {
     }
 }
 
-fn purpose(planned: &PlannedRecord) -> &'static str {
+fn purpose(planned: &RecordPreview) -> &'static str {
     if planned.linked { " as an update" } else { " to create the record" }
 }
 
-fn line(planned: &PlannedValue, revealed: bool, personal: bool) -> Line {
+fn line(planned: &ValuePreview, revealed: bool, personal: bool) -> Line {
     let (tone, word) = match planned.verdict {
         "send" => ("good", "goes out"),
         "clear" => ("warn", "is cleared"),
@@ -103,20 +104,20 @@ pub(super) fn sentence(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn planned(verdict: &'static str) -> PlannedValue {
+    fn planned(verdict: &'static str) -> ValuePreview {
         let value = Some("marie@company.fr".to_owned());
-        PlannedValue { name: "email".into(), value, verdict, reason: None }
+        ValuePreview { name: "email".into(), value, verdict, reason: None }
     }
 
     #[test]
     fn values_are_hidden_until_they_are_revealed() {
-        let mut record = PlannedRecord {
+        let mut record = RecordPreview {
             sync_type: "contact".into(),
             external_id: "u-1".into(),
             linked: false,
             note: None,
             properties: vec![planned("send"), planned("older"), planned("clear")],
-            associations: vec![PlannedValue { value: Some("b-7".into()), ..planned("waits") }],
+            associations: vec![ValuePreview { value: Some("b-7".into()), ..planned("waits") }],
         };
         let hidden = outlook(&record, false);
         assert_eq!(hidden.summary, "2 properties would be sent to create the record.");

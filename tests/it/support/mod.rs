@@ -324,7 +324,7 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
         intake,
         mapping: Arc::clone(mapping),
         access: Access::new(queue, INGEST_KEY, ADMIN_KEY),
-        explain: hubferry::app::explain(mapping, &hubferry::worker::Schema::default()),
+        definitions: hubferry::hubspot::definitions::DefinitionCache::default(),
         turns: Arc::new(Semaphore::new(3)),
         snapshot: Arc::default(),
         draining: CancellationToken::new(),

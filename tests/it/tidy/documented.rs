@@ -51,7 +51,7 @@ fn every_fault_of_an_event_or_a_setting_is_explained() {
 fn every_code_of_a_row_is_explained() {
     let files = files();
     let mut codes = BTreeSet::new();
-    for folder in ["src/hubspot/", "src/worker/"] {
+    for folder in ["src/engine/", "src/hubspot/", "src/worker/"] {
         for file in sources(&files, folder) {
             codes.extend(literals(tested_off(&file.text)).filter(|word| is_code(word)));
         }
@@ -69,18 +69,18 @@ fn every_warning_and_every_class_of_failure_is_explained() {
     let mut words: BTreeSet<String> = BTreeSet::new();
     for (file, call) in [
         ("src/mapping/plan.rs", "warn("),
-        ("src/worker/fitting.rs", "warn("),
-        ("src/worker/verdict.rs", "add("),
+        ("src/engine/coerce/changes.rs", "warn("),
+        ("src/engine/verdict/mod.rs", "add("),
     ] {
         let found = first_words(&files, file, call);
         assert!(!found.is_empty(), "no {call} in {file}");
         words.extend(found.into_iter().map(str::to_owned));
     }
     for call in ["Note::new(", "stray("] {
-        let mut notes = calls(&files, "src/hubspot/fit.rs", call);
-        notes.extend(calls(&files, "src/hubspot/fit/choice.rs", call));
+        let mut notes = calls(&files, "src/engine/coerce/value.rs", call);
+        notes.extend(calls(&files, "src/engine/coerce/choice.rs", call));
         let codes: Vec<&str> = notes.iter().filter_map(|args| args.first().copied()).collect();
-        assert!(codes.len() >= 2, "no {call} in the fitting");
+        assert!(codes.len() >= 2, "no {call} in coerce/");
         words.extend(codes.iter().map(|code| match *code {
             "READ_ONLY_VALUE" => "read_only".to_owned(),
             code => code.to_lowercase(),

@@ -54,7 +54,7 @@ async fn world() -> World {
             "groupName": "hubferry", "options": options });
         assert!(world.sandbox.define_property("contacts", &definition), "{name}");
     }
-    world.worker.load_schema().await;
+    world.worker.load_definitions().await;
     world
 }
 

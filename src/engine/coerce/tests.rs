@@ -2,7 +2,10 @@
 
 use chrono_tz::Tz;
 
-use super::*;
+use crate::engine::coerce::choice::*;
+use crate::engine::coerce::outcome::*;
+use crate::engine::coerce::value::*;
+use crate::hubspot::definitions::{Choice, Property};
 
 fn definition(property_type: &str, field_type: &str, options: &[(&str, &str)]) -> Property {
     let options = options
@@ -18,10 +21,10 @@ fn definition(property_type: &str, field_type: &str, options: &[(&str, &str)]) -
 
 /// What is sent, and the code of the note.
 fn told(definition: &Property, value: &str) -> (Option<String>, &'static str) {
-    match fit(definition, value, chrono_tz::America::Los_Angeles) {
-        Fitted::Keep => (Some(value.to_owned()), ""),
-        Fitted::Changed(sent, note) => (Some(sent), note.map_or("", |note| note.code)),
-        Fitted::Unfit(note) => {
+    match coerce(definition, value, chrono_tz::America::Los_Angeles) {
+        Value::Unchanged => (Some(value.to_owned()), ""),
+        Value::Changed(sent, note) => (Some(sent), note.map_or("", |note| note.code)),
+        Value::Invalid(note) => {
             assert!(!note.hint.is_empty() && !note.message.contains(value), "{note:?}");
             (None, note.code)
         }
@@ -122,7 +125,7 @@ fn a_read_only_property_takes_nothing_not_even_to_be_cleared() {
     let fixed = Property { read_only: true, ..definition("string", "text", &[]) };
     for value in ["text", ""] {
         assert!(
-            matches!(fit(&fixed, value, Tz::UTC), Fitted::Unfit(n) if n.code == "READ_ONLY_VALUE")
+            matches!(coerce(&fixed, value, Tz::UTC), Value::Invalid(n) if n.code == "READ_ONLY_VALUE")
         );
     }
 }
@@ -140,7 +143,7 @@ fn a_hint_lists_ten_options_at_most() {
     let names: Vec<String> = (0..14).map(|n| format!("option-{n}")).collect();
     let options: Vec<(&str, &str)> = names.iter().map(|n| (n.as_str(), n.as_str())).collect();
     let many = definition("enumeration", "select", &options);
-    let Fitted::Unfit(note) = fit(&many, "other", Tz::UTC) else { panic!("it fits") };
+    let Value::Invalid(note) = coerce(&many, "other", Tz::UTC) else { panic!("it fits") };
     assert!(note.hint.contains("option-9 and 4 more"), "{}", note.hint);
     assert!(!note.hint.contains("option-10"), "{}", note.hint);
 }
@@ -172,7 +175,7 @@ fn a_day_begins_in_the_accounts_zone() {
         // Clocks went from 23:59:59 to 01:00 that night.
         ("2018-11-04", chrono_tz::America::Sao_Paulo, "2018-11-04T03:00:00.000Z"),
     ] {
-        assert_eq!(fit(&datetime, day, zone), Fitted::Changed(sent.into(), None), "{day} {zone}");
+        assert_eq!(coerce(&datetime, day, zone), Value::Changed(sent.into(), None), "{day} {zone}");
     }
 }
 
@@ -192,10 +195,10 @@ fn options_are_known_by_label_case_and_punctuation() {
         let one = definition("enumeration", "select", &options);
         let definition =
             if wanted.as_ref().is_some_and(|w| w.contains(';')) { several } else { one };
-        let found = match fit(&definition, &value, Tz::UTC) {
-            Fitted::Keep => Some(value.clone()),
-            Fitted::Changed(sent, _) => Some(sent),
-            Fitted::Unfit(_) => None,
+        let found = match coerce(&definition, &value, Tz::UTC) {
+            Value::Unchanged => Some(value.clone()),
+            Value::Changed(sent, _) => Some(sent),
+            Value::Invalid(_) => None,
         };
         assert_eq!(found, wanted, "{value:?} of {options:?}");
         tried += 1;

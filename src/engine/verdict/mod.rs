@@ -6,30 +6,30 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::fold::{Folded, MappedRow, fold};
-use super::plan::{Need, Planned};
-use super::retry::RetryPolicy;
+use crate::engine::fold::{Folded, MappedRow, fold};
+use crate::engine::plan::{Need, Planned};
+use crate::engine::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::mapping::{ObjectKind, Warning};
 use crate::queue::lease::ROWS_PER_RECORD;
 use crate::queue::model::{Accepted, Reason, Row};
 use crate::queue::settle::{Backoff, Certainty, OwnPart, RowVerdict, Settlement, SlotWrite, Wait};
-pub(super) use failed::{failed, reason, rejected};
+pub(crate) use failed::{failed, reason, rejected};
 
 /// What a settlement depends on besides the verdict.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms<'a> {
-    pub(super) object: &'a ObjectKind,
-    pub(super) retry: &'a RetryPolicy,
-    pub(super) now: DateTime<Utc>,
-    pub(super) dice: f64,
+pub(crate) struct Terms<'a> {
+    pub(crate) object: &'a ObjectKind,
+    pub(crate) retry: &'a RetryPolicy,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) dice: f64,
     /// The record only sees whether a gate may open: after a failure it rests for so long, and
     /// nothing is counted.
-    pub(super) probe: Option<TimeDelta>,
+    pub(crate) probe: Option<TimeDelta>,
 }
 
 /// Nothing had to be sent: HubSpot holds all of it.
-pub(super) fn unchanged(planned: &Planned, terms: Terms<'_>) -> Settlement {
+pub(crate) fn unchanged(planned: &Planned, terms: Terms<'_>) -> Settlement {
     let mut settlement = base(planned);
     settlement.accepted = Some(planned.folded.properties.clone());
     settlement.slots = slots(&planned.folded, terms.object);
@@ -39,7 +39,7 @@ pub(super) fn unchanged(planned: &Planned, terms: Terms<'_>) -> Settlement {
 }
 
 /// The record cannot be created yet: it waits, and its rows fail once `wait` is over.
-pub(super) fn missing(
+pub(crate) fn missing(
     planned: &Planned,
     lacking: &[String],
     wait: TimeDelta,
@@ -81,7 +81,7 @@ pub(super) fn missing(
 }
 
 /// HubSpot has written it.
-pub(super) fn written(
+pub(crate) fn written(
     planned: &Planned,
     sent: &BTreeMap<String, String>,
     shown: &Written,
@@ -123,7 +123,7 @@ fn cleared(planned: &Planned, property: &str) -> Settlement {
     settlement
 }
 
-pub(super) fn base(planned: &Planned) -> Settlement {
+pub(crate) fn base(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     settlement.rows = refused_rows(planned);
     settlement

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Map;
 
-use super::fitting::{Fitting, Origin, fitting};
-use super::fold::{Folded, MappedRow, difference, fold};
+use crate::engine::coerce::changes::{Coerced, Origin, coerce};
+use crate::engine::fold::{Folded, MappedRow, difference, fold};
 use crate::event::{EventType, Fault};
 use crate::hubspot::batch::Input as BatchInput;
+use crate::hubspot::definitions::Definitions;
 use crate::hubspot::key::key;
-use crate::hubspot::schema::Definitions;
 use crate::mapping::{Composed, Input, Mapping, ObjectKind, Operation, Warning, is_part};
 use crate::queue::model::{Reason, Record, Register, Row, Stage, Stamp};
 
@@ -43,7 +43,7 @@ pub enum Need {
     Missing(Vec<String>),
 }
 
-/// Maps and folds the rows of `record` and says what it needs, fitted to the account's `definitions`
+/// Maps and folds the rows of `record` and says what it needs, with values coerced to the account's `definitions`
 /// where they are known.
 ///
 /// The registers keep the values that were asked for, whatever is sent of them: what is left out
@@ -74,20 +74,20 @@ pub fn plan(
         let mut folded = fold(&record.accepted, tombstone, &rows);
         compose(mapping, &object.sync_type, &mut folded, &mut rows);
         let need = need(mapping, object, &record, &folded);
-        let fitted = match (definitions, &need) {
+        let coerced = match (definitions, &need) {
             (Some(definitions), Need::Write(changes)) => {
                 let origin = Origin { object, record: &record, rows: &rows, folded: &folded };
-                fitting(definitions, &origin, changes).map(Some)
+                coerce(definitions, &origin, changes).map(Some)
             }
             _ => Ok(None),
         };
-        match fitted {
+        match coerced {
             Ok(None) => {
                 let warnings = BTreeMap::new();
                 return Planned { record, rows, refused, folded, need, warnings };
             }
-            Ok(Some(fitting)) => {
-                let Fitting { properties, warnings, clear } = fitting;
+            Ok(Some(coerced)) => {
+                let Coerced { properties, warnings, clear } = coerced;
                 let certain = record.hubspot_id.is_some() && record.doubt == 0;
                 let need = match clear {
                     Some(property) => Need::Clear(property),
@@ -225,7 +225,7 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
 }
 
 /// What an erasure leaves nothing of.
-pub(super) fn erased(message: &str) -> Reason {
+pub(crate) fn erased(message: &str) -> Reason {
     Reason {
         class: "rejected",
         code: "SUBJECT_ERASED".into(),

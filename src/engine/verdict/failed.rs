@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::super::plan::Planned;
 use super::{Terms, base};
+use crate::engine::plan::Planned;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing};
 use crate::queue::model::{BY_KEY, NOT_BY_KEY, NOTHING_THERE, Reason};
 use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 /// HubSpot has refused it, or there was no answer.
-pub(in crate::worker) fn failed(
+pub(crate) fn failed(
     planned: &Planned,
     sent: &BTreeMap<String, String>,
     failure: &Failure,
@@ -136,7 +136,7 @@ fn vanished(settlement: &mut Settlement, planned: &Planned, reason: Reason, term
 
 /// The row's own fault. A rejection that names a property fails only the row which supplied it; the
 /// fold is computed again over the others.
-pub(in crate::worker) fn rejected(
+pub(crate) fn rejected(
     settlement: &mut Settlement,
     planned: &Planned,
     failure: &Failure,
@@ -192,7 +192,7 @@ fn refusals(
 }
 
 /// A failure as a person reads it, without the values that were sent.
-pub(in crate::worker) fn reason(failure: &Failure, sent: &BTreeMap<String, String>) -> Reason {
+pub(crate) fn reason(failure: &Failure, sent: &BTreeMap<String, String>) -> Reason {
     let mut message =
         crate::hubspot::redact::redact(&failure.message, sent.values().map(String::as_str));
     if let Some(id) = failure.existing_id.as_ref().filter(|id| !message.contains(id.as_str())) {

@@ -1,4 +1,4 @@
-//! Fitting a value to its definition before it is sent. Pure.
+//! Coerces a value to its property definition before it is sent.
 //!
 //! What HubSpot would certainly refuse is told apart from what it takes; where a definition says
 //! nothing, the value goes as it is and HubSpot decides. No message or hint repeats a value.
@@ -6,57 +6,24 @@
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use super::schema::{Choice, Property};
+use crate::hubspot::definitions::{Choice, Property};
 use crate::mapping::truth;
 
-mod choice;
-
-use choice::{choice, several};
-pub use choice::{goes_back, one_of};
+use crate::engine::coerce::choice::{choice, one_of, several};
+use crate::engine::coerce::outcome::{Note, Value, stray};
 
 /// The longest text that a property holds, in characters.
-const LONGEST: usize = 65_536;
-/// The most options that a hint lists.
-const LISTED: usize = 10;
-
-/// What is to be sent of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fitted {
-    /// The value as it is.
-    Keep,
-    /// This instead; with a note where it says less than the value did.
-    Changed(String, Option<Note>),
-    /// Nothing: HubSpot would refuse it.
-    Unfit(Note),
-}
-
-/// Why a value was altered or is not sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// HubSpot's word where it has one, such as `INVALID_OPTION`.
-    pub code: &'static str,
-    /// What is wrong.
-    pub message: String,
-    /// The way out.
-    pub hint: String,
-}
-
-impl Note {
-    fn new(code: &'static str, message: &str, hint: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: hint.into() }
-    }
-}
-
-/// Fits `value` to its definition in an account whose days are those of `zone`. Empty text clears,
+pub(crate) const LONGEST: usize = 65_536;
+/// Coerces `value` to its definition in an account whose days are those of `zone`. Empty text clears,
 /// which every writable property allows.
 #[must_use]
-pub fn fit(definition: &Property, value: &str, zone: Tz) -> Fitted {
+pub fn coerce(definition: &Property, value: &str, zone: Tz) -> Value {
     if definition.read_only {
         let hint = "HubSpot computes this property: take it out of the mapping file";
-        return Fitted::Unfit(Note::new("READ_ONLY_VALUE", "the property is read-only", hint));
+        return Value::Invalid(Note::new("READ_ONLY_VALUE", "the property is read-only", hint));
     }
     if value.is_empty() {
-        return Fitted::Keep;
+        return Value::Unchanged;
     }
     match definition.property_type.as_str() {
         "number" => number(value),
@@ -69,7 +36,7 @@ pub fn fit(definition: &Property, value: &str, zone: Tz) -> Fitted {
         "enumeration" if definition.field_type == "checkbox" => several(&definition.options, value),
         "enumeration" => one_of(&definition.options, value),
         "string" | "phone_number" => text(value),
-        _ => Fitted::Keep,
+        _ => Value::Unchanged,
     }
 }
 
@@ -79,7 +46,7 @@ pub fn stray_stage(stages: &[Choice]) -> Note {
     stray("INVALID_PIPELINE_STAGE_ID", "no stage of its pipeline", stages)
 }
 
-fn number(value: &str) -> Fitted {
+fn number(value: &str) -> Value {
     let trimmed = value.trim();
     let digits = trimmed.strip_prefix('-').unwrap_or(trimmed);
     let fits = digits.chars().all(|c| c.is_ascii_digit() || c == '.')
@@ -87,32 +54,32 @@ fn number(value: &str) -> Fitted {
         && digits.contains(|c: char| c.is_ascii_digit());
     let hint = "send digits with at most one decimal point, or make it a text property in HubSpot";
     match (fits, trimmed == value) {
-        (true, true) => Fitted::Keep,
-        (true, false) => Fitted::Changed(trimmed.to_owned(), None),
-        (false, _) => Fitted::Unfit(Note::new("INVALID_NUMBER", "not a number", hint)),
+        (true, true) => Value::Unchanged,
+        (true, false) => Value::Changed(trimmed.to_owned(), None),
+        (false, _) => Value::Invalid(Note::new("INVALID_NUMBER", "not a number", hint)),
     }
 }
 
 /// True or false; an option of that meaning where the property's own are others.
-fn boolean(options: &[Choice], value: &str) -> Fitted {
+fn boolean(options: &[Choice], value: &str) -> Value {
     let word = truth(value).map(|truth| truth.to_string());
     let known = choice(options, value).map(str::to_owned).or_else(|| {
         let known = |word: &String| options.is_empty() || options.iter().any(|o| o.value == *word);
         word.filter(known)
     });
     match known {
-        Some(known) if known == value => Fitted::Keep,
-        Some(known) => Fitted::Changed(known, None),
+        Some(known) if known == value => Value::Unchanged,
+        Some(known) => Value::Changed(known, None),
         None => {
             let hint = "send true or false";
-            Fitted::Unfit(Note::new("INVALID_BOOLEAN", "neither true nor false", hint))
+            Value::Invalid(Note::new("INVALID_BOOLEAN", "neither true nor false", hint))
         }
     }
 }
 
 /// A day. A midnight in UTC is how HubSpot itself writes one; another instant falls on a day of the
 /// account.
-fn date(value: &str, zone: Tz) -> Fitted {
+fn date(value: &str, zone: Tz) -> Value {
     let trimmed = value.trim();
     let found = day(trimmed).map(|day| (day, false)).or_else(|| {
         let at = instant(trimmed)?;
@@ -124,30 +91,34 @@ fn date(value: &str, zone: Tz) -> Fitted {
     });
     let Some((day, cut)) = found else {
         let hint = "send the day as YYYY-MM-DD";
-        return Fitted::Unfit(Note::new("INVALID_DATE", "not a date", hint));
+        return Value::Invalid(Note::new("INVALID_DATE", "not a date", hint));
     };
     let sent = day.to_string();
     let note = cut.then(|| {
         let hint = "send the day alone, or make it a date and time property in HubSpot";
         Note::new("TIME_CUT", "the property holds a day: the time of day is cut", hint)
     });
-    if sent == value { Fitted::Keep } else { Fitted::Changed(sent, note) }
+    if sent == value { Value::Unchanged } else { Value::Changed(sent, note) }
 }
 
 /// An instant. A day begins with its first moment in the account's zone, so that people see that
 /// day.
-fn datetime(value: &str, zone: Tz) -> Fitted {
+fn datetime(value: &str, zone: Tz) -> Value {
     let trimmed = value.trim();
     let naive = || chrono::NaiveDateTime::parse_from_str(trimmed, "%Y-%m-%dT%H:%M:%S%.f").is_ok();
     if instant(trimmed).is_some() || naive() {
-        return if trimmed == value { Fitted::Keep } else { Fitted::Changed(trimmed.into(), None) };
+        return if trimmed == value {
+            Value::Unchanged
+        } else {
+            Value::Changed(trimmed.into(), None)
+        };
     }
     if let Some(start) = day(trimmed).and_then(|day| start_of(day, zone)) {
         let sent = start.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true);
-        return Fitted::Changed(sent, None);
+        return Value::Changed(sent, None);
     }
     let hint = "send an RFC 3339 time such as 2026-10-01T10:00:00Z";
-    Fitted::Unfit(Note::new("INVALID_DATE", "not a date and time", hint))
+    Value::Invalid(Note::new("INVALID_DATE", "not a date and time", hint))
 }
 
 /// The first moment of `day`: where clocks go forward at midnight it is not midnight.
@@ -171,24 +142,13 @@ fn instant(value: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(value).ok().map(|at| at.to_utc())
 }
 
-fn text(value: &str) -> Fitted {
+fn text(value: &str) -> Value {
     // Bytes are never fewer than characters.
     if value.len() <= LONGEST {
-        return Fitted::Keep;
+        return Value::Unchanged;
     }
-    let Some((end, _)) = value.char_indices().nth(LONGEST) else { return Fitted::Keep };
+    let Some((end, _)) = value.char_indices().nth(LONGEST) else { return Value::Unchanged };
     let message = format!("longer than {LONGEST} characters: the rest is cut");
     let note = Note::new("TRUNCATED", &message, "shorten it in the application");
-    Fitted::Changed(value[..end].to_owned(), Some(note))
+    Value::Changed(value[..end].to_owned(), Some(note))
 }
-
-fn stray(code: &'static str, message: &str, options: &[Choice]) -> Note {
-    let listed: Vec<&str> = options.iter().take(LISTED).map(|o| o.value.as_str()).collect();
-    let more = options.len().saturating_sub(LISTED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let hint = format!("use one of {}{more}, or add it in HubSpot and retry", listed.join(", "));
-    Note::new(code, message, hint)
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! What of a record's changes can be sent: each value fitted to what the account says. Pure.
+//! Coerces the changes of a record to the account's property definitions.
 //!
 //! What an optional property cannot take is left out with a warning on the row that supplied it. What
 //! a required one cannot take fails its row before that costs a call. A property that the account
@@ -7,9 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::fold::{Folded, MappedRow};
-use crate::hubspot::fit::{Fitted, Note, fit, goes_back, one_of, stray_stage};
-use crate::hubspot::schema::{Definitions, Property};
+use crate::engine::coerce::choice::{goes_back, one_of};
+use crate::engine::coerce::outcome::{Note, Value};
+use crate::engine::coerce::value::{self, stray_stage};
+use crate::engine::fold::{Folded, MappedRow};
+use crate::hubspot::definitions::{Definitions, Property};
 use crate::mapping::{Lifecycle, ObjectKind, Warning};
 use crate::queue::model::{Reason, Record};
 
@@ -18,21 +20,21 @@ const LIFECYCLE: &str = "lifecyclestage";
 
 /// What is to be sent.
 #[derive(Debug, Default)]
-pub(super) struct Fitting {
+pub(crate) struct Coerced {
     /// Property -> value.
-    pub(super) properties: BTreeMap<String, String>,
+    pub(crate) properties: BTreeMap<String, String>,
     /// What was left out or altered, by the row that supplied it.
-    pub(super) warnings: BTreeMap<i64, Vec<Warning>>,
+    pub(crate) warnings: BTreeMap<i64, Vec<Warning>>,
     /// The property that is to be cleared before anything else goes.
-    pub(super) clear: Option<String>,
+    pub(crate) clear: Option<String>,
 }
 
 /// Where the values come from.
-pub(super) struct Origin<'a> {
-    pub(super) object: &'a ObjectKind,
-    pub(super) record: &'a Record,
-    pub(super) rows: &'a [MappedRow],
-    pub(super) folded: &'a Folded,
+pub(crate) struct Origin<'a> {
+    pub(crate) object: &'a ObjectKind,
+    pub(crate) record: &'a Record,
+    pub(crate) rows: &'a [MappedRow],
+    pub(crate) folded: &'a Folded,
 }
 
 impl Origin<'_> {
@@ -50,42 +52,42 @@ impl Origin<'_> {
     }
 }
 
-/// Fits `changes`, or names the rows that cannot be sent, each once.
-pub(super) fn fitting(
+/// Coerces `changes`, or names the rows that cannot be sent, each once.
+pub(crate) fn coerce(
     definitions: &Definitions,
     origin: &Origin<'_>,
     changes: &BTreeMap<String, String>,
-) -> Result<Fitting, BTreeMap<i64, Reason>> {
-    let mut fitting = Fitting::default();
-    let mut unfit: BTreeMap<i64, Reason> = BTreeMap::new();
+) -> Result<Coerced, BTreeMap<i64, Reason>> {
+    let mut coerced = Coerced::default();
+    let mut invalid: BTreeMap<i64, Reason> = BTreeMap::new();
     for (name, value) in changes {
         let row = origin.row(name);
         let mut warn = |code: &str, message: String| {
             let warning = Warning { code: code.into(), property: Some(name.clone()), message };
             if let Some(row) = row {
-                fitting.warnings.entry(row).or_default().push(warning);
+                coerced.warnings.entry(row).or_default().push(warning);
             }
         };
         let Some(definition) = definitions.properties.get(name) else {
-            fitting.properties.insert(name.clone(), value.clone());
+            coerced.properties.insert(name.clone(), value.clone());
             continue;
         };
-        let sent = match fit_one(definitions, definition, changes, name, value) {
-            Fitted::Keep => value.clone(),
-            Fitted::Changed(sent, note) => {
+        let sent = match coerce_one(definitions, definition, changes, name, value) {
+            Value::Unchanged => value.clone(),
+            Value::Changed(sent, note) => {
                 if let Some(note) = note {
                     warn(&code(&note), format!("{}; {}", note.message, note.hint));
                 }
                 sent
             }
-            Fitted::Unfit(note) if definitions.required.contains(name) => match row {
+            Value::Invalid(note) if definitions.required.contains(name) => match row {
                 Some(row) => {
-                    unfit.entry(row).or_insert_with(|| reason(name, note));
+                    invalid.entry(row).or_insert_with(|| reason(name, note));
                     continue;
                 }
                 None => value.clone(),
             },
-            Fitted::Unfit(note) => {
+            Value::Invalid(note) => {
                 warn(&code(&note), format!("left out: {}; {}", note.message, note.hint));
                 continue;
             }
@@ -95,39 +97,39 @@ pub(super) fn fitting(
                 warn("stage_kept", "left out: HubSpot holds a later stage and keeps it".into());
                 continue;
             }
-            fitting.clear = Some(name.clone());
+            coerced.clear = Some(name.clone());
         }
-        fitting.properties.insert(name.clone(), sent);
+        coerced.properties.insert(name.clone(), sent);
     }
-    if unfit.is_empty() { Ok(fitting) } else { Err(unfit) }
+    if invalid.is_empty() { Ok(coerced) } else { Err(invalid) }
 }
 
-/// Fits one value; a stage must be one of its pipeline's.
-fn fit_one(
+/// Coerces one value; a stage must be one of its pipeline's.
+fn coerce_one(
     definitions: &Definitions,
     definition: &Property,
     changes: &BTreeMap<String, String>,
     name: &str,
     value: &str,
-) -> Fitted {
+) -> Value {
     let stages = definitions.stage.as_ref().filter(|names| names.stage == name).and_then(|names| {
         let pipeline = changes.get(&names.pipeline)?;
-        let fitted = match fit(
+        let known_as = match value::coerce(
             definitions.properties.get(&names.pipeline)?,
             pipeline,
             definitions.time_zone,
         ) {
-            Fitted::Changed(known, _) => known,
+            Value::Changed(known, _) => known,
             _ => pipeline.clone(),
         };
-        definitions.pipelines.get(&fitted)
+        definitions.pipelines.get(&known_as)
     });
     match stages {
         Some(stages) if !value.is_empty() => match one_of(stages, value) {
-            Fitted::Unfit(_) => Fitted::Unfit(stray_stage(stages)),
+            Value::Invalid(_) => Value::Invalid(stray_stage(stages)),
             fits => fits,
         },
-        _ => fit(definition, value, definitions.time_zone),
+        _ => value::coerce(definition, value, definitions.time_zone),
     }
 }
 

@@ -1,24 +1,62 @@
-//! Why each value would or would not be sent, as a person reads it. Pure.
+//! Preview: what would be sent, value by value, and why.
 
 use std::collections::BTreeMap;
 
-use super::fold::MappedRow;
-use super::plan::{Need, Planned, plan};
-use crate::hubspot::schema::Definitions;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::engine::fold::MappedRow;
+use crate::engine::plan::{Need, Planned, plan};
+use crate::hubspot::definitions::Definitions;
 use crate::mapping::{Mapping, ObjectKind, Operation};
 use crate::queue::model::{NOT_BY_KEY, Row, Stamp};
-use crate::queue::preview::{Foreseen, Outlook, Prospect};
+use crate::queue::preview::PreviewInput;
 
-/// What would become of `prospect` if it went out now, fitted to the account's `definitions` where
-/// they are known; `None`: its kind is in no mapping file.
+/// What would happen to a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RecordPreview {
+    /// The object kind.
+    #[schema(example = "contact")]
+    pub sync_type: String,
+    /// The application's id of the entity.
+    #[schema(example = "u-1001")]
+    pub external_id: String,
+    /// Whether HubSpot has it already.
+    pub linked: bool,
+    /// What happens to it as a whole, where that is not a write.
+    pub note: Option<String>,
+    /// Its properties, row by row.
+    pub properties: Vec<ValuePreview>,
+    /// Its associations, row by row.
+    pub associations: Vec<ValuePreview>,
+}
+
+/// What would happen to a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ValuePreview {
+    /// The property, or the association's slot.
+    #[schema(example = "email")]
+    pub name: String,
+    /// The value; `null` where there is none to show.
+    pub value: Option<String>,
+    /// `send`, `clear`, `unchanged`, `older`, `void` (before a delete), `dropped`, `altered`,
+    /// `waits` or `refused`.
+    #[schema(example = "send")]
+    pub verdict: &'static str,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Previews the next write of a record, with values coerced to the account's `definitions` where they
+/// are known. `None`: no mapping file names its kind.
 #[must_use]
-pub fn explain(
+pub fn preview(
     mapping: &Mapping,
     definitions: Option<&Definitions>,
-    prospect: Prospect,
-) -> Option<Outlook> {
-    let object = mapping.object(&prospect.sync_type)?;
-    let Prospect { sync_type, mut record, slots, erased } = prospect;
+    input: PreviewInput,
+) -> Option<RecordPreview> {
+    let object = mapping.object(&input.sync_type)?;
+    let PreviewInput { sync_type, mut record, slots, erased } = input;
     let asks = |operation| record.rows.iter().any(|row| row.operation == operation);
     let erases = erased || asks(Operation::Erase);
     // A delete goes first, and takes with it what HubSpot holds.
@@ -35,20 +73,18 @@ pub fn explain(
     for row in &planned.rows {
         properties.extend(row.properties.iter().map(|(name, value)| {
             let (verdict, reason) = look.property(row, name, value);
-            let (name, value, row) = (name.clone(), Some(value.clone()), row.stamp.row);
-            Foreseen { name, value, row, verdict, reason }
+            ValuePreview { name: name.clone(), value: Some(value.clone()), verdict, reason }
         }));
         properties.extend(left_out(row));
         associations.extend(row.slots.iter().map(|(name, target)| {
             let (verdict, reason) = look.slot(row, name, target.as_ref());
             let value = target.as_ref().map(|target| named(object, name, target));
-            Foreseen { name: name.clone(), value, row: row.stamp.row, verdict, reason }
+            ValuePreview { name: name.clone(), value, verdict, reason }
         }));
     }
-    properties.extend(planned.refused.iter().map(|(row, reason)| Foreseen {
+    properties.extend(planned.refused.iter().map(|(_, reason)| ValuePreview {
         name: reason.property.clone().unwrap_or_else(|| "(the event)".into()),
         value: None,
-        row: *row,
         verdict: "refused",
         reason: Some(format!("{}: {}", reason.code, reason.message)),
     }));
@@ -66,7 +102,7 @@ pub fn explain(
         note(&planned)
     };
     let external_id = planned.record.external_id;
-    Some(Outlook { sync_type, external_id, linked, note, properties, associations })
+    Some(RecordPreview { sync_type, external_id, linked, note, properties, associations })
 }
 
 fn asks_erase(planned: &Planned) -> bool {
@@ -176,14 +212,13 @@ impl Look<'_> {
 }
 
 /// What the mapping itself left out. What it altered is among the properties.
-fn left_out(row: &MappedRow) -> impl Iterator<Item = Foreseen> + '_ {
+fn left_out(row: &MappedRow) -> impl Iterator<Item = ValuePreview> + '_ {
     row.warnings.iter().filter_map(move |warning| {
         let name = warning.property.clone()?;
         let there = row.properties.contains_key(&name) || row.slots.contains_key(&name);
-        (!there).then(|| Foreseen {
+        (!there).then(|| ValuePreview {
             name,
             value: None,
-            row: row.stamp.row,
             verdict: "dropped",
             reason: Some(format!("{}: {}", warning.code, warning.message)),
         })

@@ -1,16 +1,20 @@
 //! What the account's schema holds: property definitions, groups, pipelines, currencies.
 
+mod cache;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::account::details;
-use super::classify::{Blame, Class, Failure};
-use super::client::{Call, Sender};
-use super::paths::Version;
+use crate::hubspot::account::details;
+use crate::hubspot::classify::{Blame, Class, Failure};
+use crate::hubspot::client::{Call, Sender};
+use crate::hubspot::paths::Version;
 use crate::mapping::{Mapping, ObjectKind, StageProperties};
+
+pub use cache::DefinitionCache;
 
 /// The property that holds an amount's currency; the account says which ones it has.
 pub const CURRENCY: &str = "deal_currency_code";

@@ -2,18 +2,18 @@
 
 use std::cell::LazyCell;
 
-use super::{Fitted, stray};
-use crate::hubspot::schema::Choice;
+use crate::engine::coerce::outcome::{Value, stray};
+use crate::hubspot::definitions::Choice;
 use crate::mapping::country_code;
 
-/// Fits `value` to one of `options`, by value or by label; without options everything fits.
+/// Coerces `value` to one of `options`, by value or by label; without options every value is one.
 #[must_use]
-pub fn one_of(options: &[Choice], value: &str) -> Fitted {
+pub fn one_of(options: &[Choice], value: &str) -> Value {
     match choice(options, value) {
-        _ if options.is_empty() => Fitted::Keep,
-        Some(known) if known == value => Fitted::Keep,
-        Some(known) => Fitted::Changed(known.to_owned(), None),
-        None => Fitted::Unfit(stray("INVALID_OPTION", "none of the property's options", options)),
+        _ if options.is_empty() => Value::Unchanged,
+        Some(known) if known == value => Value::Unchanged,
+        Some(known) => Value::Changed(known.to_owned(), None),
+        None => Value::Invalid(stray("INVALID_OPTION", "none of the property's options", options)),
     }
 }
 
@@ -29,7 +29,7 @@ pub fn goes_back(options: &[Choice], from: &str, to: &str) -> bool {
 
 /// The internal value that `value` means: exactly, else the only one that differs by no more than
 /// case, else by blanks and punctuation too, else the only one that is the same country.
-pub(super) fn choice<'a>(options: &'a [Choice], value: &str) -> Option<&'a str> {
+pub(crate) fn choice<'a>(options: &'a [Choice], value: &str) -> Option<&'a str> {
     let wanted = value.trim();
     let (lower, plain) = (wanted.to_lowercase(), plain(wanted));
     let country = LazyCell::new(|| country_code(wanted).filter(|_| are_countries(options)));
@@ -79,7 +79,7 @@ fn plain(text: &str) -> String {
 
 /// Several options, separated by semicolons, or by commas, bars or lines where no option holds them;
 /// a semicolon in front means that they are added.
-pub(super) fn several(options: &[Choice], value: &str) -> Fitted {
+pub(crate) fn several(options: &[Choice], value: &str) -> Value {
     if options.is_empty() || choice(options, value).is_some() {
         return one_of(options, value);
     }
@@ -101,10 +101,10 @@ pub(super) fn several(options: &[Choice], value: &str) -> Fitted {
     }
     let note = || stray("INVALID_OPTION", "some of it is none of the property's options", options);
     if known.is_empty() && !all {
-        return Fitted::Unfit(note());
+        return Value::Invalid(note());
     }
     let front = if value.starts_with(';') { ";" } else { "" };
     let sent = format!("{front}{}", known.join(";"));
     let note = (!all).then(note);
-    if sent == value { Fitted::Keep } else { Fitted::Changed(sent, note) }
+    if sent == value { Value::Unchanged } else { Value::Changed(sent, note) }
 }
