@@ -18,7 +18,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use crate::config::Config;
 use crate::queue::Queue;
 use crate::queue::doubt::doubted;
-use crate::queue::schema::Lagging;
+use crate::queue::upkeep::schema::Lagging;
 use address::parse_url;
 pub(crate) use faults::{Fault, POOLER, faults};
 

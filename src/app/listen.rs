@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::queue::QueueError;
-use crate::queue::notify::{Heard, Listener};
+use crate::queue::intake::notify::{Heard, Listener};
 use crate::settings::Live;
 
 /// How often the workers look where nobody tells them.

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::queue::breaker::Tally;
+use crate::queue::gates::breaker::Tally;
 
 /// The policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::engine::plan::{Need, Planned, plan};
 use crate::hubspot::definitions::Definitions;
 use crate::mapping::{Mapping, ObjectKind, Operation};
 use crate::queue::model::{NOT_BY_KEY, Row, Stamp};
-use crate::queue::preview::PreviewInput;
+use crate::queue::views::preview::PreviewInput;
 
 /// What would happen to a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

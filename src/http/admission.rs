@@ -15,7 +15,7 @@ use super::problem::Problem;
 use crate::access::Actor;
 use crate::event::{Admission, Fault, Faults, admit_owned, is_too_large, legible, traceparent};
 use crate::mapping::Input;
-use crate::queue::enqueue::Admitted;
+use crate::queue::intake::enqueue::Admitted;
 
 /// The events of a request, and the room that they take until they are answered.
 #[derive(Debug)]

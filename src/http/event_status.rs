@@ -12,7 +12,7 @@ use super::admin::types::RowError;
 use super::auth::IngestKey;
 use super::extract::{JsonBody, Params};
 use super::problem::{Problem, ProblemBody};
-use crate::queue::list::RowView;
+use crate::queue::views::list::RowView;
 
 /// One request asks for so many events at most.
 const MOST: usize = 1_000;

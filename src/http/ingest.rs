@@ -15,7 +15,7 @@ use super::auth::IngestKey;
 use super::body::Held;
 use super::problem::{Problem, ProblemBody};
 use crate::event::Fault;
-use crate::queue::enqueue::{EnqueueError, Receipt};
+use crate::queue::intake::enqueue::{EnqueueError, Receipt};
 
 /// An event: a CloudEvents 1.0 JSON object.
 #[derive(Debug, ToSchema)]

@@ -8,9 +8,9 @@ use super::problem::Problem;
 use crate::engine::preview::{RecordPreview, preview};
 use crate::queue::QueueError;
 use crate::queue::audit::record_target;
-use crate::queue::enqueue::Admitted;
+use crate::queue::intake::enqueue::Admitted;
 use crate::queue::model::Row;
-use crate::queue::preview::PreviewInput;
+use crate::queue::views::preview::PreviewInput;
 
 /// What retrying these failed rows would send, record by record.
 ///

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::AppState;
-use crate::queue::account::Account;
-use crate::queue::errors::ErrorGroup;
-use crate::queue::gate::Gate;
-use crate::queue::totals::{LeaseView, Totals};
+use crate::queue::gates::account::Account;
+use crate::queue::gates::gate::Gate;
+use crate::queue::views::errors::ErrorGroup;
+use crate::queue::views::totals::{LeaseView, Totals};
 use crate::queue::{Queue, QueueError};
 
 /// As many groups of errors as anybody reads.

@@ -12,7 +12,7 @@ use futures_util::Stream;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::logs::{LogCursor, LogFilter, LogLine};
+use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
 use crate::queue::{Queue, QueueError};
 
 /// How often the log is looked at while somebody watches.

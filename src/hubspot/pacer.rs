@@ -1,6 +1,6 @@
 //! Pacing within one process: bursts go out at once, a backlog is spread over the window.
 //!
-//! The ledger in Postgres (`queue/ledger.rs`) is the truth about HubSpot's window, over all
+//! The ledger in Postgres (`queue/quota/ledger.rs`) is the truth about HubSpot's window, over all
 //! processes. The pacer keeps the calls of one process apart, so that a backlog does not use up the
 //! window in its first second and leave nothing for what comes in the nine seconds after. A call may
 //! leave when one of two says so:

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-use super::page::{Listing, Page};
-use super::{Queue, QueueError};
+use crate::queue::views::page::{Listing, Page};
+use crate::queue::{Queue, QueueError};
 
 /// How the audit names a record: by our number, since an external id may be an address.
 #[must_use]
@@ -40,7 +40,7 @@ pub struct AuditFilter {
 }
 
 /// Writes the line in the transaction of the deed.
-pub(super) async fn record(
+pub(in crate::queue) async fn record(
     db: &mut PgConnection,
     now: DateTime<Utc>,
     actor: &str,

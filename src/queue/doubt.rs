@@ -17,7 +17,7 @@ const WHILE: Duration = Duration::from_secs(5);
 static LAST: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Has every connection looked at before it is used again.
-pub(super) fn doubt() {
+pub(in crate::queue) fn doubt() {
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
@@ -37,7 +37,7 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx
 }
 
 /// A transaction that begins with `statement`.
-pub(super) async fn begin_with(
+pub(in crate::queue) async fn begin_with(
     pool: &PgPool,
     statement: &'static str,
 ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {

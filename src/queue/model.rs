@@ -144,7 +144,7 @@ pub fn head_start(priority: Priority) -> TimeDelta {
     })
 }
 
-pub(super) fn priority_number(priority: Priority) -> i16 {
+pub(in crate::queue) fn priority_number(priority: Priority) -> i16 {
     match priority {
         Priority::High => 0,
         Priority::Normal => 1,
@@ -152,7 +152,7 @@ pub(super) fn priority_number(priority: Priority) -> i16 {
     }
 }
 
-pub(super) fn priority_of(number: i16) -> Priority {
+pub(in crate::queue) fn priority_of(number: i16) -> Priority {
     match number {
         0 => Priority::High,
         1 => Priority::Normal,

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 
-use super::doubt::begin;
-use super::notify::notify_settings;
-use super::{Queue, QueueError, audit};
+use crate::queue::doubt::begin;
+use crate::queue::intake::notify::notify_settings;
+use crate::queue::{Queue, QueueError, audit};
 
 /// A stored setting.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::Worker;
 use super::step::StepError;
 use crate::hubspot::account::details;
-use crate::queue::gate::{Closure, GateKind};
+use crate::queue::gates::gate::{Closure, GateKind};
 
 impl Worker {
     /// Asks HubSpot which account the token belongs to, remembers it the first time, and closes the

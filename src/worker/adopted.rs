@@ -13,8 +13,8 @@ use crate::engine::verdict::{self, Terms};
 use crate::hubspot::Class;
 use crate::hubspot::batch::{self, Verdict};
 use crate::mapping::{ObjectKind, Operation, Warning};
+use crate::queue::delivery::settle::{RowVerdict, Settlement};
 use crate::queue::model::{ADOPTED_RECORD, Reason};
-use crate::queue::settle::{RowVerdict, Settlement};
 use crate::settings::{OnDelete, OnErase};
 
 /// What a delete or an erasure does to the HubSpot record.

@@ -12,8 +12,8 @@ use crate::hubspot::batch::{MERGED, Write};
 use crate::hubspot::{Call, Class, batch, key::key};
 use crate::mapping::{ObjectKind, Operation};
 use crate::queue::QueueError;
+use crate::queue::delivery::settle::{Backoff, Certainty, RowVerdict, Settlement};
 use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, NOT_BY_KEY, Row, Stage};
-use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {

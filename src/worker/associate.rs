@@ -13,9 +13,9 @@ use crate::engine::verdict::reason;
 use crate::hubspot::associate::{self, Pair, Verdict};
 use crate::hubspot::{Blame, Class};
 use crate::mapping::{ObjectKind, Slot};
+use crate::queue::delivery::settle::Backoff;
+use crate::queue::delivery::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 use crate::queue::model::Reason;
-use crate::queue::settle::Backoff;
-use crate::queue::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 
 /// The pairs that one call can carry: the same two object types and the same association types.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,8 +15,8 @@ use crate::engine::verdict::{self, Terms};
 use crate::hubspot::Failure;
 use crate::hubspot::batch::Input;
 use crate::mapping::ObjectKind;
+use crate::queue::delivery::settle::{RowVerdict, Settlement};
 use crate::queue::model::{BY_KEY, Lease, NOT_BY_KEY, READ_AHEAD, Reason, Stage};
-use crate::queue::settle::{RowVerdict, Settlement};
 
 /// A record that is to be written.
 pub(super) struct Writing {

@@ -15,8 +15,8 @@ use crate::engine::verdict;
 use crate::hubspot::batch::{self, Input, Verdict, Write};
 use crate::hubspot::{Class, Failure};
 use crate::mapping::ObjectKind;
+use crate::queue::delivery::settle::Settlement;
 use crate::queue::model::Stage;
-use crate::queue::settle::Settlement;
 
 /// Beyond so many bad records the rest goes out one by one.
 const MANY: usize = 10;

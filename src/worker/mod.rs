@@ -28,7 +28,7 @@ use crate::engine::retry::RetryPolicy;
 use crate::hubspot::Client;
 use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::Mapping;
-use crate::queue::lease::Holder;
+use crate::queue::delivery::lease::Holder;
 use crate::queue::{Queue, QueueError};
 use crate::settings::{Live, OnDelete, OnErase, Values};
 

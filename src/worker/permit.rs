@@ -12,8 +12,8 @@ use super::watch::elsewhere;
 use crate::hubspot::client::{Quota, Sender};
 use crate::hubspot::pacer::Pacer;
 use crate::hubspot::{Answer, Call, Client};
-use crate::queue::gate::{Closure, GateKind};
-use crate::queue::ledger::{self, Place, Reply, Reserved};
+use crate::queue::gates::gate::{Closure, GateKind};
+use crate::queue::quota::ledger::{self, Place, Reply, Reserved};
 use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
 

@@ -13,8 +13,8 @@ use crate::engine::verdict::{self, Terms};
 use crate::hubspot::batch::{self, MERGED, Written};
 use crate::hubspot::{Class, Failure, key::key};
 use crate::mapping::ObjectKind;
+use crate::queue::delivery::settle::{Certainty, Settlement};
 use crate::queue::model::{BY_EMAIL, BY_KEY, NOT_BY_KEY, NOTHING_THERE, READ_AHEAD};
-use crate::queue::settle::{Certainty, Settlement};
 
 /// Further addresses of a contact.
 const MORE_EMAILS: &str = "hs_additional_emails";

@@ -11,8 +11,8 @@ use crate::engine::breaker::company;
 use crate::hubspot::{Blame, Class, Failure, associate, batch};
 use crate::mapping::ObjectKind;
 use crate::queue::QueueError;
-use crate::queue::gate::{Closure, GateKind};
-use crate::queue::lease::Due;
+use crate::queue::delivery::lease::Due;
+use crate::queue::gates::gate::{Closure, GateKind};
 use crate::queue::model::{Batch, Stage};
 
 /// What a step did.

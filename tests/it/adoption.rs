@@ -1,7 +1,7 @@
 //! Records that HubSpot had before us: adopted by an address that nobody has verified.
 
 use chrono::TimeDelta;
-use hubferry::queue::settle::{Certainty, Settlement};
+use hubferry::queue::delivery::settle::{Certainty, Settlement};
 use hubferry::worker::Step;
 use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use hubferry::queue::lease::Holder;
-use hubferry::queue::settle::{Certainty, RowVerdict, Settlement};
+use hubferry::queue::delivery::lease::Holder;
+use hubferry::queue::delivery::settle::{Certainty, RowVerdict, Settlement};
 use hubferry::worker::janitor;
 use hubspot_sandbox::Faults;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Deletes and erasures.
 
+use hubferry::queue::delivery::settle::{Certainty, RowVerdict, Settlement};
 use hubferry::queue::model::Reason;
-use hubferry::queue::settle::{Certainty, RowVerdict, Settlement};
 use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};
 

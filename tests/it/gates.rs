@@ -224,7 +224,8 @@ async fn high_goes_first_and_waiting_ages_a_row() {
     world.accept(&with("3", "high", "high")).await;
     let now = world.queue.now().await.unwrap();
     let due = world.queue.due(&["company"], now).await.unwrap().expect("something due");
-    let holder = hubferry::queue::lease::Holder { name: "t".into(), ttl: TimeDelta::seconds(9) };
+    let holder =
+        hubferry::queue::delivery::lease::Holder { name: "t".into(), ttl: TimeDelta::seconds(9) };
     let batch = world.queue.lease(&due, 10, &holder, now).await.unwrap().expect("a batch");
     let order: Vec<&str> = batch.records.iter().map(|r| r.external_id.as_str()).collect();
     assert_eq!(order, ["low-early", "high", "normal"]);

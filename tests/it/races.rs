@@ -3,8 +3,8 @@
 mod stranded;
 
 use chrono::TimeDelta;
+use hubferry::queue::delivery::settle::{Certainty, Settlement, Wait};
 use hubferry::queue::model::Batch;
-use hubferry::queue::settle::{Certainty, Settlement, Wait};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 

@@ -175,7 +175,7 @@ fn no_file_holds_an_intention_a_stray_blank_or_somebodys_home() {
 fn an_import_from_above_is_reported_with_its_line_and_what_is_allowed() {
     let text = "//! Says `crate::app` in words.\nuse crate::{\n    event::Event,\n    worker::{Step, fold},\n};\n\
                 fn f() { let _ = \"crate::http\"; crate :: app::run(); crate::queue::ok() }\n";
-    let found = imports("src/queue/lease.rs", text);
+    let found = imports("src/queue/delivery/lease.rs", text);
     assert_eq!(
         found,
         [

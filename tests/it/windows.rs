@@ -66,7 +66,7 @@ async fn no_window_is_over_the_limit_while_3000_records_flow_through_two_replica
 #[tokio::test]
 async fn a_place_is_held_from_its_reservation_to_its_reply_plus_the_window() {
     use chrono::TimeDelta;
-    use hubferry::queue::ledger::{Limits, Reply, Reserved};
+    use hubferry::queue::quota::ledger::{Limits, Reply, Reserved};
     let world = World::new().await;
     let limits = Limits {
         per_window: 2,

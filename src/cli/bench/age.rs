@@ -15,8 +15,8 @@ use super::figure::{Aim, Figure, percentile};
 use super::ingest::event;
 use super::load::post_events;
 use crate::queue::Queue;
-use crate::queue::lease::Holder;
-use crate::queue::settle::Settlement;
+use crate::queue::delivery::lease::Holder;
+use crate::queue::delivery::settle::Settlement;
 
 /// Rows that are done, and rows that are open.
 const MILLION: usize = 1_000_000;

@@ -11,8 +11,8 @@ use crate::app::database::{self, Fault, POOLER};
 use crate::cli::{clock, exit, text};
 use crate::config::Config;
 use crate::queue::Queue;
-use crate::queue::gate::Gate;
-use crate::queue::schema::Lagging;
+use crate::queue::gates::gate::Gate;
+use crate::queue::upkeep::schema::Lagging;
 
 const AREA: &str = super::POSTGRES;
 /// The oldest version that the statements are tested with.

@@ -8,8 +8,8 @@ use super::{Terms, base};
 use crate::engine::plan::Planned;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing};
+use crate::queue::delivery::settle::{Backoff, Certainty, RowVerdict, Settlement};
 use crate::queue::model::{BY_KEY, NOT_BY_KEY, NOTHING_THERE, Reason};
-use crate::queue::settle::{Backoff, Certainty, RowVerdict, Settlement};
 
 /// HubSpot has refused it, or there was no answer.
 pub(crate) fn failed(

@@ -11,9 +11,11 @@ use crate::engine::plan::{Need, Planned};
 use crate::engine::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::mapping::{ObjectKind, Warning};
-use crate::queue::lease::ROWS_PER_RECORD;
+use crate::queue::delivery::lease::ROWS_PER_RECORD;
+use crate::queue::delivery::settle::{
+    Backoff, Certainty, OwnPart, RowVerdict, Settlement, SlotWrite, Wait,
+};
 use crate::queue::model::{Accepted, Reason, Row};
-use crate::queue::settle::{Backoff, Certainty, OwnPart, RowVerdict, Settlement, SlotWrite, Wait};
 pub(crate) use failed::{failed, reason, rejected};
 
 /// What a settlement depends on besides the verdict.

@@ -18,7 +18,7 @@ use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::logs::{LogCursor, LogFilter, LogLine};
+use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
 
 /// A call, or a counted try of a row that did not succeed.
 #[derive(Debug, Serialize, ToSchema)]

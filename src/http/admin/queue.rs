@@ -15,8 +15,8 @@ use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
+use crate::queue::views::list::RowFilter;
 
 /// Which rows; what is left out means any.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -13,11 +13,11 @@ use crate::http::AppState;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::queue::actions::retry::Allow;
 use crate::queue::audit::record_target;
-use crate::queue::list::RowFilter;
-use crate::queue::page::Page;
-use crate::queue::records::{OneRecord, RecordFilter, RecordState};
-use crate::queue::retry::Allow;
+use crate::queue::views::list::RowFilter;
+use crate::queue::views::page::Page;
+use crate::queue::views::records::{OneRecord, RecordFilter, RecordState};
 
 /// Which records; what is left out means any.
 #[derive(Debug, Default, Deserialize, IntoParams)]

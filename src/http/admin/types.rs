@@ -9,12 +9,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::problem::Problem;
 use crate::mapping::is_part;
-use crate::queue::inspect::AttemptView;
-use crate::queue::list::RowView;
 use crate::queue::model::Accepted;
-use crate::queue::page::{Cursor, Listing, Page};
-use crate::queue::records::{AssociationView, RecordView};
-use crate::queue::why::Why;
+use crate::queue::views::inspect::AttemptView;
+use crate::queue::views::list::RowView;
+use crate::queue::views::page::{Cursor, Listing, Page};
+use crate::queue::views::records::{AssociationView, RecordView};
+use crate::queue::views::why::Why;
 
 /// One page of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]

@@ -16,10 +16,10 @@ use crate::http::auth::Operator;
 use crate::http::extract::JsonBody;
 use crate::http::preview::of_rows;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::list::RowFilter;
+use crate::queue::actions::retry::OneRow;
 use crate::queue::model::Status;
-use crate::queue::page::Page;
-use crate::queue::retry::OneRow;
+use crate::queue::views::list::RowFilter;
+use crate::queue::views::page::Page;
 
 /// Which failed rows; what is left out means any.
 #[derive(Debug, Default, Deserialize, ToSchema)]

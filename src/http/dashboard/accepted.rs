@@ -7,7 +7,7 @@ use super::when::When;
 use super::words::masked;
 use crate::mapping::is_part;
 use crate::queue::model::Accepted;
-use crate::queue::records::RecordView;
+use crate::queue::views::records::RecordView;
 
 /// An accepted property.
 #[derive(Debug, Clone)]

@@ -15,9 +15,9 @@ use super::page::{Page, Section, Visitor, page};
 use super::queue::counted;
 use crate::access::Role;
 use crate::http::AppState;
-use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
-use crate::queue::page::Page as Part;
+use crate::queue::views::list::RowFilter;
+use crate::queue::views::page::Page as Part;
 
 /// Rows that the preview shows.
 const SAMPLES: i64 = 5;

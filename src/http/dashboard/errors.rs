@@ -10,7 +10,7 @@ use super::link;
 use super::page::{Page, Section, Visitor, page};
 use super::when::{When, thousands};
 use crate::http::AppState;
-use crate::queue::errors::ErrorGroup;
+use crate::queue::views::errors::ErrorGroup;
 
 /// The most groups of a page: more kinds of errors than anybody mends at once.
 const MOST: usize = 100;

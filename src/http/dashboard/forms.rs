@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use super::failure::Failure;
 use super::link::link;
 use crate::event::Priority;
-use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
-use crate::queue::page::{Listing, Page};
+use crate::queue::views::list::RowFilter;
+use crate::queue::views::page::{Listing, Page};
 
 /// The longest search, in bytes.
 const LONGEST_SEARCH: usize = 400;

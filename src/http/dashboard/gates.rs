@@ -10,7 +10,7 @@ use super::page::Visitor;
 use super::when::When;
 use crate::access::Role;
 use crate::http::AppState;
-use crate::queue::gate::Gate;
+use crate::queue::gates::gate::Gate;
 
 /// A closed gate, for people.
 pub(super) struct GateLine {

@@ -5,7 +5,7 @@ use super::page::Visitor;
 use super::when::When;
 use super::words::Badge;
 use crate::http::AppState;
-use crate::queue::list::RowView;
+use crate::queue::views::list::RowView;
 
 /// One line of a list of rows.
 #[derive(Debug, Clone)]

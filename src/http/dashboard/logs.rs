@@ -20,7 +20,7 @@ use super::page::{Page, Section, Visitor, page};
 use super::when::{When, millis};
 use super::words::Badge;
 use crate::http::AppState;
-use crate::queue::logs::{LogCursor, LogFilter, LogLine};
+use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
 
 const LINES: i64 = 100;
 /// A stream ends after this time and is asked for again, so that it outlives neither its session

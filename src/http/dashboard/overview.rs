@@ -15,9 +15,9 @@ use super::page::{Page, Section, Visitor, page};
 use super::when::{When, span, thousands};
 use crate::http::AppState;
 use crate::http::snapshot::Snapshot;
-use crate::queue::account::Account;
+use crate::queue::gates::account::Account;
 use crate::queue::model::Status;
-use crate::queue::totals::{PulsePoint, Totals};
+use crate::queue::views::totals::{PulsePoint, Totals};
 
 /// Groups of errors shown here; the others have a page of their own.
 const ERRORS: usize = 5;

@@ -12,9 +12,9 @@ use super::lines::{RowLine, kinds};
 use super::page::{Notice, Page, Section, Visitor, html};
 use super::when::thousands;
 use crate::http::AppState;
-use crate::queue::list::RowFilter;
 use crate::queue::model::Status;
-use crate::queue::page::Listing;
+use crate::queue::views::list::RowFilter;
+use crate::queue::views::page::Listing;
 
 /// Lines of one page.
 const LINES: i64 = 50;

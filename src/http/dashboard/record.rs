@@ -17,9 +17,9 @@ use super::words::Badge;
 use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::audit::record_target;
-use crate::queue::list::RowFilter;
-use crate::queue::page::Page as Part;
-use crate::queue::records::{AssociationView, OneRecord, RecordView};
+use crate::queue::views::list::RowFilter;
+use crate::queue::views::page::Page as Part;
+use crate::queue::views::records::{AssociationView, OneRecord, RecordView};
 
 /// Rows of the history.
 const ROWS: i64 = 20;

@@ -14,7 +14,7 @@ use super::page::{Page, Section, Visitor, html};
 use super::when::When;
 use super::words::Badge;
 use crate::http::AppState;
-use crate::queue::records::{RecordFilter, RecordState, RecordView};
+use crate::queue::views::records::{RecordFilter, RecordState, RecordView};
 
 const LINES: i64 = 50;
 

@@ -17,9 +17,9 @@ use super::when::exact;
 use super::words::{priority, veiled};
 use crate::access::Role;
 use crate::http::AppState;
-use crate::queue::inspect::RowDetail;
+use crate::queue::actions::retry::OneRow;
 use crate::queue::model::ADOPTED_RECORD;
-use crate::queue::retry::OneRow;
+use crate::queue::views::inspect::RowDetail;
 
 #[derive(Template)]
 #[template(path = "row.html")]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::page::Visitor;
 use super::when::{When, millis};
-use crate::queue::inspect::{AttemptView, RowDetail};
+use crate::queue::views::inspect::{AttemptView, RowDetail};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]

@@ -11,9 +11,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
-use super::{Lane, News, Request, away};
 use crate::queue::Queue;
-use crate::queue::enqueue::RecordKey;
+use crate::queue::intake::enqueue::RecordKey;
+use crate::queue::intake::lane::Lane;
+use crate::queue::intake::request::{News, Request, away};
 
 /// Connections that may wait for records at the same time.
 const CONNECTIONS: usize = 2;

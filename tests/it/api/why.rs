@@ -81,7 +81,10 @@ async fn who_holds_it_and_who_goes_first_is_told() {
 
     let now = world.queue.now().await.unwrap();
     let due = world.queue.due(&["contact"], now).await.unwrap().unwrap();
-    let holder = hubferry::queue::lease::Holder { name: "w-1".into(), ttl: TimeDelta::seconds(25) };
+    let holder = hubferry::queue::delivery::lease::Holder {
+        name: "w-1".into(),
+        ttl: TimeDelta::seconds(25),
+    };
     world.queue.lease(&due, 100, &holder, now).await.unwrap().unwrap();
     let first = row_id(&answer, 0);
     assert!(why(&world, &first).await[0].1.contains("held by worker w-1"));

@@ -1,7 +1,7 @@
 //! What pages say is so: no sentence that the state of things belies.
 
 use chrono::TimeDelta;
-use hubferry::queue::gate::{Closure, GateKind};
+use hubferry::queue::gates::gate::{Closure, GateKind};
 use serde_json::{Value, json};
 
 use super::{Browser, filled};

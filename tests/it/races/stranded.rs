@@ -1,10 +1,10 @@
 //! Open rows always have a record that is due or leased, also where a merge moves them.
 
 use chrono::TimeDelta;
-use hubferry::queue::list::RowFilter;
+use hubferry::queue::actions::retry::OneRow;
+use hubferry::queue::delivery::settle::{Certainty, Settlement};
 use hubferry::queue::model::Batch;
-use hubferry::queue::retry::OneRow;
-use hubferry::queue::settle::{Certainty, Settlement};
+use hubferry::queue::views::list::RowFilter;
 use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};

@@ -116,7 +116,7 @@ fn every_gate_has_its_page_in_the_runbook_and_none_that_is_gone() {
     let files = files();
     let kinds = gate_kinds(&files);
     assert!(kinds.len() >= 11, "too few were found: {kinds:?}");
-    let named: BTreeSet<&str> = arms(&files, "src/queue/gate.rs").collect();
+    let named: BTreeSet<&str> = arms(&files, "src/queue/gates/gate.rs").collect();
     assert!(named.len() >= 10 && named.is_subset(&kinds), "{named:?} and {kinds:?}");
     let told: BTreeSet<&str> = doc(&files, "docs/OPS.md")
         .lines()

@@ -1,0 +1,85 @@
+//! A person's decisions on one row: an erasure takes along what HubSpot had before us; a discarded row
+//! is put back.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::queue::actions::retry::{OneRow, reopen};
+use crate::queue::audit;
+use crate::queue::delivery::refresh::lock_records_of;
+use crate::queue::doubt::begin;
+use crate::queue::intake::notify::notify;
+use crate::queue::model::ADOPTED_RECORD;
+use crate::queue::{Queue, QueueError};
+
+impl Queue {
+    /// Puts a discarded row back, and retries it. `false`: it is not discarded, or its subject was
+    /// erased since (or, for an erasure, allowed again).
+    pub(in crate::queue) async fn put_back(
+        &self,
+        row: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, QueueError> {
+        let mut tx = begin(&self.pool).await?;
+        lock_records_of(&mut tx, &[row]).await?;
+        let back: Option<i16> = sqlx::query_scalar(
+            "UPDATE sync_queue q SET discarded_at = NULL FROM crm_record r
+             WHERE q.id = $1 AND r.id = q.record_id AND q.status = 'failed'
+               AND q.discarded_at IS NOT NULL
+               AND (r.erased_at IS NOT NULL) = (q.operation = 'erase')
+             RETURNING q.priority",
+        )
+        .bind(row)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(priority) = back else { return Ok(false) };
+        reopen(&mut tx, &[(row, priority)], now).await?;
+        let details = json!({ "rows": 1, "put_back": true });
+        audit::record(&mut tx, now, actor, "retry", Some(&row.to_string()), details).await?;
+        notify(&mut tx).await?;
+        tx.commit().await?;
+        self.lines.joined();
+        Ok(true)
+    }
+
+    /// Confirms the erasure of an adopted record, which goes out at once. [`OneRow::NotFailed`]: the
+    /// row does not wait for that.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirm_erasure(
+        &self,
+        row: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<OneRow, QueueError> {
+        let mut tx = begin(&self.pool).await?;
+        let found: Option<(bool, i16)> = sqlx::query_as(
+            "SELECT status = 'failed' AND discarded_at IS NULL AND operation = 'erase'
+                    AND error_code = $2, priority
+             FROM sync_queue WHERE id = $1",
+        )
+        .bind(row)
+        .bind(ADOPTED_RECORD)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some((waits, priority)) = found else { return Ok(OneRow::Unknown) };
+        if !waits || reopen(&mut tx, &[(row, priority)], now).await? == 0 {
+            return Ok(OneRow::NotFailed);
+        }
+        // The row's record is locked by now.
+        sqlx::query(
+            "UPDATE crm_record SET erase_confirmed = true
+             WHERE id = (SELECT record_id FROM sync_queue WHERE id = $1)",
+        )
+        .bind(row)
+        .execute(&mut *tx)
+        .await?;
+        audit::record(&mut tx, now, actor, "confirm", Some(&row.to_string()), json!({})).await?;
+        notify(&mut tx).await?;
+        tx.commit().await?;
+        self.lines.joined();
+        Ok(OneRow::Done)
+    }
+}

@@ -1,0 +1,320 @@
+//! A person's verbs on failed rows: retry one, retry many, discard.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+
+use crate::queue::audit;
+use crate::queue::delivery::refresh::{lock_records_of, refresh};
+use crate::queue::doubt::begin;
+use crate::queue::intake::notify::notify;
+use crate::queue::model::{Status, head_start, priority_of};
+use crate::queue::views::list::{Depth, RowFilter, narrow};
+use crate::queue::{PORTAL, Queue, QueueError};
+
+/// At most so many rows are retried in one transaction.
+const ROWS_PER_TRANSACTION: i64 = 1_000;
+/// So many of the rows that were named one by one stand in the audit.
+const TOLD: usize = 20;
+
+/// What came of a verb on one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneRow {
+    /// Done.
+    Done,
+    /// There is no such row.
+    Unknown,
+    /// It is not failed, so there is nothing to do.
+    NotFailed,
+    /// Its subject was erased, so there is nothing to retry.
+    Erased,
+}
+
+/// What came of allowing an erased subject again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allow {
+    /// Its events are accepted again.
+    Done,
+    /// There is no erased subject of this kind and id.
+    Unknown,
+    /// Its erasure has not ended yet.
+    Erasing,
+}
+
+impl Queue {
+    /// Retries one failed row; one that was discarded is put back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retry_one(
+        &self,
+        row: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<OneRow, QueueError> {
+        let filter = RowFilter { ids: Some(vec![row]), ..RowFilter::default() };
+        if self.retry_failed(&filter, actor, now).await? > 0
+            || self.put_back(row, actor, now).await?
+        {
+            return Ok(OneRow::Done);
+        }
+        self.untouched(row).await
+    }
+
+    /// Retries the failed rows that `filter` names, and says how many. Their counts start again,
+    /// and their records are due at once. Discarded rows stay.
+    ///
+    /// # Errors
+    /// When the database fails; what was retried until then stays so.
+    pub async fn retry_failed(
+        &self,
+        filter: &RowFilter,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<u64, QueueError> {
+        // The rows that are failed now: one that fails again meanwhile is not retried twice.
+        let top = self.newest_failed().await?;
+        let (mut after, mut retried) = (0, 0);
+        while let Some(last) = self.retry_some(filter, (after, top), actor, now).await? {
+            (after, retried) = (last.0, retried + last.1);
+            self.lines.joined();
+        }
+        Ok(retried)
+    }
+
+    /// Retries the next rows after `after` up to `top`; answers the last one and how many. What is
+    /// done is audited with it.
+    async fn retry_some(
+        &self,
+        filter: &RowFilter,
+        part: (i64, i64),
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(i64, u64)>, QueueError> {
+        let mut tx = begin(&self.pool).await?;
+        let filter = RowFilter { retryable: true, ..filter.clone() };
+        let found: Vec<(i64, i16)> =
+            failed("id, priority", &filter, part).build_query_as().fetch_all(&mut *tx).await?;
+        let Some(&(last, ..)) = found.last() else { return Ok(None) };
+        let retried = reopen(&mut tx, &found, now).await?;
+        filter.audit(&mut tx, "retry", retried, actor, now).await?;
+        notify(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some((last, retried)))
+    }
+
+    /// Gives a failed row up for good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn discard(
+        &self,
+        row: i64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<OneRow, QueueError> {
+        let filter = RowFilter { ids: Some(vec![row]), ..RowFilter::default() };
+        if self.discard_failed(&filter, actor, now).await? > 0 {
+            return Ok(OneRow::Done);
+        }
+        self.untouched(row).await
+    }
+
+    /// Gives the failed rows up for good that `filter` names, and says how many.
+    ///
+    /// # Errors
+    /// When the database fails; what was discarded until then stays so.
+    pub async fn discard_failed(
+        &self,
+        filter: &RowFilter,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<u64, QueueError> {
+        let top = self.newest_failed().await?;
+        let (mut after, mut discarded) = (0, 0);
+        loop {
+            let mut tx = begin(&self.pool).await?;
+            let found: Vec<(i64,)> =
+                failed("id", filter, (after, top)).build_query_as().fetch_all(&mut *tx).await?;
+            let Some(&(last,)) = found.last() else { break };
+            let ids: Vec<i64> = found.into_iter().map(|(id,)| id).collect();
+            let done = sqlx::query(
+                "UPDATE sync_queue SET discarded_at = $2
+                 WHERE id = ANY($1) AND status = 'failed' AND discarded_at IS NULL",
+            )
+            .bind(&ids)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            filter.audit(&mut tx, "discard", done, actor, now).await?;
+            tx.commit().await?;
+            (after, discarded) = (last, discarded + done);
+        }
+        Ok(discarded)
+    }
+
+    async fn newest_failed(&self) -> Result<i64, QueueError> {
+        let top: Option<i64> = sqlx::query_scalar(
+            "SELECT max(id) FROM sync_queue WHERE status = 'failed' AND discarded_at IS NULL",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(top.unwrap_or(0))
+    }
+
+    /// Allows an erased subject again, once its erasure has ended. Before that the settle of the
+    /// erasure would take what comes later along.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn allow(
+        &self,
+        sync_type: &str,
+        external_id: &str,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Allow, QueueError> {
+        let mut tx = begin(&self.pool).await?;
+        let record: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3
+             FOR NO KEY UPDATE",
+        )
+        .bind(PORTAL)
+        .bind(sync_type)
+        .bind(external_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(record) = record else { return Ok(Allow::Unknown) };
+        // Looked at under the lock. A failed erasure can be retried, and a lease may be about to erase.
+        let erasing: Option<bool> = sqlx::query_scalar(
+            "SELECT lease_token IS NOT NULL OR stage IS NOT DISTINCT FROM 'erase' OR EXISTS (
+                 SELECT 1 FROM sync_queue q
+                 WHERE q.record_id = r.id AND q.operation = 'erase' AND q.status <> 'synced'
+                   AND q.discarded_at IS NULL)
+             FROM crm_record r WHERE id = $1 AND erased_at IS NOT NULL",
+        )
+        .bind(record)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(erasing) = erasing else { return Ok(Allow::Unknown) };
+        if erasing {
+            return Ok(Allow::Erasing);
+        }
+        sqlx::query("UPDATE crm_record SET erased_at = NULL WHERE id = $1")
+            .bind(record)
+            .execute(&mut *tx)
+            .await?;
+        let target = format!("record {record}");
+        audit::record(&mut tx, now, actor, "allow", Some(&target), json!({})).await?;
+        tx.commit().await?;
+        Ok(Allow::Done)
+    }
+
+    /// Why a verb did not touch a row.
+    async fn untouched(&self, row: i64) -> Result<OneRow, QueueError> {
+        let stands: Option<bool> = sqlx::query_scalar(
+            "SELECT erased AND kept = 'failed' AND discarded_at IS NULL
+             FROM sync_queue_view WHERE id = $1",
+        )
+        .bind(row)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(match stands {
+            None => OneRow::Unknown,
+            Some(true) => OneRow::Erased,
+            Some(false) => OneRow::NotFailed,
+        })
+    }
+}
+
+impl RowFilter {
+    /// What is set, as the audit tells it; a search may hold an address and is not repeated.
+    fn told(&self) -> serde_json::Value {
+        json!({ "sync_type": self.sync_type, "event_type": self.event_type,
+                "external_id": self.external_id.as_ref().map(|_| "one"),
+                "error_code": self.error_code, "error_property": self.error_property,
+                "priority": self.priority, "since": self.since, "until": self.until,
+                "ids": self.ids.as_ref().map(|ids| &ids[..ids.len().min(TOLD)]),
+                "search": self.search.as_ref().map(|_| "words") })
+    }
+
+    /// Notes a verb on `rows` rows in its transaction.
+    async fn audit(
+        &self,
+        db: &mut PgConnection,
+        action: &str,
+        rows: u64,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), QueueError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let details = json!({ "rows": rows, "filter": self.told() });
+        let target = self.only().map(|row| row.to_string());
+        audit::record(db, now, actor, action, target.as_deref(), details).await
+    }
+
+    /// The row, where it names one only.
+    fn only(&self) -> Option<i64> {
+        match self.ids.as_deref() {
+            Some([one]) => Some(*one),
+            _ => None,
+        }
+    }
+}
+
+/// Selects the next failed rows after `after` up to `top` that a person's verb may touch.
+fn failed(columns: &str, filter: &RowFilter, (after, top): (i64, i64)) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(columns).push(" FROM sync_queue_view WHERE true");
+    let failed = RowFilter { status: Some(Status::Failed), ..filter.clone() };
+    narrow(&mut query, &failed, Depth::Whole);
+    query.push(" AND id > ").push_bind(after);
+    query.push(" AND id <= ").push_bind(top);
+    query.push(" ORDER BY id LIMIT ").push_bind(ROWS_PER_TRANSACTION);
+    query
+}
+
+/// Opens failed rows again, with their records locked.
+pub(in crate::queue) async fn reopen(
+    db: &mut PgConnection,
+    found: &[(i64, i16)],
+    now: DateTime<Utc>,
+) -> Result<u64, QueueError> {
+    let (rows, ranks): (Vec<i64>, Vec<DateTime<Utc>>) =
+        found.iter().map(|&(id, p)| (id, now - head_start(priority_of(p)))).unzip();
+    let records = lock_records_of(db, &rows).await?;
+    let retried = sqlx::query(
+        "UPDATE sync_queue q
+         SET status = 'pending', written = false, retry_count = 0, processed_at = NULL, rank = v.rank,
+             retried_at = $3,
+             error_code = NULL, error_property = NULL, error_message = NULL, error_hint = NULL,
+             error_correlation_id = NULL, error_http_status = NULL
+         FROM UNNEST($1::bigint[], $2::timestamptz[]) AS v (id, rank)
+         WHERE q.id = v.id AND q.status = 'failed' AND q.discarded_at IS NULL",
+    )
+    .bind(&rows)
+    .bind(ranks)
+    .bind(now)
+    .execute(&mut *db)
+    .await?
+    .rows_affected();
+    sqlx::query("UPDATE crm_association SET refused = false WHERE record_id = ANY($1) AND refused")
+        .bind(&records)
+        .execute(&mut *db)
+        .await?;
+    // A person asked for it: now, from the first step of the backoff, and HubSpot may have by now what
+    // it did not have.
+    sqlx::query(
+        "UPDATE crm_record SET failures = 0, backoff_until = NULL, waiting_until = NULL,
+             resolve = NULLIF(resolve, '~')
+         WHERE id = ANY($1)",
+    )
+    .bind(&records)
+    .execute(&mut *db)
+    .await?;
+    refresh(db, &records, now).await?;
+    Ok(retried)
+}

@@ -1,0 +1,359 @@
+//! Leasing: which records go next, and the exclusive, expiring right to them.
+
+use std::time::Instant;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::queue::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
+use crate::queue::{PORTAL, Queue, QueueError};
+
+/// At most so many rows of one record are folded at once; what is beyond goes with the next call.
+/// (`schedule` looks at as many.)
+pub const ROWS_PER_RECORD: i64 = 1_000;
+
+/// What goes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// The object kind.
+    pub sync_type: String,
+    /// The call.
+    pub stage: Stage,
+    /// The first record's place in line.
+    pub rank: DateTime<Utc>,
+    /// A closed gate whose time is up: one record may go, to see whether it may open.
+    pub probe: Option<String>,
+    /// Transient failures in a row of the first record; only its equals go with it.
+    pub failures: i32,
+    /// Only records that owe a row of high priority go.
+    pub urgent: bool,
+}
+
+/// Who leases, and for how long.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// The worker's name, as shown to people.
+    pub name: String,
+    /// The life of a lease.
+    pub ttl: TimeDelta,
+}
+
+impl Queue {
+    /// The kind and call whose first record is the longest in line and behind no closed gate.
+    /// `kinds` in the order in which ties go: parents before their children.
+    /// While the last of the day's quota is kept, only records that owe a row of high priority count.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due(&self, kinds: &[&str], now: DateTime<Utc>) -> Result<Option<Due>, QueueError> {
+        let woken = sqlx::query(
+            "UPDATE crm_record SET deferred = false WHERE id IN (
+                 SELECT id FROM crm_record WHERE deferred AND due_at <= $1
+                 ORDER BY due_at LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED)",
+        )
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
+        if woken.rows_affected() > 0 {
+            self.lines.joined();
+        }
+        if self.lines.known()
+            && let Some(due) = self.first_in_line(kinds, now, true).await?
+        {
+            return Ok(Some(due));
+        }
+        let (joined, looks) = (self.lines.looks(), Instant::now());
+        let due = self.first_in_line(kinds, now, false).await?;
+        self.lines.looked(joined, looks.elapsed());
+        Ok(due)
+    }
+
+    /// The first of all lines, looked for from their known heads on or from the beginning.
+    async fn first_in_line(
+        &self,
+        kinds: &[&str],
+        now: DateTime<Utc>,
+        known: bool,
+    ) -> Result<Option<Due>, QueueError> {
+        let (mut names, mut stages, mut heads) = (vec![], vec![], vec![]);
+        for (stage, kind) in Stage::ALL.iter().flat_map(|s| kinds.iter().map(move |k| (*s, *k))) {
+            names.push(kind);
+            stages.push(stage.as_str());
+            heads.push(if known { self.lines.head(kind, stage) } else { None });
+        }
+        let rows: Vec<Head> = sqlx::query_as(
+            "WITH reserve AS MATERIALIZED (
+                 SELECT EXISTS (SELECT 1 FROM gate
+                                WHERE portal = $1 AND kind = 'reserve' AND until > $5) AS urgent)
+             SELECT l.sync_type, l.stage, head.rank, head.failures, reserve.urgent,
+                    (SELECT g.kind FROM gate g
+                     WHERE g.portal = $1 AND g.sync_type IN ('', l.sync_type)
+                       AND g.kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')
+                     ORDER BY g.kind LIMIT 1) AS probe
+             FROM reserve
+             CROSS JOIN UNNEST($2::text[], $3::text[], $4::timestamptz[])
+                        WITH ORDINALITY AS l (sync_type, stage, head, place)
+             CROSS JOIN LATERAL (
+                 SELECT rank, failures FROM crm_record
+                 WHERE portal = $1 AND sync_type = l.sync_type AND stage = l.stage
+                   AND rank >= COALESCE(l.head, '-infinity')
+                   AND due_at IS NOT NULL AND NOT deferred
+                   AND (NOT reserve.urgent OR EXISTS (
+                       SELECT 1 FROM sync_queue q
+                       WHERE q.record_id = crm_record.id AND q.priority = 0
+                         AND q.status IN ('pending', 'retry')))
+                 ORDER BY rank, id LIMIT 1) AS head
+             WHERE NOT EXISTS (
+                 SELECT 1 FROM gate g
+                 WHERE g.portal = $1 AND g.sync_type IN ('', l.sync_type)
+                   AND g.kind <> 'reserve' AND (g.until IS NULL OR g.until > $5))
+             ORDER BY head.rank, l.place",
+        )
+        .bind(PORTAL)
+        .bind(names)
+        .bind(stages)
+        .bind(heads)
+        .bind(now)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut first = None;
+        for Head { sync_type, stage, rank, failures, urgent, probe } in rows {
+            let stage = stage.parse().map_err(QueueError::Corrupt)?;
+            // In the day's last calls most of a line is passed over; its head stays where it was.
+            if !urgent {
+                self.lines.begins(&sync_type, stage, rank);
+            }
+            first.get_or_insert(Due { sync_type, stage, rank, probe, failures, urgent });
+        }
+        Ok(first)
+    }
+
+    /// Leases up to `limit` records that are due for `due`, first in line first, and loads their
+    /// open rows. `None` when others were faster.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lease(
+        &self,
+        due: &Due,
+        limit: i64,
+        holder: &Holder,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Batch>, QueueError> {
+        let until = now + holder.ttl;
+        // One transaction: with the records locked, no row can slip in between that belongs to
+        // another stage, such as a delete.
+        let mut tx = self.begin().await?;
+        let rows: Vec<LeasedRow> = sqlx::query_as(
+            "WITH token AS MATERIALIZED (SELECT nextval('lease_token') AS value), picked AS MATERIALIZED (
+                 SELECT id, rank FROM crm_record
+                 WHERE portal = $1 AND sync_type = $2 AND stage = $3
+                   -- Nothing of this line stood before it a moment ago; what comes now is next.
+                   AND rank >= $10
+                   AND due_at IS NOT NULL AND NOT deferred AND failures = $8
+                   AND (NOT $9 OR EXISTS (
+                       SELECT 1 FROM sync_queue q
+                       WHERE q.record_id = crm_record.id AND q.priority = 0
+                         AND q.status IN ('pending', 'retry')))
+                 ORDER BY rank, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
+             UPDATE crm_record r
+             SET lease_token = token.value, lease_until = $5, lease_holder = $6, leased_at = $7,
+                 -- As a record is that owes nothing: the settle then has nothing to change.
+                 due_at = NULL, stage = NULL, rank = NULL, waiting_until = NULL, waiting_reason = NULL
+             FROM picked, token WHERE r.id = picked.id
+             RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
+                       r.doubt, r.resolve, r.failures, r.lease_token, picked.rank,
+                       r.brought IS NOT NULL AS shared, r.lost_link,
+                       r.adopted_at IS NOT NULL AS adopted, r.erase_confirmed",
+        )
+        .bind(PORTAL)
+        .bind(&due.sync_type)
+        .bind(due.stage.as_str())
+        .bind(limit)
+        .bind(until)
+        .bind(&holder.name)
+        .bind(now)
+        .bind(due.failures)
+        .bind(due.urgent)
+        .bind(due.rank)
+        .fetch_all(&mut *tx)
+        .await?;
+        let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };
+        let mut rows = rows;
+        rows.sort_by_key(|r| (r.rank, r.id));
+        let mut records: Vec<Record> = rows.into_iter().map(LeasedRow::into_record).collect();
+        load_rows(&mut tx, due.stage, &mut records).await?;
+        tx.commit().await?;
+        let (sync_type, stage) = (due.sync_type.clone(), due.stage);
+        Ok(Some(Batch { lease: Lease { token, until }, sync_type, stage, records }))
+    }
+
+    /// Makes the lease of `records` last until `now + ttl`, before a further call. `false`: it is
+    /// not wholly ours any more, and nothing may be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn renew(
+        &self,
+        lease: &mut Lease,
+        records: &[i64],
+        ttl: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Result<bool, QueueError> {
+        let until = now + ttl;
+        let held = sqlx::query(
+            // In the order in which everybody locks.
+            "WITH held AS MATERIALIZED (
+                 SELECT id FROM crm_record
+                 WHERE id = ANY($1) AND lease_token = $2 AND lease_until > $4
+                 ORDER BY id FOR NO KEY UPDATE)
+             UPDATE crm_record r SET lease_until = $3 FROM held WHERE r.id = held.id",
+        )
+        .bind(records)
+        .bind(lease.token)
+        .bind(until)
+        .bind(now)
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        lease.until = until;
+        Ok(held == records.len() as u64)
+    }
+}
+
+/// Loads the open rows of leased records: deletes first, then the oldest. With a call that writes go the
+/// values of rows that failed by HubSpot's fault too, the newest of them: HubSpot may hold them.
+async fn load_rows(
+    db: &mut PgConnection,
+    stage: Stage,
+    records: &mut [Record],
+) -> Result<(), QueueError> {
+    let writes = !matches!(stage, Stage::Erase | Stage::Archive);
+    let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
+    let rows: Vec<OpenRow> = sqlx::query_as(
+        "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along, q.created_at,
+                e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
+                CASE WHEN q.subject_id IS NOT NULL THEN
+                    (SELECT tombstone_at FROM crm_record WHERE id = q.subject_id) END AS tombstone_at,
+                CASE WHEN q.subject_id IS NOT NULL THEN
+                    (SELECT tombstone_row FROM crm_record WHERE id = q.subject_id) END AS tombstone_row
+         FROM UNNEST($1::bigint[]) AS l (id)
+         CROSS JOIN LATERAL (
+             (SELECT * FROM sync_queue
+              WHERE record_id = l.id AND status IN ('pending', 'retry') AND NOT written
+              ORDER BY (operation = 'upsert'), id LIMIT $2)
+             UNION ALL
+             (SELECT * FROM sync_queue
+              WHERE $3 AND record_id = l.id AND operation = 'upsert'
+                AND status = 'failed' AND along AND discarded_at IS NULL AND NOT written
+              ORDER BY id DESC LIMIT $2)) q
+         JOIN event e ON e.no = q.event_no AND (e.data IS NOT NULL OR q.status <> 'failed')
+         ORDER BY q.record_id, q.id",
+    )
+    .bind(&ids)
+    .bind(ROWS_PER_RECORD)
+    .bind(writes)
+    .fetch_all(db)
+    .await?;
+    let places: std::collections::HashMap<i64, usize> =
+        ids.iter().enumerate().map(|(place, &id)| (id, place)).collect();
+    for row in rows {
+        if let Some(&place) = places.get(&row.record_id) {
+            records[place].rows.push(row.into_row()?);
+        }
+    }
+    Ok(())
+}
+
+/// The first record of a line.
+#[derive(sqlx::FromRow)]
+struct Head {
+    sync_type: String,
+    stage: String,
+    rank: DateTime<Utc>,
+    failures: i32,
+    urgent: bool,
+    probe: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct LeasedRow {
+    id: i64,
+    external_id: String,
+    hubspot_id: Option<String>,
+    accepted: Json<Accepted>,
+    tombstone_at: Option<DateTime<Utc>>,
+    tombstone_row: Option<i64>,
+    doubt: i64,
+    resolve: Option<String>,
+    failures: i32,
+    lease_token: i64,
+    rank: DateTime<Utc>,
+    shared: bool,
+    lost_link: Option<String>,
+    adopted: bool,
+    erase_confirmed: bool,
+}
+
+impl LeasedRow {
+    fn into_record(self) -> Record {
+        Record {
+            id: self.id,
+            external_id: self.external_id,
+            hubspot_id: self.hubspot_id,
+            accepted: self.accepted.0,
+            tombstone: self.tombstone_at.zip(self.tombstone_row).map(|(at, row)| Stamp { at, row }),
+            doubt: self.doubt,
+            resolve: self.resolve,
+            shared: self.shared,
+            lost_link: self.lost_link,
+            adopted: self.adopted,
+            erase_confirmed: self.erase_confirmed,
+            failures: self.failures,
+            rows: Vec::new(),
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(in crate::queue) struct OpenRow {
+    id: i64,
+    pub(in crate::queue) record_id: i64,
+    operation: String,
+    retry_count: i32,
+    along: bool,
+    created_at: DateTime<Utc>,
+    occurred_at: DateTime<Utc>,
+    event_type: String,
+    subject: String,
+    data: Option<serde_json::Value>,
+    subject_id: Option<i64>,
+    tombstone_at: Option<DateTime<Utc>>,
+    tombstone_row: Option<i64>,
+}
+
+impl OpenRow {
+    pub(in crate::queue) fn into_row(self) -> Result<Row, QueueError> {
+        let operation = self
+            .operation
+            .parse()
+            .map_err(|_| QueueError::Corrupt(format!("operation `{}`", self.operation)))?;
+        Ok(Row {
+            id: self.id,
+            operation,
+            retry_count: self.retry_count,
+            along: self.along,
+            created_at: self.created_at,
+            occurred_at: self.occurred_at,
+            event_type: self.event_type,
+            subject: self.subject,
+            data: self.data,
+            of_alias: self.subject_id,
+            alias_tombstone: self
+                .tombstone_at
+                .zip(self.tombstone_row)
+                .map(|(at, row)| Stamp { at, row }),
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! The way out: due, leased, settled.
+
+pub(in crate::queue) mod due_cursor;
+pub mod lease;
+pub mod reap;
+pub(in crate::queue) mod refresh;
+pub mod settle;
+pub mod slots;
+pub(in crate::queue) mod stranded;

@@ -1,0 +1,370 @@
+//! The end of a lease: one fenced transaction that accounts for every row of a batch.
+//!
+//! A settlement of a record whose lease is no longer ours changes nothing but one thing: the record
+//! is marked doubtful, since our call may have reached HubSpot after the next holder's.
+
+mod alias;
+mod gone;
+mod subject;
+mod writes;
+
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::mapping::Warning;
+use crate::queue::delivery::refresh::{lock, refresh};
+use crate::queue::intake::enqueue::ensure_records;
+use crate::queue::model::{Accepted, Lease, Reason, Stamp};
+use crate::queue::{Queue, QueueError};
+
+use alias::{absorbed, aliases, holders, merge};
+use gone::{erase, reopen_newer, void_slots};
+use subject::{living, part_ways, promote, void_aliases, write_own};
+pub(in crate::queue) use writes::refuse_rows;
+use writes::{write_records, write_rows, write_slots};
+
+/// Whether HubSpot holds what `accepted` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// The call had a definite verdict.
+    Certain,
+    /// It had none.
+    Doubtful,
+    /// There was no call.
+    AsBefore,
+}
+
+/// What becomes of the record's backoff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backoff {
+    /// A success.
+    Reset,
+    /// A counted failure: not due before the instant.
+    Until(DateTime<Utc>),
+    /// Not due before the instant, and no failure counted.
+    Pause(DateTime<Utc>),
+    /// Due again at once in a smaller batch: the call was refused, and it is not known for which record.
+    /// One more failure of the record, which sets the size of its batches, but no attempt of a row.
+    Smaller,
+    /// Nothing was tried.
+    AsBefore,
+}
+
+impl Backoff {
+    /// What the failures in a row become (0: none, 1: one more), and until when it is not due;
+    /// `None`: as before.
+    pub(in crate::queue) fn noted(self) -> (Option<i32>, Option<DateTime<Utc>>) {
+        match self {
+            Self::Reset => (Some(0), None),
+            Self::Until(until) => (Some(1), Some(until)),
+            Self::Pause(until) => (None, Some(until)),
+            Self::Smaller => (Some(1), None),
+            Self::AsBefore => (None, None),
+        }
+    }
+}
+
+/// A record that cannot be created yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Due at this deadline, or when another row arrives.
+    pub until: DateTime<Utc>,
+    /// What is missing.
+    pub reason: String,
+    /// How many open rows were looked at.
+    pub loaded: i64,
+}
+
+/// What becomes of a row; rows that are not named stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowVerdict {
+    /// HubSpot holds it, or something newer.
+    Written(Vec<Warning>),
+    /// Counted, and tried again.
+    Retry(Reason),
+    /// Needs a person.
+    Failed(Reason),
+}
+
+/// A slot's newest target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotWrite {
+    /// The slot.
+    pub slot: String,
+    /// Sync type and external id of the other end; `None` drops.
+    pub target: Option<(String, String)>,
+    /// Where it comes from.
+    pub stamp: Stamp,
+}
+
+/// What the written rows of one subject brought, where several share a HubSpot record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPart {
+    /// The subject's record: the leased one or an alias of it.
+    pub record: i64,
+    /// Its newest values.
+    pub values: Accepted,
+    /// Its newest targets.
+    pub slots: Vec<SlotWrite>,
+}
+
+/// What became of one leased record.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The record.
+    pub record: i64,
+    /// The doubt that was read with the lease; a newer one stays.
+    pub doubt: i64,
+    /// The new link, if it changed.
+    pub link: Option<Option<String>>,
+    /// The link is another's record until now: taken only if no other record of ours holds it.
+    pub adopts: bool,
+    /// HubSpot had the record before us: the row whose value led to its adoption.
+    pub adopted_by: Option<i64>,
+    /// What was adopted is no more: it was deleted in HubSpot, or a new record took its place.
+    pub disowns: bool,
+    /// A linked record came back under another id: people merged it.
+    pub relinks: bool,
+    /// The HubSpot records that were merged into its own: records linked to them become its aliases.
+    pub absorbs: Vec<String>,
+    /// It is deleted, and an alias of it takes the HubSpot record over. If none lives any more,
+    /// nothing happens, and it is looked at again.
+    pub promotes: bool,
+    /// What each subject's rows brought, where several share the HubSpot record.
+    pub own: Vec<OwnPart>,
+    /// The HubSpot record that holds a unique value of ours, if that changed.
+    pub resolve: Option<Option<String>>,
+    /// What HubSpot has accepted now.
+    pub accepted: Option<Accepted>,
+    /// The newest delete, if it changed.
+    pub tombstone: Option<Stamp>,
+    /// Whether HubSpot holds what `accepted` says.
+    pub certainty: Certainty,
+    /// The record's backoff.
+    pub backoff: Backoff,
+    /// Wait for a row that brings what is missing.
+    pub wait: Option<Wait>,
+    /// Slots whose target is newer than what is stored.
+    pub slots: Vec<SlotWrite>,
+    /// The record is gone: its slots that are not newer than the tombstone are void, and rows that
+    /// are newer are open again.
+    pub gone: bool,
+    /// All that we store of the record goes too.
+    pub erase: bool,
+    /// The rows' verdicts.
+    pub rows: Vec<(i64, RowVerdict)>,
+}
+
+impl Settlement {
+    /// A settlement that gives the record back as it was.
+    #[must_use]
+    pub fn release(record: i64, doubt: i64) -> Self {
+        Self {
+            record,
+            doubt,
+            link: None,
+            adopts: false,
+            adopted_by: None,
+            disowns: false,
+            relinks: false,
+            absorbs: Vec::new(),
+            promotes: false,
+            own: Vec::new(),
+            resolve: None,
+            accepted: None,
+            tombstone: None,
+            certainty: Certainty::AsBefore,
+            backoff: Backoff::AsBefore,
+            wait: None,
+            slots: Vec::new(),
+            gone: false,
+            erase: false,
+            rows: Vec::new(),
+        }
+    }
+}
+
+/// What a settle came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Records settled.
+    pub records: usize,
+    /// Records that somebody else holds by now.
+    pub fenced: usize,
+    /// Records of which something is due again.
+    pub again: bool,
+}
+
+impl Queue {
+    /// Ends `lease` for the records of `settlements`, all in one transaction. `call` is the call
+    /// that the verdicts come from.
+    ///
+    /// # Errors
+    /// When the database fails; nothing has changed then, and the lease runs out by itself.
+    pub async fn settle(
+        &self,
+        lease: &Lease,
+        settlements: &[Settlement],
+        call: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<Settled, QueueError> {
+        let mut tx = self.begin().await?;
+        let mut slots: Vec<&SlotWrite> = settlements.iter().flat_map(|s| &s.slots).collect();
+        for settlement in settlements {
+            slots.extend(settlement.own.iter().flat_map(|part| &part.slots));
+        }
+        let targets = slots.into_iter().filter_map(|s| s.target.as_ref());
+        let targets =
+            ensure_records(&mut tx, targets.map(|(t, id)| (t.as_str(), id.as_str())), now).await?;
+        let ids: Vec<i64> = settlements.iter().map(|s| s.record).collect();
+        let holders = holders(&mut tx, settlements).await?;
+        let aliases = aliases(&mut tx, settlements, &holders).await?;
+        let absorbs = absorbed(&mut tx, settlements).await?;
+        // Targets too: their link must not change between our look at it and our commit.
+        let locks = ids.iter().chain(targets.values()).chain(holders.values()).chain(&aliases);
+        let locks = locks.chain(absorbs.iter().map(|(record, _)| record));
+        let locks: BTreeSet<i64> = locks.copied().collect();
+        lock(&mut tx, &locks.into_iter().collect::<Vec<_>>()).await?;
+        let held: HashSet<i64> =
+            sqlx::query_scalar("SELECT id FROM crm_record WHERE id = ANY($1) AND lease_token = $2")
+                .bind(&ids)
+                .bind(lease.token)
+                .fetch_all(&mut *tx)
+                .await?
+                .into_iter()
+                .collect();
+        let (ours, fenced): (Vec<_>, Vec<_>) =
+            settlements.iter().partition(|s| held.contains(&s.record));
+        let promoting: Vec<i64> = ours.iter().filter(|s| s.promotes).map(|s| s.record).collect();
+        let mut heirs = living(&mut tx, &promoting).await?;
+        heirs.retain(|_, heir| !ids.contains(heir));
+        // Looked at once more, an adoption that came too late finds whose record it is, and a delete
+        // that no alias survives takes the HubSpot record along.
+        let too_late = |s: &Settlement| {
+            (s.adopts && holders.contains_key(&s.record))
+                || (s.promotes && !heirs.contains_key(&s.record))
+        };
+        let late: Vec<Settlement> = ours
+            .iter()
+            .filter(|s| too_late(s))
+            .map(|s| Settlement::release(s.record, s.doubt))
+            .collect();
+        let mut ours = ours;
+        ours.retain(|s| !too_late(s));
+        ours.extend(&late);
+        let mut merged: Vec<(i64, i64)> = ours
+            .iter()
+            .filter(|s| s.relinks)
+            .filter_map(|s| Some((s.record, *holders.get(&s.record)?)))
+            .collect();
+        if !absorbs.is_empty() {
+            let absorbs = absorbed(&mut tx, settlements).await?;
+            merged.extend(absorbs.into_iter().filter(|(_, record)| held.contains(record)));
+        }
+
+        for (survivor, heir) in &heirs {
+            promote(&mut tx, *survivor, *heir).await?;
+        }
+        write_records(&mut tx, &ours, lease.token, now).await?;
+        void_slots(&mut tx, &ours).await?;
+        write_slots(&mut tx, &ours, &targets).await?;
+        write_rows(&mut tx, &ours, call, now).await?;
+        reopen_newer(&mut tx, &ours).await?;
+        erase(&mut tx, &ours, now).await?;
+        write_own(&mut tx, &ours, &targets).await?;
+        let mut touched = void_aliases(&mut tx, &ours, now).await?;
+        touched.extend(part_ways(&mut tx, &ours).await?);
+        refresh(&mut tx, &touched, now).await?;
+        merge(&mut tx, &merged, now).await?;
+        let lost: Vec<i64> = fenced
+            .iter()
+            .filter(|s| s.certainty != Certainty::AsBefore)
+            .map(|s| s.record)
+            .collect();
+        // A number of its own: the reaper has marked the same lease before, and who has read that
+        // mark must not clear this one.
+        if !lost.is_empty() {
+            sqlx::query("UPDATE crm_record SET doubt = nextval('lease_token') WHERE id = ANY($1)")
+                .bind(&lost)
+                .execute(&mut *tx)
+                .await?;
+        }
+        refresh(&mut tx, &ids, now).await?;
+        let again: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM crm_record WHERE id = ANY($1) AND due_at IS NOT NULL)",
+        )
+        .bind(&ids)
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        if again || !merged.is_empty() || !touched.is_empty() {
+            self.lines.joined();
+        }
+        if ours.iter().any(|s| s.link.is_some()) || !touched.is_empty() {
+            self.wake_linked(now).await?;
+        }
+        Ok(Settled { records: ours.len(), fenced: fenced.len(), again })
+    }
+
+    /// Makes due the records whose slots wait for a link that has changed. Crash-safe: the mark
+    /// stays until this has been done.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wake_linked(&self, now: DateTime<Utc>) -> Result<usize, QueueError> {
+        let mut tx = self.begin().await?;
+        // The lock waits for a settle that has seen the old link and not committed its slot yet.
+        let marked: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT id, link_mark FROM crm_record WHERE link_mark IS NOT NULL
+             ORDER BY id LIMIT 1000 FOR NO KEY UPDATE",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        if marked.is_empty() {
+            return Ok(0);
+        }
+        let (ids, marks): (Vec<i64>, Vec<i64>) = marked.into_iter().unzip();
+        let owners: Vec<i64> = sqlx::query_scalar(
+            "SELECT record_id FROM crm_association WHERE target_id = ANY($1)
+             UNION SELECT record_id FROM crm_association WHERE record_id = ANY($1)
+             UNION SELECT a.record_id FROM crm_record r
+                   JOIN crm_association a ON a.target_id = r.id WHERE r.alias_of = ANY($1)
+             ORDER BY record_id",
+        )
+        .bind(&ids)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        // A transaction of its own: owners and targets locked together could come in any order.
+        for owners in owners.chunks(1_000) {
+            let mut tx = self.begin().await?;
+            lock(&mut tx, owners).await?;
+            // With another link it is another pair: HubSpot may have it.
+            sqlx::query(
+                "UPDATE crm_association SET refused = false
+                 WHERE record_id = ANY($1) AND refused AND (target_id = ANY($2) OR record_id = ANY($2))",
+            )
+            .bind(owners)
+            .bind(&ids)
+            .execute(&mut *tx)
+            .await?;
+            refresh(&mut tx, owners, now).await?;
+            tx.commit().await?;
+            self.lines.joined();
+        }
+        sqlx::query(
+            "UPDATE crm_record r SET link_mark = NULL FROM (
+                 SELECT r.id FROM crm_record r
+                 JOIN UNNEST($1::bigint[], $2::bigint[]) AS m (id, mark)
+                      ON m.id = r.id AND m.mark = r.link_mark
+                 ORDER BY r.id FOR NO KEY UPDATE OF r) AS done
+             WHERE done.id = r.id",
+        )
+        .bind(&ids)
+        .bind(&marks)
+        .execute(&self.pool)
+        .await?;
+        Ok(owners.len())
+    }
+}

@@ -1,0 +1,373 @@
+//! Subjects that share one HubSpot record, after people merged theirs.
+//!
+//! The survivor has the link and what HubSpot holds, which is the newest value of any of them. What
+//! each subject's own events brought stands apart, in `brought`, so that a delete voids that and nothing
+//! else: another subject's older value comes back. A survivor that is deleted while an alias lives
+//! hands the HubSpot record to it and becomes its alias.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+
+use crate::queue::delivery::settle::{OwnPart, Settlement};
+use crate::queue::model::{Accepted, Register, Stamp};
+use crate::queue::{Queue, QueueError};
+
+/// The newest of what one subject's own events brought and HubSpot was sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Own {
+    properties: Accepted,
+    /// Slot -> target, event time, row.
+    slots: BTreeMap<String, (Option<i64>, DateTime<Utc>, i64)>,
+}
+
+impl Own {
+    /// Takes out what is not newer than `tombstone`, or all.
+    fn void(&mut self, tombstone: Option<Stamp>) -> Own {
+        let dead = |stamp: Stamp| tombstone.is_none_or(|dead| stamp <= dead);
+        let slot = |at: DateTime<Utc>, row: i64| dead(Stamp { at, row });
+        Own {
+            properties: self.properties.extract_if(.., |_, r| dead(r.stamp)).collect(),
+            slots: self.slots.extract_if(.., |_, s| slot(s.1, s.2)).collect(),
+        }
+    }
+
+    /// The rows that brought it.
+    fn rows(&self) -> Vec<i64> {
+        let values = self.properties.values().map(|register| register.stamp.row);
+        values.chain(self.slots.values().map(|slot| slot.2)).collect()
+    }
+}
+
+/// Aliases that still have something to say, of the survivors `$1`.
+const LIVING: &str = "SELECT a.alias_of, a.id FROM crm_record a
+    WHERE a.alias_of = ANY($1) AND a.erased_at IS NULL
+      AND (a.tombstone_at IS NULL OR a.brought -> 'properties' <> '{}'
+           OR EXISTS (SELECT 1 FROM sync_queue q JOIN event e ON e.no = q.event_no
+                      WHERE q.record_id = a.alias_of AND q.subject_id = a.id
+                        AND q.operation = 'upsert' AND q.status IN ('pending', 'retry')
+                        AND (e.occurred_at, q.id) > (a.tombstone_at, a.tombstone_row)))
+    ORDER BY a.alias_of, a.id DESC";
+
+impl Queue {
+    /// Which of `records` have aliases that live: what HubSpot holds is theirs too.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn with_living_aliases(&self, records: &[i64]) -> Result<HashSet<i64>, QueueError> {
+        let mut db = self.pool.acquire().await?;
+        Ok(living(&mut db, records).await?.into_keys().collect())
+    }
+}
+
+/// The alias that takes over from each of `survivors`, where one lives.
+pub(super) async fn living(
+    db: &mut PgConnection,
+    survivors: &[i64],
+) -> Result<HashMap<i64, i64>, QueueError> {
+    if survivors.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<(i64, i64)> = sqlx::query_as(LIVING).bind(survivors).fetch_all(db).await?;
+    Ok(found.into_iter().collect())
+}
+
+/// Begins to keep apart what is each of `records` own.
+pub(super) async fn keep_apart(db: &mut PgConnection, records: &[i64]) -> Result<(), QueueError> {
+    sqlx::query(
+        "UPDATE crm_record r SET brought = jsonb_build_object('properties', r.accepted, 'slots', COALESCE(
+             (SELECT jsonb_object_agg(slot, jsonb_build_array(target_id, set_at, set_by))
+              FROM crm_association WHERE record_id = r.id), '{}'))
+         WHERE id = ANY($1) AND brought IS NULL",
+    )
+    .bind(records)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Notes what the rows of each subject brought.
+pub(super) async fn write_own(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+    targets: &HashMap<(String, String), i64>,
+) -> Result<(), QueueError> {
+    let parts: Vec<&OwnPart> = ours.iter().flat_map(|s| &s.own).collect();
+    for part in parts {
+        let Some(mut own) = load(db, part.record).await? else { continue };
+        for (name, register) in &part.values {
+            if own.properties.get(name).is_none_or(|held| held.stamp < register.stamp) {
+                own.properties.insert(name.clone(), register.clone());
+            }
+        }
+        for write in &part.slots {
+            let target = write.target.as_ref().and_then(|key| targets.get(key).copied());
+            let Stamp { at, row } = write.stamp;
+            if own.slots.get(&write.slot).is_none_or(|held| (held.1, held.2) < (at, row)) {
+                own.slots.insert(write.slot.clone(), (target, at, row));
+            }
+        }
+        store(db, part.record, &own).await?;
+    }
+    Ok(())
+}
+
+/// Hands the HubSpot record of `survivor` over to its alias `heir`, with all that is owed to it;
+/// the survivor becomes an alias, the other aliases are the heir's. The deletes stay where they are.
+pub(super) async fn promote(
+    db: &mut PgConnection,
+    survivor: i64,
+    heir: i64,
+) -> Result<(), QueueError> {
+    // Doubtful: it is sent whole, its own key first of all.
+    sqlx::query(
+        "UPDATE crm_record h
+         SET alias_of = NULL, hubspot_id = s.hubspot_id, lost_link = s.lost_link,
+             accepted = s.accepted, doubt = nextval('lease_token'),
+             adopted_at = s.adopted_at, adopted_by = s.adopted_by,
+             link_mark = nextval('lease_token'), resolve = NULL, failures = 0, backoff_until = NULL,
+             lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL
+         FROM crm_record s WHERE h.id = $2 AND s.id = $1",
+    )
+    .bind(survivor)
+    .bind(heir)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "UPDATE crm_record
+         SET alias_of = $2, hubspot_id = CASE WHEN id <> $1 THEN hubspot_id END,
+             lost_link = NULL, accepted = '{}', doubt = 0, resolve = NULL,
+             adopted_at = NULL, adopted_by = NULL, erase_confirmed = false,
+             link_mark = nextval('lease_token')
+         WHERE id = $1 OR alias_of = $1",
+    )
+    .bind(survivor)
+    .bind(heir)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "UPDATE sync_queue
+         SET record_id = $2,
+             subject_id = NULLIF(COALESCE(subject_id, $1), $2)
+         WHERE record_id = $1 AND operation = 'upsert' AND status <> 'synced'",
+    )
+    .bind(survivor)
+    .bind(heir)
+    .execute(&mut *db)
+    .await?;
+    // The pairs stand at the HubSpot record; an alias has only those that are still to be dropped.
+    // Sorted, so that all are gone before the first comes back.
+    sqlx::query(
+        "WITH gone AS (DELETE FROM crm_association WHERE record_id IN ($1, $2) RETURNING *)
+         INSERT INTO crm_association (record_id, slot, target_id, set_at, set_by, made_target_id,
+                                      made_from, made_to, sure, refused)
+         SELECT CASE record_id WHEN $1 THEN $2 ELSE $1 END, slot, target_id, set_at, set_by,
+                made_target_id, made_from, made_to, sure, refused
+         FROM gone ORDER BY record_id, slot",
+    )
+    .bind(survivor)
+    .bind(heir)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Voids what the deleted or erased aliases among `ours` brought to their survivors, which are
+/// answered: another subject's value comes back, and what nobody else brought is cleared in HubSpot.
+pub(super) async fn void_aliases(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+    now: DateTime<Utc>,
+) -> Result<Vec<i64>, QueueError> {
+    let mut touched = Vec::new();
+    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    if gone.is_empty() {
+        return Ok(touched);
+    }
+    let survivors: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT id, alias_of FROM crm_record WHERE id = ANY($1) AND alias_of IS NOT NULL",
+    )
+    .bind(gone)
+    .fetch_all(&mut *db)
+    .await?;
+    let survivors: HashMap<i64, i64> = survivors.into_iter().collect();
+    for gone in ours {
+        let Some(&survivor) = survivors.get(&gone.record) else { continue };
+        touched.push(survivor);
+        if gone.erase {
+            // What came before the erasure says nothing any more.
+            sqlx::query(
+                "UPDATE sync_queue SET status = 'synced', written = true, processed_at = $2
+                 WHERE subject_id = $1 AND operation = 'upsert' AND status IN ('pending', 'retry')",
+            )
+            .bind(gone.record)
+            .bind(now)
+            .execute(&mut *db)
+            .await?;
+        }
+        let Some(mut own) = load(db, gone.record).await? else { continue };
+        let void = own.void(gone.tombstone.filter(|_| !gone.erase));
+        store(db, gone.record, &own).await?;
+        take_back(db, survivor, &void).await?;
+    }
+    Ok(touched)
+}
+
+/// Replaces the values of `void` that `survivor` still has by the next-newest of the group. Whoever
+/// holds it knows nothing of that: it is fenced, and sent whole.
+async fn take_back(db: &mut PgConnection, survivor: i64, void: &Own) -> Result<(), QueueError> {
+    let group: Vec<(Json<Own>,)> = sqlx::query_as(
+        "SELECT brought FROM crm_record WHERE (id = $1 OR alias_of = $1) AND brought IS NOT NULL",
+    )
+    .bind(survivor)
+    .fetch_all(&mut *db)
+    .await?;
+    let (Json(mut accepted),): (Json<Accepted>,) =
+        sqlx::query_as("SELECT accepted FROM crm_record WHERE id = $1 FOR NO KEY UPDATE")
+            .bind(survivor)
+            .fetch_one(&mut *db)
+            .await?;
+    let mut changed = false;
+    for (name, dead) in &void.properties {
+        if accepted.get(name).is_none_or(|held| held.stamp != dead.stamp) {
+            continue;
+        }
+        let others = group.iter().filter_map(|(own,)| own.properties.get(name));
+        // Older than whatever may come.
+        let nobody = Stamp { at: DateTime::UNIX_EPOCH, row: 0 };
+        let cleared = Register { value: String::new(), stamp: nobody };
+        let next = others.max_by_key(|r| r.stamp).cloned().unwrap_or(cleared);
+        accepted.insert(name.clone(), next);
+        changed = true;
+    }
+    for (slot, (_, _, dead)) in &void.slots {
+        let others = group.iter().filter_map(|(own,)| own.slots.get(slot));
+        let next = others.max_by_key(|slot| (slot.1, slot.2)).copied();
+        let (target, at, row) = next.unwrap_or((None, DateTime::UNIX_EPOCH, *dead));
+        let rows = sqlx::query(
+            "UPDATE crm_association SET target_id = $4, set_at = $5, set_by = $6, refused = false
+             WHERE record_id = $1 AND slot = $2 AND set_by = $3",
+        )
+        .bind(survivor)
+        .bind(slot)
+        .bind(dead)
+        .bind(target)
+        .bind(at)
+        .bind(row)
+        .execute(&mut *db)
+        .await?;
+        changed |= rows.rows_affected() > 0;
+    }
+    // The mark: a target may be linked at this moment by somebody who does not see the slot yet.
+    sqlx::query(
+        "UPDATE crm_record
+         SET accepted = $2, lease_token = NULL, lease_until = NULL, lease_holder = NULL,
+             leased_at = NULL,
+             doubt = CASE WHEN $3 OR lease_token IS NOT NULL THEN nextval('lease_token') ELSE doubt END,
+             link_mark = CASE WHEN $3 THEN nextval('lease_token') ELSE link_mark END
+         WHERE id = $1",
+    )
+    .bind(survivor)
+    .bind(Json(accepted))
+    .bind(changed)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Records whose HubSpot record is gone, and their aliases, stand for themselves again: each is made
+/// anew from what its own events brought. Answers the aliases.
+pub(super) async fn part_ways(
+    db: &mut PgConnection,
+    ours: &[&Settlement],
+) -> Result<Vec<i64>, QueueError> {
+    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    if gone.is_empty() {
+        return Ok(gone);
+    }
+    let apart: Vec<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT id, alias_of FROM crm_record
+         WHERE brought IS NOT NULL AND (alias_of = ANY($1) OR (id = ANY($1) AND alias_of IS NULL))",
+    )
+    .bind(&gone)
+    .fetch_all(&mut *db)
+    .await?;
+    for &(record, _) in &apart {
+        let Some(mut own) = load(db, record).await? else { continue };
+        if let Some(deleted) = ours.iter().find(|s| s.record == record) {
+            own.void(deleted.tombstone.filter(|_| !deleted.erase));
+        }
+        restore(db, record, &own).await?;
+    }
+    Ok(apart.into_iter().filter_map(|(id, alias_of)| alias_of.map(|_| id)).collect())
+}
+
+/// Gives a record what is its own: values, slots and rows. The rows are opened again, so that what
+/// cannot be made anew fails and is seen.
+async fn restore(db: &mut PgConnection, record: i64, own: &Own) -> Result<(), QueueError> {
+    sqlx::query(
+        "UPDATE sync_queue SET record_id = $1, subject_id = NULL
+         WHERE subject_id = $1 AND operation = 'upsert' AND status <> 'synced'",
+    )
+    .bind(record)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "UPDATE sync_queue
+         SET record_id = $1, subject_id = NULL, status = 'pending', written = false,
+             processed_at = NULL
+         WHERE id = ANY($2) AND operation = 'upsert' AND status <> 'failed'
+           AND COALESCE(subject_id, record_id) = $1",
+    )
+    .bind(record)
+    .bind(own.rows())
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "UPDATE crm_record
+         SET alias_of = NULL, brought = NULL, accepted = $2,
+             doubt = CASE WHEN $2 = '{}'::jsonb THEN doubt ELSE nextval('lease_token') END
+         WHERE id = $1",
+    )
+    .bind(record)
+    .bind(Json(&own.properties))
+    .execute(&mut *db)
+    .await?;
+    for (slot, &(target, at, row)) in &own.slots {
+        sqlx::query(
+            "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (record_id, slot) DO UPDATE
+             SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by
+             WHERE (a.set_at, a.set_by) < (excluded.set_at, excluded.set_by)",
+        )
+        .bind(record)
+        .bind(slot)
+        .bind(target)
+        .bind(at)
+        .bind(row)
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn load(db: &mut PgConnection, record: i64) -> Result<Option<Own>, QueueError> {
+    let own: Option<Json<Own>> = sqlx::query_scalar("SELECT brought FROM crm_record WHERE id = $1")
+        .bind(record)
+        .fetch_one(db)
+        .await?;
+    Ok(own.map(|own| own.0))
+}
+
+async fn store(db: &mut PgConnection, record: i64, own: &Own) -> Result<(), QueueError> {
+    sqlx::query("UPDATE crm_record SET brought = $2 WHERE id = $1")
+        .bind(record)
+        .bind(Json(own))
+        .execute(db)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Associations: which pairs are owed to HubSpot, and what became of them.
+//!
+//! A pair that is about to be made is noted before its call leaves, so that a lost reply can never
+//! leave a pair in HubSpot that nobody drops when the slot's target changes.
+
+mod settle;
+
+use crate::queue::model::{Lease, Reason};
+use crate::queue::{Queue, QueueError};
+
+/// A slot of a leased record that owes a call.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OwedSlot {
+    /// The owner.
+    pub record_id: i64,
+    /// The slot's name.
+    pub slot: String,
+    /// The owner's link.
+    pub from_id: Option<String>,
+    /// The other end.
+    pub target_id: Option<i64>,
+    /// The other end's object kind.
+    pub target_type: Option<String>,
+    /// The other end's link.
+    pub to_id: Option<String>,
+    /// The object kind of the end of the old pair.
+    pub made_target_type: Option<String>,
+    /// The old pair.
+    pub made_from: Option<String>,
+    /// The old pair.
+    pub made_to: Option<String>,
+    /// Whether the old pair goes first.
+    pub drops: bool,
+    /// Whether another slot holds the old pair, so that it stays in HubSpot.
+    pub shared: bool,
+    /// Whether this very pair was tried before, without a verdict.
+    pub again: bool,
+    /// Whether the other end is in doubt, so that its next write may show another link.
+    pub settling: bool,
+    /// The owner's transient failures in a row.
+    pub failures: i32,
+}
+
+/// What became of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SlotVerdict {
+    /// The pair stands in HubSpot.
+    Made,
+    /// The old pair is gone.
+    Dropped,
+    /// HubSpot will not have it: its row fails.
+    Refused(Reason),
+    /// Counted, and tried again.
+    Retry(Reason),
+    /// HubSpot's reply does not speak of the pair: counted, and tried again, but not for ever.
+    Unanswered(Reason),
+    /// The same, and an end was merged into another record: both are written, to learn of it.
+    Elsewhere(Reason),
+    /// No verdict and no attempt.
+    Untried,
+}
+
+/// What an association call came to.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotSettlement<'a> {
+    /// The leased records, whether or not one of their slots was in the call.
+    pub records: &'a [i64],
+    /// The slots' verdicts.
+    pub verdicts: &'a [(OwedSlot, SlotVerdict)],
+    /// A row that was retried so often fails.
+    pub max_retries: i32,
+    /// The call that the verdicts come from.
+    pub call: Option<i64>,
+}
+
+impl Queue {
+    /// The slots of `records` that owe a call.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn owed_slots(&self, records: &[i64]) -> Result<Vec<OwedSlot>, QueueError> {
+        Ok(sqlx::query_as(
+            "SELECT o.record_id, o.slot, o.from_id, o.target_id, o.target_type, o.to_id,
+                    o.made_target_type, o.made_from, o.made_to, o.drops,
+                    o.drops AND EXISTS (
+                        SELECT 1 FROM crm_association x JOIN crm_record owner ON owner.id = x.record_id
+                        WHERE x.made_from = o.made_from AND x.made_to = o.made_to
+                          AND x.slot = o.slot AND owner.sync_type = o.sync_type
+                          AND x.made_target_id IS NOT DISTINCT FROM x.target_id
+                          AND x.record_id <> o.record_id) AS shared,
+                    o.again, o.settling, o.failures
+             FROM association_owed o WHERE o.record_id = ANY($1) ORDER BY o.record_id, o.slot",
+        )
+        .bind(records)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Notes that the pairs of `slots` are about to be made. `false`: the lease is lost, and
+    /// nothing may be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn intend(&self, lease: &Lease, slots: &[&OwedSlot]) -> Result<bool, QueueError> {
+        let (owners, names): (Vec<i64>, Vec<&str>) =
+            slots.iter().map(|s| (s.record_id, s.slot.as_str())).unzip();
+        let targets: Vec<Option<i64>> = slots.iter().map(|s| s.target_id).collect();
+        let from: Vec<Option<&str>> = slots.iter().map(|s| s.from_id.as_deref()).collect();
+        let to: Vec<Option<&str>> = slots.iter().map(|s| s.to_id.as_deref()).collect();
+        // The records are locked before the slots, in the order of their ids. Without the lock a merge
+        // that commits meanwhile could move a pair, and this would overwrite it under a lost lease.
+        let noted = sqlx::query(
+            "WITH held AS MATERIALIZED (
+                 SELECT id FROM crm_record WHERE id = ANY($2) AND lease_token = $1
+                 ORDER BY id FOR NO KEY UPDATE)
+             UPDATE crm_association a
+             SET made_target_id = s.target_id, made_from = s.from_id, made_to = s.to_id, sure = false
+             FROM UNNEST($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[])
+                  AS s (record_id, slot, target_id, from_id, to_id),
+                  held
+             WHERE a.record_id = s.record_id AND a.slot = s.slot AND held.id = a.record_id",
+        )
+        .bind(lease.token)
+        .bind(owners)
+        .bind(names)
+        .bind(targets)
+        .bind(from)
+        .bind(to)
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(noted == slots.len() as u64)
+    }
+}

@@ -1,0 +1,42 @@
+//! Which records keep events from being stored.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::queue::intake::enqueue::RecordKey;
+use crate::queue::{PORTAL, Queue, QueueError};
+
+/// Those of `keys` whose record, or the survivor of it, somebody has locked. Waits for nobody.
+pub(in crate::queue) async fn locked_records(
+    queue: &Queue,
+    keys: &BTreeSet<RecordKey>,
+) -> Result<HashSet<RecordKey>, QueueError> {
+    let (kinds, externals): (Vec<&str>, Vec<&str>) =
+        keys.iter().map(|(kind, external_id)| (kind.as_str(), external_id.as_str())).unzip();
+    let mut tx = queue.begin().await?;
+    // Somebody may have locked the table.
+    sqlx::query("SET LOCAL lock_timeout = '40ms'").execute(&mut *tx).await?;
+    let locked: Vec<RecordKey> = sqlx::query_as(
+        "WITH asked AS MATERIALIZED (
+             SELECT k.kind, k.external_id, r.id, r.alias_of
+             FROM UNNEST($2::text[], $3::text[]) AS k (kind, external_id)
+             CROSS JOIN LATERAL (
+                 SELECT id, alias_of FROM crm_record
+                 WHERE portal = $1 AND sync_type = k.kind AND external_id = k.external_id
+                 LIMIT 1) AS r
+         ), free AS MATERIALIZED (
+             SELECT id FROM crm_record
+             WHERE id = ANY(ARRAY(SELECT id FROM asked UNION SELECT alias_of FROM asked))
+             FOR NO KEY UPDATE SKIP LOCKED)
+         SELECT kind, external_id FROM asked
+         WHERE id NOT IN (SELECT id FROM free)
+            OR (alias_of IS NOT NULL AND alias_of NOT IN (SELECT id FROM free))",
+    )
+    .bind(PORTAL)
+    .bind(kinds)
+    .bind(externals)
+    .fetch_all(&mut *tx)
+    .await?;
+    // Nothing was changed; what was locked in passing is let go.
+    tx.rollback().await?;
+    Ok(locked.into_iter().collect())
+}

@@ -1,0 +1,10 @@
+//! The way in: events into the queue.
+
+mod aside;
+pub mod enqueue;
+mod lane;
+mod lanes;
+pub mod notify;
+mod request;
+
+pub use lanes::Intake;

@@ -1,0 +1,42 @@
+//! The events of one request on their way into the queue, and its answer.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::queue::QueueError;
+use crate::queue::intake::enqueue::{Admitted, EnqueueError, Receipt, RecordKey};
+
+pub(super) type Answer = Result<Vec<Receipt>, EnqueueError>;
+
+/// The events of one request.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) events: Vec<Admitted>,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+impl Request {
+    /// The keys of its records.
+    pub(super) fn keys(&self) -> impl Iterator<Item = RecordKey> {
+        self.events.iter().flat_map(Admitted::keys)
+    }
+}
+
+pub(super) fn away(error: sqlx::Error) -> EnqueueError {
+    QueueError::Unavailable(error).into()
+}
+
+/// Who is told that something was stored.
+#[derive(Clone)]
+pub(super) struct News {
+    pub(super) wake: Arc<Notify>,
+    pub(super) stored: watch::Sender<()>,
+}
+
+impl News {
+    pub(super) fn tell(&self) {
+        self.wake.notify_one();
+        self.stored.send_replace(());
+    }
+}

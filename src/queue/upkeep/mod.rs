@@ -1,0 +1,4 @@
+//! The schema, and what is forgotten with time.
+
+pub mod retention;
+pub mod schema;

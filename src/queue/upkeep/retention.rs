@@ -1,0 +1,102 @@
+//! Forgetting what has long been done, in small steps.
+
+use chrono::{DateTime, Utc};
+
+use crate::queue::{Queue, QueueError};
+
+/// Rows of one step: short enough that nobody waits for it.
+const STEP: i64 = 1_000;
+
+/// How far a round of forgetting has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Rows deleted by the step.
+    pub rows: u64,
+    /// The next step looks behind this row; 0 begins anew.
+    pub behind: i64,
+}
+
+impl Queue {
+    /// Deletes rows that ended `synced` or were discarded before `before` and whose record owes
+    /// nothing, with their tries and their event, once that holds of all rows of the event. One step
+    /// looks at up to 1,000 rows behind the row `behind`. Failed rows stay until a person retries or
+    /// discards them; records, with what HubSpot has accepted of them, stay for good.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget(
+        &self,
+        before: DateTime<Utc>,
+        behind: i64,
+    ) -> Result<Forgotten, QueueError> {
+        let (rows, last): (i64, Option<i64>) = sqlx::query_as(
+            "WITH turn AS MATERIALIZED (
+                 -- Two at a time could each leave the event of a row that the other deletes.
+                 SELECT pg_try_advisory_xact_lock(hashtextextended('hubferry forget', 0)) AS ours
+             ), old AS MATERIALIZED (
+                 SELECT q.id, q.event_no FROM sync_queue q
+                 WHERE (SELECT ours FROM turn)
+                   AND q.id > $2 AND q.id < (SELECT first_row_since($1))
+                 ORDER BY q.id LIMIT $3
+             ), done AS MATERIALIZED (
+                 -- An event goes with all of its rows: one that is forgotten before the others could
+                 -- not lead an erasure to the payload.
+                 SELECT e.no, array_agg(q.id) AS ids
+                 FROM (SELECT DISTINCT event_no FROM old) o
+                 JOIN event e ON e.no = o.event_no
+                 JOIN sync_queue q ON q.id = ANY(e.row_ids)
+                 GROUP BY e.no
+                 HAVING bool_and(
+                        (q.status = 'synced' OR q.discarded_at IS NOT NULL)
+                        AND GREATEST(q.processed_at, q.discarded_at) < $1
+                        -- What its record still owes may need it: a delete opens rows again.
+                        AND NOT EXISTS (SELECT 1 FROM sync_queue o
+                                        WHERE o.record_id = q.record_id
+                                          AND o.status IN ('pending', 'retry'))
+                        -- A slot that is not made yet tells this row how it went.
+                        AND NOT EXISTS (SELECT 1 FROM crm_association a
+                                        WHERE a.record_id = q.record_id AND a.set_by = q.id
+                                          AND a.target_id IS NOT NULL
+                                          AND (a.made_to IS NULL OR NOT a.sure)))
+             ), gone AS (
+                 DELETE FROM sync_queue q USING (SELECT UNNEST(ids) AS id FROM done) d
+                 WHERE q.id = d.id AND (q.status = 'synced' OR q.discarded_at IS NOT NULL)
+                 RETURNING q.id, q.event_no
+             ), tries AS (
+                 DELETE FROM attempt a USING gone WHERE a.row_id = gone.id
+             ), addresses AS (
+                 DELETE FROM row_email m USING gone WHERE m.row_id = gone.id
+             ), events AS (
+                 DELETE FROM event e USING done
+                 WHERE e.no = done.no
+                   AND (SELECT count(*) FROM gone WHERE gone.event_no = e.no)
+                       = cardinality(done.ids)
+             )
+             SELECT (SELECT count(*) FROM gone), (SELECT max(id) FROM old)",
+        )
+        .bind(before)
+        .bind(behind)
+        .bind(STEP)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Forgotten { rows: rows.unsigned_abs(), behind: last.unwrap_or(0) })
+    }
+
+    /// Forgets audit lines of before `before`, at most ten thousand at a time: among them are the
+    /// addresses that people signed in from.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn prune_audit(&self, before: DateTime<Utc>) -> Result<u64, QueueError> {
+        // Lines are written in the order of their times, but for transactions that overlap.
+        Ok(sqlx::query(
+            "DELETE FROM audit WHERE id IN (
+                 SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT 10000) oldest
+                 WHERE at < $1)",
+        )
+        .bind(before)
+        .execute(&self.pool)
+        .await?
+        .rows_affected())
+    }
+}

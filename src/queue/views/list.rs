@@ -1,0 +1,342 @@
+//! Lists of rows, newest first: filters, search, counts.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+use sqlx::{Postgres, QueryBuilder};
+
+use crate::event::Priority;
+use crate::queue::model::{Status, priority_number};
+use crate::queue::views::page::{Listing, Page};
+use crate::queue::{PORTAL, Queue, QueueError};
+
+/// A row as people see it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct RowView {
+    /// Its number.
+    pub id: i64,
+    /// The event's id.
+    pub event_id: String,
+    /// The event's source.
+    pub event_source: String,
+    /// The event's type.
+    pub event_type: String,
+    /// When the event happened.
+    pub occurred_at: DateTime<Utc>,
+    /// The trace that its sender gave.
+    pub traceparent: Option<String>,
+    /// The object kind.
+    pub sync_type: String,
+    /// The application's id of the entity.
+    pub external_id: String,
+    /// `upsert`, `archive` or `erase`.
+    pub operation: String,
+    /// One of the five statuses.
+    pub status: String,
+    /// Whether its properties stand in HubSpot; associations may still be owed.
+    pub written: bool,
+    /// 0 high, 1 normal, 2 low.
+    pub priority: i16,
+    /// Failed deliveries so far.
+    pub retry_count: i32,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When it is due; `None` once it is done.
+    pub scheduled_at: Option<DateTime<Utc>>,
+    /// When it was done.
+    pub processed_at: Option<DateTime<Utc>>,
+    /// The call that wrote it.
+    pub call_id: Option<i64>,
+    /// When it was given up for good.
+    pub discarded_at: Option<DateTime<Utc>>,
+    /// Why it waits for something that has not arrived yet.
+    pub waiting_reason: Option<String>,
+    /// What was left out or altered.
+    pub warnings: Option<serde_json::Value>,
+    /// The error's code.
+    pub error_code: Option<String>,
+    /// The property at fault.
+    pub error_property: Option<String>,
+    /// What happened.
+    pub error_message: Option<String>,
+    /// What to do.
+    pub error_hint: Option<String>,
+    /// HubSpot's id of the call.
+    pub error_correlation_id: Option<String>,
+    /// The reply's HTTP status.
+    pub error_http_status: Option<i32>,
+    pub(in crate::queue) record_id: i64,
+    pub(in crate::queue) event_no: i64,
+}
+
+/// Which rows; an absent field means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowFilter {
+    /// The status.
+    pub status: Option<Status>,
+    /// The object kind.
+    pub sync_type: Option<String>,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// The application's id of the entity.
+    pub external_id: Option<String>,
+    /// The error's code.
+    pub error_code: Option<String>,
+    /// The property at fault; empty: none was named.
+    pub error_property: Option<String>,
+    /// The priority.
+    pub priority: Option<Priority>,
+    /// Accepted at or after.
+    pub since: Option<DateTime<Utc>>,
+    /// Accepted before.
+    pub until: Option<DateTime<Utc>>,
+    /// Rows that a person retried or discarded at this very instant.
+    pub acted_at: Option<DateTime<Utc>>,
+    /// These rows only.
+    pub ids: Option<Vec<i64>>,
+    /// Only what a retry may touch: not what an erasure has emptied.
+    pub retryable: bool,
+    /// An external id, an event id, an e-mail address or its SHA-256, an error code, or words of
+    /// an error's message.
+    pub search: Option<String>,
+}
+
+impl RowFilter {
+    /// Whether it is a search and nothing else, but for the status that words are found in.
+    fn is_search_alone(&self) -> bool {
+        let search = self.search.clone();
+        let status = self.status.filter(|status| *status == Status::Failed);
+        *self == Self { search, status, retryable: self.retryable, ..Self::default() }
+    }
+}
+
+/// The columns of [`RowView`].
+pub(in crate::queue) const COLUMNS: &str =
+    "id, event_id, event_source, event_type, occurred_at, traceparent, sync_type, external_id,
+    operation, status, written, priority, retry_count, created_at, scheduled_at, processed_at,
+    call_id, discarded_at, waiting_reason, warnings, error_code, error_property, error_message,
+    error_hint, error_correlation_id, error_http_status, record_id, event_no";
+
+/// No two requests that overlap were begun so far apart; a request lasts no longer than a minute.
+const OVERLAP: TimeDelta = TimeDelta::minutes(5);
+
+/// The number by which rows are found that carry an e-mail address: the first eight bytes of the
+/// SHA-256 of the address, trimmed and in lower case.
+#[must_use]
+pub fn email_hash(address: &str) -> i64 {
+    let digest = Sha256::digest(address.trim().to_lowercase().as_bytes());
+    i64::from_be_bytes(std::array::from_fn(|i| digest[i]))
+}
+
+/// The number of what was searched for, if it is an address or the hexadecimal SHA-256 of one.
+fn searched_email(text: &str) -> Option<i64> {
+    if text.contains('@') {
+        return Some(email_hash(text));
+    }
+    let hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if !hex {
+        return None;
+    }
+    u64::from_str_radix(&text[..16], 16).ok().map(u64::cast_signed)
+}
+
+/// The words of `text` as a text-search query of beginnings; `None` where it has no word.
+fn words(text: &str) -> Option<String> {
+    let words: Vec<String> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(10)
+        .map(|word| format!("{word}:*"))
+        .collect();
+    (!words.is_empty()).then(|| words.join(" & "))
+}
+
+/// Narrows `query` on the view, whose `WHERE` is open, to what `filter` names.
+pub(in crate::queue) fn narrow(
+    query: &mut QueryBuilder<Postgres>,
+    filter: &RowFilter,
+    depth: Depth,
+) {
+    query.push(" AND portal = ").push_bind(PORTAL);
+    if let Some(status) = filter.status {
+        // The stored status beside the shown one: the partial indexes know that.
+        query.push(match status {
+            Status::Pending => " AND kept = 'pending' AND taken IS NOT TRUE",
+            Status::Retry => " AND kept = 'retry' AND taken IS NOT TRUE",
+            // The leased records first, which are few: the planner knows nothing of that.
+            Status::Processing => {
+                " AND record_id = ANY(ARRAY(SELECT id FROM crm_record WHERE lease_token IS NOT NULL))
+                 AND leased AND taken AND kept IN ('pending', 'retry')"
+            }
+            Status::Synced => " AND kept = 'synced'",
+            Status::Failed => " AND kept = 'failed' AND discarded_at IS NULL",
+        });
+    }
+    let texts = [
+        ("sync_type", &filter.sync_type),
+        ("external_id", &filter.external_id),
+        ("error_code", &filter.error_code),
+    ];
+    for (column, value) in texts {
+        if let Some(value) = value {
+            query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
+        }
+    }
+    if let Some(kind) = &filter.event_type {
+        // By way of the events: there is no index over the type of a row's.
+        query.push(" AND id IN (SELECT UNNEST(row_ids) FROM event WHERE type = ");
+        query.push_bind(kind.clone()).push(")");
+    }
+    match filter.error_property.as_deref() {
+        Some("") => {
+            query.push(" AND error_property IS NULL");
+        }
+        Some(property) => {
+            query.push(" AND error_property = ").push_bind(property.to_owned());
+        }
+        None => {}
+    }
+    if let Some(priority) = filter.priority {
+        query.push(" AND priority = ").push_bind(priority_number(priority));
+    }
+    // The numbers narrow it down to the pages that matter, the times decide.
+    if let Some(since) = filter.since {
+        query.push(" AND created_at >= ").push_bind(since);
+        query
+            .push(" AND id >= (SELECT first_row_since(")
+            .push_bind(since.checked_sub_signed(OVERLAP).unwrap_or(since))
+            .push("))");
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND created_at < ").push_bind(until);
+        query
+            .push(" AND id < (SELECT first_row_since(")
+            .push_bind(until.checked_add_signed(OVERLAP).unwrap_or(until))
+            .push("))");
+    }
+    if let Some(at) = filter.acted_at {
+        // By way of the indexes, which only the table has.
+        query.push(" AND id IN (SELECT id FROM sync_queue WHERE retried_at = ").push_bind(at);
+        query.push(" UNION ALL SELECT id FROM sync_queue WHERE discarded_at = ").push_bind(at);
+        query.push(")");
+    }
+    if filter.retryable {
+        query.push(" AND NOT (erased AND operation <> 'erase')");
+    }
+    if let Some(ids) = &filter.ids {
+        query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
+    }
+    if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        search(query, text, depth);
+    }
+}
+
+/// How far a search for words goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::queue) enum Depth {
+    /// To the first row: for verbs.
+    Whole,
+    /// Over the newest matches: for looking.
+    Newest,
+    /// Over as many matches, whichever: for counting.
+    Any,
+}
+
+/// Whoever looks for a word of the commonest errors is shown the newest of them.
+const NEWEST_MATCHES: i64 = 1_001;
+
+/// Each branch has an index of its own.
+fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
+    query.push(" AND id IN (SELECT q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id WHERE r.portal = ");
+    query.push_bind(PORTAL);
+    query.push(" AND r.sync_type IN (SELECT sync_type FROM known_kind) AND r.external_id = ");
+    query.push_bind(text.to_owned());
+    query.push(" UNION ALL SELECT UNNEST(e.row_ids) FROM event e WHERE e.id = ");
+    query.push_bind(text.to_owned());
+    query.push(" UNION ALL SELECT id FROM sync_queue WHERE status = 'failed' AND discarded_at IS NULL AND error_code = ");
+    query.push_bind(text.to_uppercase());
+    if let Some(hash) = searched_email(text) {
+        query.push(" UNION ALL SELECT row_id FROM row_email WHERE email_hash = ").push_bind(hash);
+    }
+    if let Some(words) = words(text) {
+        query.push(" UNION ALL (SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
+        query.push_bind(words).push(")");
+        if depth == Depth::Newest {
+            query.push(" ORDER BY id DESC");
+        }
+        if depth != Depth::Whole {
+            query.push(" LIMIT ").push_bind(NEWEST_MATCHES);
+        }
+        query.push(")");
+    }
+    query.push(")");
+}
+
+impl Queue {
+    /// A page of the rows that `filter` names.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rows(
+        &self,
+        filter: &RowFilter,
+        page: &Page,
+    ) -> Result<Listing<RowView>, QueueError> {
+        let mut query = QueryBuilder::<Postgres>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM sync_queue_view WHERE true");
+        // With anything else to narrow it the newest matches are not enough.
+        let alone = page.cursor.is_none() && filter.is_search_alone();
+        narrow(&mut query, filter, if alone { Depth::Newest } else { Depth::Whole });
+        page.end(&mut query, "id");
+        let found = query.build_query_as().fetch_all(&self.pool).await?;
+        Ok(Listing::of(found, page, |row: &RowView| row.id))
+    }
+
+    /// How many rows `filter` names, counted up to `at_most`. Where only status and object kind are
+    /// named nothing is counted at all.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_rows(&self, filter: &RowFilter, at_most: i64) -> Result<i64, QueueError> {
+        let plain = RowFilter {
+            status: filter.status,
+            sync_type: filter.sync_type.clone(),
+            // Rows of erased subjects are few; the totals do not tell them apart.
+            retryable: filter.retryable && filter.status.is_none(),
+            ..RowFilter::default()
+        };
+        if *filter == plain {
+            return Ok(self.sum(filter.status, filter.sync_type.as_deref()).await?.min(at_most));
+        }
+        let mut query = QueryBuilder::<Postgres>::new(
+            "SELECT count(*) FROM (SELECT 1 FROM sync_queue_view WHERE true",
+        );
+        narrow(
+            &mut query,
+            filter,
+            if at_most > NEWEST_MATCHES { Depth::Whole } else { Depth::Any },
+        );
+        query.push(" LIMIT ").push_bind(at_most).push(") AS found");
+        Ok(query.build_query_scalar().fetch_one(&self.pool).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_its_hash_find_the_same_rows() {
+        let address = "Marie@Company.fr ";
+        let hex: String =
+            Sha256::digest(b"marie@company.fr").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(searched_email(address), Some(email_hash("marie@company.fr")));
+        assert_eq!(searched_email(&hex), searched_email(address));
+        assert_eq!(searched_email("u-1001"), None);
+    }
+
+    #[test]
+    fn words_are_beginnings_whatever_stands_between_them() {
+        assert_eq!(words("Property \"phone\" & | ! :*").as_deref(), Some("Property:* & phone:*"));
+        assert_eq!(words("'; --"), None);
+    }
+}

@@ -1,0 +1,11 @@
+//! What people and programs read. Nothing changes.
+
+pub mod errors;
+pub mod inspect;
+pub mod list;
+pub mod logs;
+pub mod page;
+pub mod preview;
+pub mod records;
+pub mod totals;
+pub mod why;

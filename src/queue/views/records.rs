@@ -1,0 +1,323 @@
+//! Records as people see them: link, accepted values, associations, history, sending all again.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{Postgres, QueryBuilder};
+
+use crate::queue::audit;
+use crate::queue::delivery::refresh::{lock, refresh};
+use crate::queue::doubt::begin;
+use crate::queue::intake::notify::notify;
+use crate::queue::views::page::{Listing, Page};
+use crate::queue::{PORTAL, Queue, QueueError};
+
+/// A record as people see it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct RecordView {
+    /// Our number of it.
+    pub id: i64,
+    /// The object kind.
+    pub sync_type: String,
+    /// The application's id of the entity.
+    pub external_id: String,
+    /// The link.
+    pub hubspot_id: Option<String>,
+    /// property -> [value, event time, row].
+    pub accepted: serde_json::Value,
+    /// Whether HubSpot may hold something else than `accepted`: all of it goes with the next call.
+    pub uncertain: bool,
+    /// Whether somebody asked for all of it to be sent again, and that has not happened yet.
+    pub resyncing: bool,
+    /// Transient failures in a row.
+    pub failures: i32,
+    /// When it is due.
+    pub due_at: Option<DateTime<Utc>>,
+    /// The call it is due for.
+    pub stage: Option<String>,
+    /// Until when it backs off.
+    pub backoff_until: Option<DateTime<Utc>>,
+    /// What it waits for.
+    pub waiting_reason: Option<String>,
+    /// Until when it waits for that.
+    pub waiting_until: Option<DateTime<Utc>>,
+    /// Who holds it.
+    pub lease_holder: Option<String>,
+    /// Until when.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// When it was first heard of.
+    pub created_at: DateTime<Utc>,
+    /// When it was last written.
+    pub synced_at: Option<DateTime<Utc>>,
+    /// When it was deleted.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// When its erasure was asked for.
+    pub erased_at: Option<DateTime<Utc>>,
+    /// The external id of the record it was merged into.
+    pub merged_into: Option<String>,
+    /// When it was adopted, if HubSpot had it before us.
+    pub adopted_at: Option<DateTime<Utc>>,
+    /// The row that led to it.
+    pub adopted_by: Option<i64>,
+}
+
+impl RecordView {
+    /// Whether anything of it can be sent again.
+    #[must_use]
+    pub fn can_resync(&self) -> bool {
+        let owns = self.accepted.as_object().is_some_and(|values| !values.is_empty());
+        let there = self.hubspot_id.is_some() || (owns && self.deleted_at.is_none());
+        there && self.erased_at.is_none() && self.merged_into.is_none()
+    }
+}
+
+/// How a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordState {
+    /// It has a link.
+    Linked,
+    /// It has none, and was not deleted.
+    Unlinked,
+    /// It waits for something that has not arrived.
+    Waiting,
+    /// HubSpot may hold something else than was accepted.
+    Uncertain,
+    /// It was merged into another of ours.
+    Merged,
+    /// It was deleted and has no link.
+    Deleted,
+    /// Its erasure was asked for.
+    Erased,
+}
+
+impl RecordState {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Linked,
+        Self::Unlinked,
+        Self::Waiting,
+        Self::Uncertain,
+        Self::Merged,
+        Self::Deleted,
+        Self::Erased,
+    ];
+
+    /// The word, in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linked => "linked",
+            Self::Unlinked => "unlinked",
+            Self::Waiting => "waiting",
+            Self::Uncertain => "uncertain",
+            Self::Merged => "merged",
+            Self::Deleted => "deleted",
+            Self::Erased => "erased",
+        }
+    }
+
+    fn condition(self) -> &'static str {
+        match self {
+            Self::Linked => " AND r.hubspot_id IS NOT NULL",
+            Self::Unlinked => " AND r.hubspot_id IS NULL AND r.tombstone_at IS NULL",
+            Self::Waiting => " AND r.waiting_until IS NOT NULL",
+            Self::Uncertain => " AND r.doubt <> 0 AND r.doubt IS DISTINCT FROM r.resync_doubt",
+            Self::Merged => " AND r.alias_of IS NOT NULL",
+            Self::Deleted => " AND r.tombstone_at IS NOT NULL AND r.hubspot_id IS NULL",
+            Self::Erased => " AND r.erased_at IS NOT NULL",
+        }
+    }
+}
+
+impl std::str::FromStr for RecordState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| {
+            let words = Self::ALL.map(Self::as_str).join(", ");
+            format!("`{text}` is no state of a record: use one of {words}")
+        })
+    }
+}
+
+/// Which records; an absent field means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecordFilter {
+    /// The object kind.
+    pub sync_type: Option<String>,
+    /// How it stands.
+    pub state: Option<RecordState>,
+    /// An external id or a HubSpot id.
+    pub search: Option<String>,
+}
+
+/// An association of a record as people see it.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct AssociationView {
+    /// The slot.
+    pub slot: String,
+    /// The other end's object kind.
+    pub target_type: Option<String>,
+    /// The other end's external id.
+    pub target: Option<String>,
+    /// `made`, `due`, `parked` (the other end is not there yet), `refused` or `none`.
+    pub state: String,
+    /// When its event happened.
+    pub set_at: DateTime<Utc>,
+    /// The row that set it.
+    pub set_by: i64,
+}
+
+/// What came of a verb on one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneRecord {
+    /// Done.
+    Done,
+    /// There is no such record.
+    Unknown,
+    /// Nothing of it can be sent: it was erased, or deleted, or merged into another.
+    Nothing,
+}
+
+const COLUMNS: &str = "SELECT r.id, r.sync_type, r.external_id, r.hubspot_id, r.accepted,
+    r.doubt <> 0 AND r.doubt IS DISTINCT FROM r.resync_doubt AS uncertain,
+    r.doubt <> 0 AND r.doubt IS NOT DISTINCT FROM r.resync_doubt AS resyncing,
+    r.failures, r.due_at, r.stage, r.backoff_until, r.waiting_reason, r.waiting_until,
+    r.lease_holder, r.lease_until, r.created_at, r.synced_at,
+    r.tombstone_at AS deleted_at, r.erased_at, s.external_id AS merged_into,
+    CASE WHEN r.hubspot_id IS NOT NULL THEN r.adopted_at END AS adopted_at,
+    CASE WHEN r.hubspot_id IS NOT NULL THEN r.adopted_by END AS adopted_by
+    FROM crm_record r LEFT JOIN crm_record s ON s.id = r.alias_of WHERE r.portal = ";
+
+impl Queue {
+    /// A page of records.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn records(
+        &self,
+        filter: &RecordFilter,
+        page: &Page,
+    ) -> Result<Listing<RecordView>, QueueError> {
+        let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
+        query.push_bind(PORTAL);
+        if let Some(sync_type) = &filter.sync_type {
+            query.push(" AND r.sync_type = ").push_bind(sync_type.clone());
+        }
+        if let Some(state) = filter.state {
+            query.push(state.condition());
+        }
+        if let Some(text) = filter.search.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
+            query.push(" AND r.id IN (SELECT o.id FROM crm_record o WHERE o.portal = ");
+            query.push_bind(PORTAL);
+            query.push(
+                " AND o.sync_type IN (SELECT sync_type FROM known_kind) AND (o.hubspot_id = ",
+            );
+            query.push_bind(text.to_owned());
+            query.push(" OR o.external_id = ").push_bind(text.to_owned()).push("))");
+        }
+        page.end(&mut query, "r.id");
+        let found = query.build_query_as().fetch_all(&self.pool).await?;
+        Ok(Listing::of(found, page, |record: &RecordView| record.id))
+    }
+
+    /// One record.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn record_by_key(
+        &self,
+        sync_type: &str,
+        external_id: &str,
+    ) -> Result<Option<RecordView>, QueueError> {
+        let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
+        query.push_bind(PORTAL);
+        query.push(" AND r.sync_type = ").push_bind(sync_type.to_owned());
+        query.push(" AND r.external_id = ").push_bind(external_id.to_owned());
+        Ok(query.build_query_as().fetch_optional(&self.pool).await?)
+    }
+
+    pub(in crate::queue) async fn record(&self, id: i64) -> Result<Option<RecordView>, QueueError> {
+        let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
+        query.push_bind(PORTAL);
+        query.push(" AND r.id = ").push_bind(id);
+        Ok(query.build_query_as().fetch_optional(&self.pool).await?)
+    }
+
+    /// The associations of a record.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn associations(&self, record: i64) -> Result<Vec<AssociationView>, QueueError> {
+        Ok(sqlx::query_as(
+            "SELECT a.slot, t.sync_type AS target_type, t.external_id AS target, a.set_at, a.set_by,
+                    CASE WHEN a.refused THEN 'refused'
+                         WHEN EXISTS (SELECT 1 FROM association_owed o
+                                      WHERE o.record_id = a.record_id AND o.slot = a.slot) THEN 'due'
+                         WHEN a.target_id IS NULL THEN 'none'
+                         WHEN a.made_to IS NULL THEN 'parked'
+                         ELSE 'made' END AS state
+             FROM crm_association a LEFT JOIN crm_record t ON t.id = a.target_id
+             WHERE a.record_id = $1 ORDER BY a.slot",
+        )
+        .bind(record)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Makes a record due whole: all that we own of it goes with the next call, whatever HubSpot
+    /// has accepted, and its associations are made again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resync(
+        &self,
+        sync_type: &str,
+        external_id: &str,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<OneRecord, QueueError> {
+        let mut tx = begin(&self.pool).await?;
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3",
+        )
+        .bind(PORTAL)
+        .bind(sync_type)
+        .bind(external_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(record) = found else { return Ok(OneRecord::Unknown) };
+        lock(&mut tx, &[record]).await?;
+        // A doubt of its own: whoever holds the record now cannot take it away by settling.
+        let marked = sqlx::query(
+            "UPDATE crm_record
+             SET doubt = t.token, backoff_until = NULL, failures = 0,
+                 resync_doubt = CASE WHEN doubt IN (0, resync_doubt) THEN t.token END
+             FROM (SELECT nextval('lease_token') AS token) AS t
+             WHERE id = $1 AND erased_at IS NULL AND alias_of IS NULL
+               AND (hubspot_id IS NOT NULL OR (accepted <> '{}' AND tombstone_at IS NULL))",
+        )
+        .bind(record)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        if marked == 0 {
+            return Ok(OneRecord::Nothing);
+        }
+        // Making a pair that stands already changes nothing.
+        sqlx::query(
+            "UPDATE crm_association
+             SET refused = false, sure = sure AND made_target_id IS DISTINCT FROM target_id
+             WHERE record_id = $1 AND target_id IS NOT NULL",
+        )
+        .bind(record)
+        .execute(&mut *tx)
+        .await?;
+        refresh(&mut tx, &[record], now).await?;
+        let target = audit::record_target(sync_type, record);
+        audit::record(&mut tx, now, actor, "resync", Some(&target), json!({})).await?;
+        notify(&mut tx).await?;
+        tx.commit().await?;
+        self.lines.joined();
+        Ok(OneRecord::Done)
+    }
+}
