@@ -4,17 +4,11 @@
 //! events are in the fold. Tests drive [`Worker::step`] by hand; [`pool`] drives it for good.
 
 pub mod account;
-mod adopted;
-mod archive;
-mod associate;
-mod conflicts;
 mod definitions;
-mod deliver;
-mod isolate;
+mod deliveries;
 pub mod janitor;
 pub mod permit;
 pub mod pool;
-mod resolve;
 mod step;
 mod watch;
 
@@ -108,7 +102,7 @@ pub struct Worker {
     settings: Settings,
     holder: Holder,
     definitions: DefinitionCache,
-    conflicts: conflicts::Conflicts,
+    conflicts: deliveries::conflicts::Conflicts,
 }
 
 impl Worker {
@@ -126,7 +120,7 @@ impl Worker {
     ) -> Self {
         let ttl = TimeDelta::from_std(fixed.lease).unwrap_or(TimeDelta::seconds(25));
         let (holder, definitions) = (Holder { name, ttl }, DefinitionCache::default());
-        let conflicts = conflicts::Conflicts::default();
+        let conflicts = deliveries::conflicts::Conflicts::default();
         let settings = Settings::of(&live.now().values, &fixed);
         let fixed = Arc::new(fixed);
         Self {

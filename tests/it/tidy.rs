@@ -5,6 +5,7 @@
 //! also shown a text that breaks it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -116,6 +117,12 @@ const TABLES: [&str; 14] = [
 /// The longest file, in lines; 300 is the aim.
 const LINES: usize = 400;
 
+/// The most Rust files in a folder: a folder is read at a glance.
+const FILES: usize = 14;
+
+/// Folders that still hold more.
+const CROWDED: [&str; 4] = ["src/cli", "src/http", "src/http/dashboard", "tests/it"];
+
 /// Where the project's own texts are.
 const FOLDERS: [&str; 9] =
     ["src", "crates", "tests", "examples", "config", "migrations", "docs", "scripts", ".ci"];
@@ -164,6 +171,19 @@ fn only_the_queue_names_its_tables() {
 #[test]
 fn every_source_file_says_first_what_it_is_and_stays_readable() {
     no_faults(|file| if file.path.ends_with(".rs") { shape(&file.text) } else { vec![] });
+}
+
+#[test]
+fn a_folder_is_read_at_a_glance() {
+    let files = files();
+    let mut folders: BTreeMap<&str, usize> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
+        let (folder, _) = file.path.rsplit_once('/').unwrap_or_default();
+        *folders.entry(folder).or_default() += 1;
+    }
+    let crowded = folders.iter().filter(|(_, files)| **files > FILES);
+    let crowded: Vec<&str> = crowded.map(|(folder, _)| *folder).collect();
+    assert_eq!(crowded, CROWDED, "at most {FILES} files in a folder");
 }
 
 #[test]

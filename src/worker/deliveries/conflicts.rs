@@ -9,25 +9,25 @@ const SHARE: usize = 10;
 
 /// What a worker's last batches of new records came to.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Conflicts(Arc<AtomicBool>);
+pub(in crate::worker) struct Conflicts(Arc<AtomicBool>);
 
 impl Conflicts {
     /// Notes that `refused` of `sent` new records were there already.
-    pub(super) fn refused(&self, refused: usize, sent: usize) {
+    pub(in crate::worker) fn refused(&self, refused: usize, sent: usize) {
         if sent >= SHARE && refused * SHARE >= sent {
             self.0.store(true, Ordering::Relaxed);
         }
     }
 
     /// Notes that `found` of `looked_for` new records were there.
-    pub(super) fn found(&self, found: usize, looked_for: usize) {
+    pub(in crate::worker) fn found(&self, found: usize, looked_for: usize) {
         if looked_for >= SHARE && found * SHARE < looked_for {
             self.0.store(false, Ordering::Relaxed);
         }
     }
 
     /// Whether new records are looked for before they are created.
-    pub(super) fn read_ahead(&self) -> bool {
+    pub(in crate::worker) fn read_ahead(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -7,34 +7,34 @@
 
 use std::time::Instant;
 
-use super::Worker;
-use super::deliver::{Held, Writing, unanswered};
-use super::permit::{NoPermit, Permit};
-use super::step::{Delivered, StepError};
 use crate::engine::verdict;
 use crate::hubspot::batch::{self, Input, Verdict, Write};
 use crate::hubspot::{Class, Failure};
 use crate::mapping::ObjectKind;
 use crate::queue::delivery::settle::Settlement;
 use crate::queue::model::Stage;
+use crate::worker::Worker;
+use crate::worker::deliveries::write::{Held, Writing, unanswered};
+use crate::worker::permit::{NoPermit, Permit};
+use crate::worker::step::{Delivered, StepError};
 
 /// Beyond so many bad records the rest goes out one by one.
 const MANY: usize = 10;
 
 /// A batch on its way, in parts that have no verdict yet.
-pub(super) struct Isolation<'a> {
-    pub(super) object: &'a ObjectKind,
-    pub(super) stage: Stage,
-    pub(super) probing: bool,
-    pub(super) held: Held,
-    pub(super) parts: Vec<Vec<Writing>>,
-    pub(super) bad: usize,
+pub(in crate::worker) struct Isolation<'a> {
+    pub(in crate::worker) object: &'a ObjectKind,
+    pub(in crate::worker) stage: Stage,
+    pub(in crate::worker) probing: bool,
+    pub(in crate::worker) held: Held,
+    pub(in crate::worker) parts: Vec<Vec<Writing>>,
+    pub(in crate::worker) bad: usize,
 }
 
 impl Worker {
     /// Sends all parts. Stops early, and gives the rest back, when the gate closes, HubSpot fails a
     /// call, the lease is lost or the process shuts down.
-    pub(super) async fn isolate(
+    pub(in crate::worker) async fn isolate(
         &self,
         mut isolation: Isolation<'_>,
         permit: Permit,

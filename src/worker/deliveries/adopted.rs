@@ -5,9 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
-use super::Worker;
-use super::archive::{deleted, gone, unread};
-use super::step::StepError;
 use crate::engine::plan::Planned;
 use crate::engine::verdict::{self, Terms};
 use crate::hubspot::Class;
@@ -16,10 +13,13 @@ use crate::mapping::{ObjectKind, Operation, Warning};
 use crate::queue::delivery::settle::{RowVerdict, Settlement};
 use crate::queue::model::{ADOPTED_RECORD, Reason};
 use crate::settings::{OnDelete, OnErase};
+use crate::worker::Worker;
+use crate::worker::deliveries::archive::{deleted, gone, unread};
+use crate::worker::step::StepError;
 
 /// What a delete or an erasure does to the HubSpot record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(in crate::worker) enum Fate {
     /// It goes.
     Goes,
     /// It was there before us and stays, without our key.
@@ -30,7 +30,11 @@ pub(super) enum Fate {
 
 impl Worker {
     /// Inputs that take our key off the records of `group`.
-    pub(super) fn keyless(&self, object: &ObjectKind, group: &[Planned]) -> Vec<batch::Input> {
+    pub(in crate::worker) fn keyless(
+        &self,
+        object: &ObjectKind,
+        group: &[Planned],
+    ) -> Vec<batch::Input> {
         let input = |p: &Planned| batch::Input {
             trace: p.record.id.to_string(),
             id: p.record.hubspot_id.clone().unwrap_or_default(),
@@ -39,7 +43,7 @@ impl Worker {
         group.iter().map(input).collect()
     }
 
-    pub(super) fn fate(&self, planned: &Planned, erasing: bool) -> Fate {
+    pub(in crate::worker) fn fate(&self, planned: &Planned, erasing: bool) -> Fate {
         let asks = planned.record.rows.iter().any(|row| row.operation == Operation::Erase);
         match (planned.record.adopted, erasing) {
             (false, _) => Fate::Goes,
@@ -57,7 +61,7 @@ impl Worker {
     }
 
     /// Settles records whose key was taken off; also answers whether the gate closed.
-    pub(super) async fn unlinked(
+    pub(in crate::worker) async fn unlinked(
         &self,
         object: &ObjectKind,
         group: &[Planned],
@@ -99,7 +103,7 @@ fn kept(planned: &Planned) -> Settlement {
 }
 
 /// HubSpot had the record before us: whether it is erased is for a person to decide.
-pub(super) fn asked(planned: &Planned) -> Settlement {
+pub(in crate::worker) fn asked(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let reason = Reason {
         class: "rejected",

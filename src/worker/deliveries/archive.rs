@@ -2,10 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::Worker;
-use super::adopted::{Fate, asked};
-use super::deliver::{Held, unanswered};
-use super::step::{Delivered, StepError, Work};
 use crate::engine::plan::{Planned, erased, plan};
 use crate::engine::verdict;
 use crate::hubspot::batch::{MERGED, Write};
@@ -14,6 +10,10 @@ use crate::mapping::{ObjectKind, Operation};
 use crate::queue::QueueError;
 use crate::queue::delivery::settle::{Backoff, Certainty, RowVerdict, Settlement};
 use crate::queue::model::{Accepted, GO_AGAIN, ITS_OWN, NOT_BY_KEY, Row, Stage};
+use crate::worker::Worker;
+use crate::worker::deliveries::adopted::{Fate, asked};
+use crate::worker::deliveries::write::{Held, unanswered};
+use crate::worker::step::{Delivered, StepError, Work};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -32,7 +32,7 @@ enum Purpose {
 impl Worker {
     /// Delivers a batch that owes a delete, with one call at most: the links of records that may
     /// exist unknown to us, or that may have been merged, are read first, in a step of their own.
-    pub(super) async fn archive(&self, work: Work<'_>) -> Result<Delivered, StepError> {
+    pub(in crate::worker) async fn archive(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let erasing = batch.stage == Stage::Erase;
@@ -183,7 +183,7 @@ impl Worker {
         call
     }
 
-    pub(super) fn key_of(&self, planned: &Planned) -> String {
+    pub(in crate::worker) fn key_of(&self, planned: &Planned) -> String {
         key(self.settings.namespace.as_deref(), &planned.record.external_id)
     }
 
@@ -248,7 +248,7 @@ impl Worker {
 }
 
 /// The ids that were merged into a record.
-pub(super) fn merged(written: &batch::Written) -> impl Iterator<Item = &str> {
+pub(in crate::worker) fn merged(written: &batch::Written) -> impl Iterator<Item = &str> {
     let ids = written.properties.get(MERGED).map_or("", String::as_str);
     ids.split(';').filter(|id| !id.is_empty())
 }
@@ -268,12 +268,12 @@ fn verified(planned: &Planned) -> bool {
 }
 
 /// The reply does not speak of it: whether it is there is not known.
-pub(super) fn unread(planned: &Planned, terms: verdict::Terms<'_>) -> Settlement {
+pub(in crate::worker) fn unread(planned: &Planned, terms: verdict::Terms<'_>) -> Settlement {
     verdict::failed(planned, &BTreeMap::new(), &unanswered(), terms)
 }
 
 /// Goes again in smaller company.
-pub(super) fn smaller(planned: &Planned) -> Settlement {
+pub(in crate::worker) fn smaller(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     settlement.backoff = Backoff::Smaller;
     settlement
@@ -298,7 +298,7 @@ fn past(planned: &Planned) -> Settlement {
 
 /// The record is gone: what is older than the delete is done, newer values create it again. An
 /// erasure leaves nothing to create it from.
-pub(super) fn deleted(planned: &Planned, erased: bool) -> Settlement {
+pub(in crate::worker) fn deleted(planned: &Planned, erased: bool) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let dead = planned.folded.tombstone.max(planned.record.tombstone);
     // What the events of aliases brought is not the deleted subject's.
@@ -327,7 +327,7 @@ pub(super) fn deleted(planned: &Planned, erased: bool) -> Settlement {
 }
 
 /// The same after HubSpot deleted it, or never had it: what was adopted is no more.
-pub(super) fn gone(planned: &Planned, erased: bool) -> Settlement {
+pub(in crate::worker) fn gone(planned: &Planned, erased: bool) -> Settlement {
     Settlement { disowns: true, ..deleted(planned, erased) }
 }
 

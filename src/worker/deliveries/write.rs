@@ -6,10 +6,6 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use rand::Rng as _;
 
-use super::isolate::Isolation;
-use super::permit::Permit;
-use super::step::{Delivered, StepError, Work};
-use super::{SETTLE_MARGIN, Worker};
 use crate::engine::plan::{Need, Planned, input, plan};
 use crate::engine::verdict::{self, Terms};
 use crate::hubspot::Failure;
@@ -17,22 +13,26 @@ use crate::hubspot::batch::Input;
 use crate::mapping::ObjectKind;
 use crate::queue::delivery::settle::{RowVerdict, Settlement};
 use crate::queue::model::{BY_KEY, Lease, NOT_BY_KEY, READ_AHEAD, Reason, Stage};
+use crate::worker::deliveries::isolate::Isolation;
+use crate::worker::permit::Permit;
+use crate::worker::step::{Delivered, StepError, Work};
+use crate::worker::{SETTLE_MARGIN, Worker};
 
 /// A record that is to be written.
-pub(super) struct Writing {
-    pub(super) planned: Planned,
-    pub(super) input: Input,
+pub(in crate::worker) struct Writing {
+    pub(in crate::worker) planned: Planned,
+    pub(in crate::worker) input: Input,
 }
 
 /// A lease with the instant until which a call may leave under it, on this process' clock.
-pub(super) struct Held {
-    pub(super) lease: Lease,
-    pub(super) until: Instant,
+pub(in crate::worker) struct Held {
+    pub(in crate::worker) lease: Lease,
+    pub(in crate::worker) until: Instant,
 }
 
 impl Held {
     /// Whether a call may still leave on `permit`, and ends and can be settled within the lease.
-    pub(super) fn lasts(&self, permit: &Permit) -> bool {
+    pub(in crate::worker) fn lasts(&self, permit: &Permit) -> bool {
         let left = self.until.saturating_duration_since(Instant::now());
         permit.lasts() && left > permit.timeout() + SETTLE_MARGIN
     }
@@ -40,7 +40,7 @@ impl Held {
 
 impl Worker {
     /// Plans the batch, settles what needs no call, and sends the rest.
-    pub(super) async fn deliver(&self, work: Work<'_>) -> Result<Delivered, StepError> {
+    pub(in crate::worker) async fn deliver(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let terms = self.terms(object, self.now().await?, probing);
@@ -93,7 +93,7 @@ impl Worker {
     }
 
     /// What settlements of this moment depend on.
-    pub(super) fn terms<'a>(
+    pub(in crate::worker) fn terms<'a>(
         &'a self,
         object: &'a ObjectKind,
         now: DateTime<Utc>,
@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// Settles, and says so where somebody else holds the records by now.
-    pub(super) async fn settle(
+    pub(in crate::worker) async fn settle(
         &self,
         lease: &Lease,
         settlements: &[Settlement],
@@ -166,7 +166,7 @@ fn wants_reading(object: &ObjectKind, planned: &Planned) -> bool {
 }
 
 /// A reply that does not speak of a record.
-pub(super) fn unanswered() -> Failure {
+pub(in crate::worker) fn unanswered() -> Failure {
     let mut failure =
         Failure::lost("UNANSWERED", "HubSpot's reply does not speak of this record".into(), true);
     failure.hint = Some("nothing to do: it is sent again".into());

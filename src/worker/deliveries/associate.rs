@@ -6,9 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use rand::Rng as _;
 
-use super::Worker;
-use super::deliver::{Held, unanswered};
-use super::step::{Delivered, StepError, Work};
 use crate::engine::verdict::reason;
 use crate::hubspot::associate::{self, Pair, Verdict};
 use crate::hubspot::{Blame, Class};
@@ -16,6 +13,9 @@ use crate::mapping::{ObjectKind, Slot};
 use crate::queue::delivery::settle::Backoff;
 use crate::queue::delivery::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 use crate::queue::model::Reason;
+use crate::worker::Worker;
+use crate::worker::deliveries::write::{Held, unanswered};
+use crate::worker::step::{Delivered, StepError, Work};
 
 /// The pairs that one call can carry: the same two object types and the same association types.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,10 @@ struct Group {
 }
 
 impl Worker {
-    pub(super) async fn associate(&self, work: Work<'_>) -> Result<Delivered, StepError> {
+    pub(in crate::worker) async fn associate(
+        &self,
+        work: Work<'_>,
+    ) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let records: Vec<i64> = batch.records.iter().map(|r| r.id).collect();
         let failures: HashMap<i64, i32> =

@@ -4,10 +4,6 @@
 //!
 //! Never an upsert by e-mail: that would silently take over a contact of another external id.
 
-use super::Worker;
-use super::archive::{merged, smaller, unread};
-use super::deliver::Held;
-use super::step::{Delivered, StepError, Work};
 use crate::engine::plan::{Need, Planned, plan};
 use crate::engine::verdict::{self, Terms};
 use crate::hubspot::batch::{self, MERGED, Written};
@@ -15,6 +11,10 @@ use crate::hubspot::{Class, Failure, key::key};
 use crate::mapping::ObjectKind;
 use crate::queue::delivery::settle::{Certainty, Settlement};
 use crate::queue::model::{BY_EMAIL, BY_KEY, NOT_BY_KEY, NOTHING_THERE, READ_AHEAD};
+use crate::worker::Worker;
+use crate::worker::deliveries::archive::{merged, smaller, unread};
+use crate::worker::deliveries::write::Held;
+use crate::worker::step::{Delivered, StepError, Work};
 
 /// Further addresses of a contact.
 const MORE_EMAILS: &str = "hs_additional_emails";
@@ -52,7 +52,7 @@ impl By {
 impl Worker {
     /// Looks at records, with one call: those in conflict whose id HubSpot named, else those that are
     /// found by their key, else those that are found by their address.
-    pub(super) async fn resolve(&self, work: Work<'_>) -> Result<Delivered, StepError> {
+    pub(in crate::worker) async fn resolve(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
         let planned: Vec<Planned> =
