@@ -75,6 +75,31 @@ async fn without_the_setting_the_way_out_is_named() {
     assert!(said.contains("HUBFERRY__DATABASE__POOLER=true"), "{said}");
 }
 
+/// PgBouncer refuses the settings of a session in every mode.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_session_mode_the_setting_is_needed_too_and_is_enough() {
+    let direct = database().await;
+    let Some(pooler) = Pooler::in_session_mode(&direct).await else { return };
+    for (setting, works) in [(("HUBFERRY__DATABASE__POOLER", "false"), false), (POOLER, true)] {
+        let output = hubferry(&["migrate"])
+            .env("DATABASE_URL", database_url(&pooler.database))
+            .env(setting.0, setting.1)
+            .output()
+            .await
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), works, "{said}");
+        assert_eq!(said.contains("HUBFERRY__DATABASE__POOLER=true"), !works, "{said}");
+    }
+    let trial = Trial::new(direct).await;
+    let server = trial.server_at(&pooler.database, &[POOLER]).await;
+    let application = Application::start(1, vec![server.url.clone()]);
+    application.sends(20).await;
+    let accepted = application.end().await;
+    trial.audit(&accepted).await;
+    assert!(server.terminate().await.success());
+}
+
 #[tokio::test]
 async fn the_doctor_says_what_the_role_lacks() {
     let direct = database().await;

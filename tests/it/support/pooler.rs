@@ -26,11 +26,25 @@ impl Pooler {
         Self::start_with(database, connections, 200).await
     }
 
+    /// One that keeps a connection for each client, and no prepared statements of its own.
+    pub async fn in_session_mode(database: &PgConnectOptions) -> Option<Self> {
+        Self::start_in(database, 20, 0, "session").await
+    }
+
     /// One that keeps so many prepared statements; with none it is as before 1.21.
     pub async fn start_with(
         database: &PgConnectOptions,
         connections: usize,
         statements: usize,
+    ) -> Option<Self> {
+        Self::start_in(database, connections, statements, "transaction").await
+    }
+
+    async fn start_in(
+        database: &PgConnectOptions,
+        connections: usize,
+        statements: usize,
+        mode: &str,
     ) -> Option<Self> {
         #[expect(clippy::disallowed_methods, reason = "the tests' own settings")]
         let setting = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -62,7 +76,7 @@ impl Pooler {
         });
         let settings = format!(
             "[databases]\n* = host={host} port={} user={user}{password}\n\
-             [pgbouncer]\npool_mode = transaction\nmax_prepared_statements = {statements}\n\
+             [pgbouncer]\npool_mode = {mode}\nmax_prepared_statements = {statements}\n\
              default_pool_size = {connections}\nmax_client_conn = 500\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = any\nlog_connections = 0\nlog_disconnections = 0\n",
