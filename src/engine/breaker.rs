@@ -1,19 +1,20 @@
-//! When an outage closes the gate. Pure; the memory is the queue's, shared by all replicas.
+//! The circuit breaker's policy: decides when failed calls count as an outage. Pure: the queue
+//! stores the call counts and gates, and all replicas share them.
 
 use chrono::TimeDelta;
 
 use crate::queue::gates::breaker::Tally;
 
-/// The policy.
+/// When the circuit breaker opens and closes, as set by the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerPolicy {
-    /// So many failures within [`BreakerPolicy::within`] close the gate.
+    /// The breaker opens (its gate closes) at this many failures within [`BreakerPolicy::within`].
     pub threshold: i64,
-    /// The time that failures are counted in.
+    /// The period in which failures are counted.
     pub within: TimeDelta,
-    /// How long the gate stays closed before a probe.
+    /// How long the gate stays closed before a probe is sent.
     pub rest: TimeDelta,
-    /// So many probes in a row that come through open it.
+    /// The gate opens after this many successful probes in a row.
     pub probes: i32,
 }
 
@@ -29,16 +30,17 @@ impl Default for BreakerPolicy {
 }
 
 impl BreakerPolicy {
-    /// Whether the calls of the last while are an outage. While more calls are answered than fail,
-    /// it is some records that break HubSpot, and the others are not to wait for them.
+    /// Whether the recent calls amount to an outage. While more calls are answered than fail, only
+    /// some records cause HubSpot to fail, and the other records must not wait for them.
     #[must_use]
     pub fn trips(&self, tally: Tally) -> bool {
         tally.failures >= self.threshold && tally.failures > tally.answers
     }
 }
 
-/// How many records may go in one call with a record that failed `failures` times in a row, out of
-/// at most `most`: a quarter each time, so that one that breaks HubSpot soon stands alone.
+/// The largest batch that may contain a record with `failures` failures in a row, out of at most
+/// `most` records. Each failure divides the size by four, so that a record that makes HubSpot fail
+/// is soon sent alone.
 #[must_use]
 pub fn company(failures: i32, most: usize) -> usize {
     most.checked_shr(2 * failures.clamp(0, 8).cast_unsigned()).unwrap_or(0).max(1)

@@ -1,45 +1,45 @@
-//! The fold: the changes of one record merged into one desired state. Pure.
+//! The fold merges all changes of one record into one desired state. Pure.
 //!
-//! Every property and every slot is a last-writer-wins register under the greatest stamp, so the
-//! result does not depend on the order of arrival, on duplicates or on what was folded before. A
-//! delete voids all that is not newer than itself.
+//! Every property and every slot is a last-writer-wins register: the greatest stamp wins. So the
+//! result does not depend on the order of arrival, on duplicates or on earlier folds. A delete
+//! voids everything that is not newer than the delete.
 
 use std::collections::BTreeMap;
 
 use crate::mapping::{Operation, Warning};
 use crate::queue::model::{Accepted, Register, Stamp};
 
-/// One row, mapped.
+/// One queue row after mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappedRow {
-    /// Where its values come from.
+    /// The stamp of the row's values; it decides which value is newest.
     pub stamp: Stamp,
-    /// What it asks for.
+    /// What the row asks for.
     pub operation: Operation,
-    /// Property -> value; empty clears.
+    /// Property -> value. An empty value clears the property.
     pub properties: BTreeMap<String, String>,
-    /// What composed properties are made of.
+    /// The parts of composed properties.
     pub parts: BTreeMap<String, String>,
-    /// Slot -> external id; `None` drops.
+    /// Slot -> external id. `None` removes the association.
     pub slots: BTreeMap<String, Option<String>>,
     /// What the mapping left out or altered.
     pub warnings: Vec<Warning>,
 }
 
-/// A record's desired state.
+/// The desired state of a record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Folded {
     /// The newest delete.
     pub tombstone: Option<Stamp>,
-    /// The properties, and the parts of those that are composed.
+    /// The properties, and the parts of composed properties.
     pub properties: Accepted,
-    /// Slots named by `rows`, with their newest target.
+    /// The slots that `rows` name, with their newest target.
     pub slots: BTreeMap<String, (Option<String>, Stamp)>,
-    /// Whether a row asks for more than nothing after the tombstone.
+    /// Whether anything that the rows ask for is newer than the tombstone.
     pub alive: bool,
 }
 
-/// Folds `rows` onto what HubSpot has accepted.
+/// Folds `rows` onto what HubSpot has accepted, and returns the desired state.
 #[must_use]
 pub fn fold(accepted: &Accepted, tombstone: Option<Stamp>, rows: &[MappedRow]) -> Folded {
     let deletes = rows.iter().filter(|row| row.operation != Operation::Upsert).map(|row| row.stamp);
@@ -69,7 +69,7 @@ pub fn fold(accepted: &Accepted, tombstone: Option<Stamp>, rows: &[MappedRow]) -
     folded
 }
 
-/// The properties whose value HubSpot does not hold yet; all of them when `whole`.
+/// The properties whose value HubSpot does not hold yet, or all of them if `whole` is set.
 #[must_use]
 pub fn difference(folded: &Folded, accepted: &Accepted, whole: bool) -> BTreeMap<String, String> {
     folded

@@ -1,6 +1,6 @@
-//! Decides what is sent and what becomes of it. Pure: no I/O, no clock, no chance; time and chance
-//! are arguments. The worker calls HubSpot and the queue with what is decided here; the preview shows
-//! it to people.
+//! Decides what is sent to HubSpot and what its answer means. Pure: no I/O, clock or randomness;
+//! time and random numbers are arguments. The worker calls HubSpot and updates the queue as decided
+//! here. The preview shows the same decisions to people.
 
 pub mod breaker;
 pub mod coerce;

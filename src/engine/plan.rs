@@ -1,4 +1,4 @@
-//! What a leased record needs: a call, nothing, or something that has not arrived yet. Pure.
+//! Plans a leased record: it needs a call, or nothing, or it waits for missing properties. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,42 +13,42 @@ use crate::hubspot::key::key;
 use crate::mapping::{Composed, Input, Mapping, ObjectKind, Operation, Warning, is_part};
 use crate::queue::model::{Reason, Record, Register, Row, Stage, Stamp};
 
-/// A leased record with its rows mapped and folded.
+/// A leased record after its rows are mapped and folded.
 #[derive(Debug)]
 pub struct Planned {
     /// The record.
     pub record: Record,
     /// The rows that can be sent.
     pub rows: Vec<MappedRow>,
-    /// The rows that cannot, and why.
+    /// The rows that cannot be sent, and why.
     pub refused: Vec<(i64, Reason)>,
     /// The desired state.
     pub folded: Folded,
-    /// What it needs.
+    /// What the record needs.
     pub need: Need,
-    /// What the account's schema left out or altered, by the row that supplied it.
+    /// What the account's definitions left out or altered, by the row that supplied the value.
     pub warnings: BTreeMap<i64, Vec<Warning>>,
 }
 
 /// What a record needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Need {
-    /// A call that writes these properties.
+    /// It needs a call that writes these properties.
     Write(BTreeMap<String, String>),
-    /// A call that clears this property, after which it is planned again.
+    /// It needs a call that clears this property. It is planned again after that.
     Clear(String),
-    /// Nothing: HubSpot holds all of it.
+    /// It needs nothing, because HubSpot holds all values already.
     Nothing,
-    /// It cannot be created before one of these properties of each list has arrived.
+    /// It cannot be created until one property of each list has arrived.
     Missing(Vec<String>),
 }
 
-/// Maps and folds the rows of `record` and says what it needs, with values coerced to the account's `definitions`
-/// where they are known.
+/// Maps and folds the rows of `record` and returns what it needs. Values are coerced to the
+/// account's `definitions` where they are known.
 ///
-/// The registers keep the values that were asked for, whatever is sent of them: what is left out
-/// counts as dealt with, so it costs no further call. Where the account learns to take it later, it
-/// goes out when the record is next sent whole.
+/// The registers keep the requested values, even if something else is sent. A value that is left
+/// out counts as done, so it costs no further call. If the account accepts it later, it is sent
+/// when the whole record is next sent.
 #[must_use]
 pub fn plan(
     mapping: &Mapping,
@@ -57,7 +57,7 @@ pub fn plan(
     record: Record,
 ) -> Planned {
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
-    // Where subjects share the HubSpot record, a delete voids only what its own subject's events say.
+    // If subjects share the HubSpot record, a delete voids only the values of its own subject.
     let tombstone = record.tombstone.filter(|_| !record.shared);
     for row in &record.rows {
         match map(mapping, &object.sync_type, row) {
@@ -69,7 +69,7 @@ pub fn plan(
             Err(reason) => refused.push((row.id, reason)),
         }
     }
-    // Every further round has fewer rows.
+    // The loop ends because each round has fewer rows.
     loop {
         let mut folded = fold(&record.accepted, tombstone, &rows);
         compose(mapping, &object.sync_type, &mut folded, &mut rows);
@@ -104,9 +104,9 @@ pub fn plan(
     }
 }
 
-/// Says what the parts of composed properties come to, whichever events they came in. The whole has
-/// the stamp of its own value, so that a delete voids the two together. What a row alone could not be
-/// read as is no warning then.
+/// Computes composed properties from their parts, whichever events the parts came in. The composed
+/// value keeps its own stamp, so that a delete voids the value and its parts together. If a row
+/// alone could not be read but the parts together can, the row's warning is removed.
 fn compose(mapping: &Mapping, sync_type: &str, folded: &mut Folded, rows: &mut [MappedRow]) {
     let parts = folded.properties.iter().filter(|(name, _)| is_part(name));
     let parts: BTreeMap<String, String> =
@@ -131,7 +131,8 @@ fn compose(mapping: &Mapping, sync_type: &str, folded: &mut Folded, rows: &mut [
     }
 }
 
-/// One record of a batch call that writes `properties`, with the key as always.
+/// Builds the input of one record for a batch call that writes `properties`. It always includes the
+/// key.
 #[must_use]
 pub fn input(
     object: &ObjectKind,
@@ -158,16 +159,18 @@ fn void(record: &Record, row: &Row) -> bool {
 
 fn need(mapping: &Mapping, object: &ObjectKind, record: &Record, folded: &Folded) -> Need {
     let linked = record.hubspot_id.is_some();
-    // A doubtful record goes whole: HubSpot may hold the value of a call whose answer was lost.
+    // A record in doubt is sent whole, because HubSpot may hold the value of a call whose reply was
+    // lost.
     let doubtful = record.doubt != 0;
     let lost = doubtful && !folded.properties.is_empty();
     if !(linked || folded.alive || lost) {
         return Need::Nothing;
     }
     let mut changes = difference(folded, &record.accepted, !linked || doubtful);
-    // What the mapping names no longer is not ours any more.
+    // hubferry no longer owns a property that the mapping does not name any more.
     changes.retain(|name, _| mapping.names(&object.sync_type, name));
-    // A stage is valid within its pipeline only, and a person may have moved the record.
+    // A stage is valid only within its pipeline, and a person may have moved the record to another
+    // one.
     if let Some(names) = &object.stage {
         for name in [&names.pipeline, &names.stage] {
             let moved = changes.contains_key(&names.pipeline) || changes.contains_key(&names.stage);
@@ -189,7 +192,8 @@ fn need(mapping: &Mapping, object: &ObjectKind, record: &Record, folded: &Folded
     if missing.is_empty() { Need::Write(changes) } else { Need::Missing(missing) }
 }
 
-/// Maps one stored row with the files of today. The row of an alias names its own external id.
+/// Maps one stored row with the current mapping files. The row of an alias uses the alias's
+/// external id.
 fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reason> {
     let stamp = row.stamp();
     if row.operation != Operation::Upsert {
@@ -203,7 +207,7 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
         });
     }
     let event_type: EventType = row.event_type.parse().map_err(|_| unmapped("its type"))?;
-    // An erasure empties events as a whole; a row of another record has nothing to go by then.
+    // An erasure empties whole events. A row of another record then has no data left to send.
     let payload =
         row.data.as_ref().ok_or_else(|| erased("its event was erased with its subject"))?;
     let empty = Map::new();
@@ -224,7 +228,7 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
     })
 }
 
-/// What an erasure leaves nothing of.
+/// The reason for a row whose data was erased.
 pub(crate) fn erased(message: &str) -> Reason {
     Reason {
         class: "rejected",

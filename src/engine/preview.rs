@@ -1,4 +1,4 @@
-//! Preview: what would be sent, value by value, and why.
+//! Builds previews: what would be sent for a record, value by value, and why.
 
 use std::collections::BTreeMap;
 
@@ -47,8 +47,8 @@ pub struct ValuePreview {
     pub reason: Option<String>,
 }
 
-/// Previews the next write of a record, with values coerced to the account's `definitions` where they
-/// are known. `None`: no mapping file names its kind.
+/// Previews the next write of a record. Values are coerced to the account's `definitions` where
+/// they are known. Returns `None` if no mapping file names the record's kind.
 #[must_use]
 pub fn preview(
     mapping: &Mapping,
@@ -59,7 +59,7 @@ pub fn preview(
     let PreviewInput { sync_type, mut record, slots, erased } = input;
     let asks = |operation| record.rows.iter().any(|row| row.operation == operation);
     let erases = erased || asks(Operation::Erase);
-    // A delete goes first, and takes with it what HubSpot holds.
+    // A delete is sent first, and removes what HubSpot holds.
     let deletes = record.rows.iter().filter(|row| row.operation == Operation::Archive);
     let deleted = deletes.map(Row::stamp).max().filter(|stamp| Some(*stamp) > record.tombstone);
     let linked = record.hubspot_id.is_some();
@@ -114,7 +114,7 @@ fn named(object: &ObjectKind, slot: &str, target: &str) -> String {
     format!("{kind} {target}").trim_start().to_owned()
 }
 
-/// What happens to the record as a whole, where that is not a write.
+/// Describes what happens to the whole record if that is not a write.
 fn note(planned: &Planned) -> Option<String> {
     match &planned.need {
         Need::Missing(lacking) => {
@@ -150,7 +150,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Why a row as a whole counts for nothing.
+    /// Why a whole row has no effect.
     fn void(&self, stamp: Stamp) -> Option<Verdict> {
         if self.erases {
             return Some(("void", Some("the subject is erased".into())));
@@ -211,7 +211,7 @@ impl Look<'_> {
     }
 }
 
-/// What the mapping itself left out. What it altered is among the properties.
+/// What the mapping left out. What it altered is listed among the properties.
 fn left_out(row: &MappedRow) -> impl Iterator<Item = ValuePreview> + '_ {
     row.warnings.iter().filter_map(move |warning| {
         let name = warning.property.clone()?;

@@ -1,4 +1,4 @@
-//! When a failed delivery is tried again. Pure; the one retry loop is the queue's.
+//! Decides when a failed delivery is retried. Pure: the queue runs the only retry loop.
 
 use std::time::Duration;
 
@@ -6,18 +6,18 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 use chrono::TimeDelta;
 
-/// The policy: base, factor and count.
+/// The retry policy: backoff, number of retries and jitter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryPolicy {
-    /// The first wait.
+    /// The wait before the first retry.
     pub base: Duration,
-    /// What each further wait is multiplied by.
+    /// Each further wait is multiplied by this factor.
     pub factor: f64,
-    /// After so many retries a row fails.
+    /// A row fails after this many retries.
     pub max_retries: i32,
-    /// Fraction by which a wait may vary either way; 0 is exact.
+    /// The fraction by which a wait may vary in either direction. 0 means exact waits.
     pub jitter: f64,
-    /// Whether what HubSpot rejects is retried too, instead of failing at once.
+    /// Whether rows that HubSpot rejects are retried too. Otherwise they fail at once.
     pub rejected: bool,
 }
 
@@ -33,12 +33,12 @@ impl Default for RetryPolicy {
     }
 }
 
-/// No wait is longer, whatever the settings multiply to.
+/// The longest wait, whatever the settings multiply to.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl RetryPolicy {
-    /// The wait after a record's failure number `failures` + 1 in a row; beyond the last step it
-    /// stays the longest one. `dice` in 0..1 is the randomness of the jitter.
+    /// The wait after a record has failed `failures` + 1 times in a row. After the last step the
+    /// wait stays at its maximum. `dice` in 0..1 is the random number for the jitter.
     #[must_use]
     pub fn delay(&self, failures: i32, dice: f64) -> TimeDelta {
         let mut policy = ExponentialBackoff {

@@ -1,9 +1,11 @@
-//! Coerces the changes of a record to the account's property definitions.
+//! Coerces the changes of a record to the account's property definitions, so that HubSpot does not
+//! refuse a whole call because of one value.
 //!
-//! What an optional property cannot take is left out with a warning on the row that supplied it. What
-//! a required one cannot take fails its row before that costs a call. A property that the account
-//! does not have goes as it is: HubSpot's answer closes the gate, and nothing is dropped in silence.
-//! So does a value of an earlier row, which is no longer there to be failed.
+//! If an optional property cannot take a value, the value is left out and its row gets a warning.
+//! If a required property cannot take a value, the row fails before a call is spent on it. A
+//! property that the account does not have is sent unchanged: HubSpot's answer closes the gate, so
+//! nothing is dropped silently. A value from an earlier row is also sent unchanged, because that
+//! row has ended and can no longer fail.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +17,21 @@ use crate::hubspot::definitions::{Definitions, Property};
 use crate::mapping::{Lifecycle, ObjectKind, Warning};
 use crate::queue::model::{Reason, Record};
 
-/// The property whose earlier options HubSpot ignores once it had a later one.
+/// HubSpot ignores an earlier option of this property once a later option is set.
 const LIFECYCLE: &str = "lifecyclestage";
 
-/// What is to be sent.
+/// What is sent to HubSpot for one record.
 #[derive(Debug, Default)]
 pub(crate) struct Coerced {
     /// Property -> value.
     pub(crate) properties: BTreeMap<String, String>,
-    /// What was left out or altered, by the row that supplied it.
+    /// What was left out or altered, by the row that supplied the value.
     pub(crate) warnings: BTreeMap<i64, Vec<Warning>>,
-    /// The property that is to be cleared before anything else goes.
+    /// The property that must be cleared, in a call of its own, before anything else is sent.
     pub(crate) clear: Option<String>,
 }
 
-/// Where the values come from.
+/// Where the values of a record come from.
 pub(crate) struct Origin<'a> {
     pub(crate) object: &'a ObjectKind,
     pub(crate) record: &'a Record,
@@ -44,7 +46,8 @@ impl Origin<'_> {
         self.rows.iter().any(|mapped| mapped.stamp.row == row).then_some(row)
     }
 
-    /// Whether HubSpot holds a later stage of life than `value`, which it would not leave.
+    /// Whether HubSpot holds a later lifecycle stage than `value`. HubSpot would keep the later
+    /// stage.
     fn goes_back(&self, definition: &Property, value: &str) -> bool {
         let accepted = self.record.accepted.get(LIFECYCLE);
         self.record.hubspot_id.is_some()
@@ -52,7 +55,7 @@ impl Origin<'_> {
     }
 }
 
-/// Coerces `changes`, or names the rows that cannot be sent, each once.
+/// Coerces `changes`. Fails with the rows that cannot be sent, each listed once.
 pub(crate) fn coerce(
     definitions: &Definitions,
     origin: &Origin<'_>,
@@ -104,7 +107,7 @@ pub(crate) fn coerce(
     if invalid.is_empty() { Ok(coerced) } else { Err(invalid) }
 }
 
-/// Coerces one value; a stage must be one of its pipeline's.
+/// Coerces one value. A stage must belong to its pipeline.
 fn coerce_one(
     definitions: &Definitions,
     definition: &Property,
@@ -133,7 +136,7 @@ fn coerce_one(
     }
 }
 
-/// The word of a warning.
+/// The code of a warning.
 fn code(note: &Note) -> String {
     match note.code {
         "READ_ONLY_VALUE" => "read_only".into(),

@@ -1,4 +1,4 @@
-//! Options: which one a value means.
+//! Finds the option that a value means, because senders use labels and spellings of their own.
 
 use std::cell::LazyCell;
 
@@ -6,7 +6,8 @@ use crate::engine::coerce::outcome::{Value, stray};
 use crate::hubspot::definitions::Choice;
 use crate::mapping::country_code;
 
-/// Coerces `value` to one of `options`, by value or by label; without options every value is one.
+/// Coerces `value` to one of `options`, by value or by label. Without options every value is
+/// allowed.
 #[must_use]
 pub fn one_of(options: &[Choice], value: &str) -> Value {
     match choice(options, value) {
@@ -17,7 +18,7 @@ pub fn one_of(options: &[Choice], value: &str) -> Value {
     }
 }
 
-/// Whether `to` stands before `from` in the order of the options.
+/// Whether `to` comes before `from` in the order of the options.
 #[must_use]
 pub fn goes_back(options: &[Choice], from: &str, to: &str) -> bool {
     let place = |value: &str| {
@@ -27,8 +28,9 @@ pub fn goes_back(options: &[Choice], from: &str, to: &str) -> bool {
     matches!((place(from), place(to)), (Some(from), Some(to)) if to < from)
 }
 
-/// The internal value that `value` means: exactly, else the only one that differs by no more than
-/// case, else by blanks and punctuation too, else the only one that is the same country.
+/// Finds the option that `value` means and returns its internal value. An exact match wins.
+/// Otherwise the match must be unique: first ignoring case, then ignoring blanks and punctuation
+/// too, then by country.
 pub(crate) fn choice<'a>(options: &'a [Choice], value: &str) -> Option<&'a str> {
     let wanted = value.trim();
     let (lower, plain) = (wanted.to_lowercase(), plain(wanted));
@@ -59,8 +61,8 @@ fn are_countries(options: &[Choice]) -> bool {
     countries.count() * 2 > options.len()
 }
 
-/// What spellings of one option have in common: no case, no blanks, and no punctuation but what
-/// stands beside digits (`1-10`, `-1`) or makes another word of it (`C++`).
+/// Reduces spellings of one option to the same text: no case, no blanks, and no punctuation.
+/// Punctuation stays next to digits (`1-10`, `-1`) and where it makes a different word (`C++`).
 fn plain(text: &str) -> String {
     let small: Vec<char> = text.trim().chars().flat_map(char::to_lowercase).collect();
     let digit = |c: Option<&char>| c.is_some_and(char::is_ascii_digit);
@@ -77,8 +79,8 @@ fn plain(text: &str) -> String {
     plain
 }
 
-/// Several options, separated by semicolons, or by commas, bars or lines where no option holds them;
-/// a semicolon in front means that they are added.
+/// Coerces several options. Semicolons separate them; commas, bars or line breaks do too if no
+/// option contains them. A leading semicolon means that the options are added to the existing ones.
 pub(crate) fn several(options: &[Choice], value: &str) -> Value {
     if options.is_empty() || choice(options, value).is_some() {
         return one_of(options, value);

@@ -1,4 +1,4 @@
-//! Values as the account's property definitions have them.
+//! Converts values to what the account's property definitions accept.
 
 pub mod changes;
 pub mod choice;

@@ -1,29 +1,30 @@
-//! What becomes of a value. No message or hint repeats one.
+//! The outcome of coercing one value. Messages and hints never repeat the value, because it may be
+//! personal data.
 
 use crate::hubspot::definitions::Choice;
 
-/// The most options that a hint lists.
+/// A hint lists at most this many options.
 const LISTED: usize = 10;
 
-/// What is to be sent of a value.
+/// What is sent instead of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// The value as it is.
+    /// The value is sent as it is.
     Unchanged,
-    /// This instead; with a note where it says less than the value did.
+    /// This text is sent instead. It has a note if it says less than the original value.
     Changed(String, Option<Note>),
-    /// Nothing: HubSpot would refuse it.
+    /// Nothing is sent, because HubSpot would refuse the value.
     Invalid(Note),
 }
 
 /// Why a value was altered or is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// HubSpot's word where it has one, such as `INVALID_OPTION`.
+    /// HubSpot's error code if there is one, such as `INVALID_OPTION`.
     pub code: &'static str,
     /// What is wrong.
     pub message: String,
-    /// The way out.
+    /// What to do about it.
     pub hint: String,
 }
 

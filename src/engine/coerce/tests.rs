@@ -1,4 +1,4 @@
-//! What each type of property takes.
+//! Tests which values each property type accepts.
 
 use chrono_tz::Tz;
 
@@ -19,7 +19,7 @@ fn definition(property_type: &str, field_type: &str, options: &[(&str, &str)]) -
     }
 }
 
-/// What is sent, and the code of the note.
+/// Returns what is sent, and the code of the note.
 fn told(definition: &Property, value: &str) -> (Option<String>, &'static str) {
     match coerce(definition, value, chrono_tz::America::Los_Angeles) {
         Value::Unchanged => (Some(value.to_owned()), ""),
@@ -172,7 +172,7 @@ fn a_day_begins_in_the_accounts_zone() {
         ("2025-01-31", chrono_tz::America::Los_Angeles, "2025-01-31T08:00:00.000Z"),
         ("2025-01-31", chrono_tz::Asia::Tokyo, "2025-01-30T15:00:00.000Z"),
         ("2025-01-31", chrono_tz::Pacific::Kiritimati, "2025-01-30T10:00:00.000Z"),
-        // Clocks went from 23:59:59 to 01:00 that night.
+        // Clocks moved from 23:59:59 to 01:00 that night.
         ("2018-11-04", chrono_tz::America::Sao_Paulo, "2018-11-04T03:00:00.000Z"),
     ] {
         assert_eq!(coerce(&datetime, day, zone), Value::Changed(sent.into(), None), "{day} {zone}");

@@ -1,7 +1,7 @@
 //! Coerces a value to its property definition before it is sent.
 //!
-//! What HubSpot would certainly refuse is told apart from what it takes; where a definition says
-//! nothing, the value goes as it is and HubSpot decides. No message or hint repeats a value.
+//! This module rejects only values that HubSpot would certainly refuse. If a definition does not
+//! decide, the value is sent as it is and HubSpot decides. Messages and hints never repeat a value.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -12,10 +12,10 @@ use crate::mapping::truth;
 use crate::engine::coerce::choice::{choice, one_of, several};
 use crate::engine::coerce::outcome::{Note, Value, stray};
 
-/// The longest text that a property holds, in characters.
+/// The longest text that a property can hold, in characters.
 pub(crate) const LONGEST: usize = 65_536;
-/// Coerces `value` to its definition in an account whose days are those of `zone`. Empty text clears,
-/// which every writable property allows.
+/// Coerces `value` to its definition. `zone` is the account's time zone, which determines its days.
+/// Empty text clears the property; every writable property allows that.
 #[must_use]
 pub fn coerce(definition: &Property, value: &str, zone: Tz) -> Value {
     if definition.read_only {
@@ -40,7 +40,7 @@ pub fn coerce(definition: &Property, value: &str, zone: Tz) -> Value {
     }
 }
 
-/// A stage that its pipeline does not have.
+/// The note for a stage that its pipeline does not have.
 #[must_use]
 pub fn stray_stage(stages: &[Choice]) -> Note {
     stray("INVALID_PIPELINE_STAGE_ID", "no stage of its pipeline", stages)
@@ -60,7 +60,7 @@ fn number(value: &str) -> Value {
     }
 }
 
-/// True or false; an option of that meaning where the property's own are others.
+/// Coerces to true or false, or to an option with that meaning if the property has its own options.
 fn boolean(options: &[Choice], value: &str) -> Value {
     let word = truth(value).map(|truth| truth.to_string());
     let known = choice(options, value).map(str::to_owned).or_else(|| {
@@ -77,8 +77,8 @@ fn boolean(options: &[Choice], value: &str) -> Value {
     }
 }
 
-/// A day. A midnight in UTC is how HubSpot itself writes one; another instant falls on a day of the
-/// account.
+/// Coerces to a day. HubSpot itself writes a day as midnight in UTC. Any other instant is converted
+/// to a day in the account's zone.
 fn date(value: &str, zone: Tz) -> Value {
     let trimmed = value.trim();
     let found = day(trimmed).map(|day| (day, false)).or_else(|| {
@@ -101,8 +101,8 @@ fn date(value: &str, zone: Tz) -> Value {
     if sent == value { Value::Unchanged } else { Value::Changed(sent, note) }
 }
 
-/// An instant. A day begins with its first moment in the account's zone, so that people see that
-/// day.
+/// Coerces to an instant. A day becomes its first moment in the account's zone, so that people see
+/// that day.
 fn datetime(value: &str, zone: Tz) -> Value {
     let trimmed = value.trim();
     let naive = || chrono::NaiveDateTime::parse_from_str(trimmed, "%Y-%m-%dT%H:%M:%S%.f").is_ok();
@@ -121,7 +121,7 @@ fn datetime(value: &str, zone: Tz) -> Value {
     Value::Invalid(Note::new("INVALID_DATE", "not a date and time", hint))
 }
 
-/// The first moment of `day`: where clocks go forward at midnight it is not midnight.
+/// The first moment of `day`. This is not midnight if clocks move forward at midnight.
 fn start_of(day: NaiveDate, zone: Tz) -> Option<DateTime<Tz>> {
     let hours = (0..4).filter_map(|hour| day.and_hms_opt(hour, 0, 0));
     hours.into_iter().find_map(|at| zone.from_local_datetime(&at).earliest())
@@ -132,8 +132,8 @@ fn day(value: &str) -> Option<NaiveDate> {
     (1000..=9999).contains(&day.year()).then_some(day)
 }
 
-/// RFC 3339, or milliseconds since 1970: twelve or thirteen digits (1973 to 2286). Fewer may be
-/// seconds, a year, or a day without its hyphens.
+/// Parses RFC 3339, or milliseconds since 1970 with twelve or thirteen digits (1973 to 2286). Fewer
+/// digits are refused, because they may be seconds, a year, or a day without its hyphens.
 fn instant(value: &str) -> Option<DateTime<Utc>> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     if (12..=13).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -143,7 +143,7 @@ fn instant(value: &str) -> Option<DateTime<Utc>> {
 }
 
 fn text(value: &str) -> Value {
-    // Bytes are never fewer than characters.
+    // A text never has fewer bytes than characters, so a short one needs no counting.
     if value.len() <= LONGEST {
         return Value::Unchanged;
     }

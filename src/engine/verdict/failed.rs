@@ -1,4 +1,5 @@
-//! HubSpot has refused a record, or there was no answer: whose fault it is decides what becomes of it.
+//! Decides what happens to a record that HubSpot refused or did not answer. The cause decides: the
+//! row, the record, or HubSpot itself.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::mapping::{ObjectKind, OnMissing};
 use crate::queue::delivery::settle::{Backoff, Certainty, RowVerdict, Settlement};
 use crate::queue::model::{BY_KEY, NOT_BY_KEY, NOTHING_THERE, Reason};
 
-/// HubSpot has refused it, or there was no answer.
+/// Settles a record that HubSpot refused or did not answer.
 pub(crate) fn failed(
     planned: &Planned,
     sent: &BTreeMap<String, String>,
@@ -20,7 +21,8 @@ pub(crate) fn failed(
 ) -> Settlement {
     let mut settlement = base(planned);
     let mut failure = failure.clone();
-    // HubSpot does not say which value is taken; of ours only the address can be.
+    // HubSpot does not name the property whose value is taken. Of the mapped properties it can only
+    // be the e-mail address.
     if failure.class == Class::Conflict && failure.property.is_none() {
         failure.property =
             terms.object.email_property.clone().filter(|name| sent.contains_key(name));
@@ -56,22 +58,23 @@ pub(crate) fn failed(
     settlement
 }
 
-/// Another record probes next time, lest one of them hold its kind for good.
+/// Delays this record so that another record makes the next probe. Otherwise one bad record could
+/// block its kind forever.
 fn rest_after_probe(settlement: &mut Settlement, terms: Terms<'_>) {
     if terms.probe.is_some() {
         settlement.backoff = Backoff::Pause(terms.now + TimeDelta::seconds(60));
     }
 }
 
-/// Whether a lost call may have created the record: it is looked for by its key then, before its address
-/// leads to somebody else's.
+/// Whether a lost call may have created the record. Then it is looked up by its key first, because
+/// its e-mail address could lead to another record.
 fn perhaps_made(planned: &Planned, failure: &Failure, object: &ObjectKind) -> bool {
     let unseen = planned.record.hubspot_id.is_none() && planned.record.doubt != 0;
     unseen && object.email_property.is_some() && resolvable(planned, failure)
 }
 
-/// Whether the record in conflict can be looked at: to adopt it if it is nobody else's, and to name
-/// whose it is. That of a linked record is looked at once.
+/// Whether the conflicting record can be read. It is adopted if no other record is linked to it;
+/// otherwise the error names its owner. The conflict of a linked record is read at once.
 fn resolvable(planned: &Planned, failure: &Failure) -> bool {
     let looked = planned.record.resolve.as_deref();
     let fresh = match planned.record.hubspot_id {
@@ -102,8 +105,8 @@ fn transient(
     settlement.rows.extend(counted(planned, reason, terms));
 }
 
-/// A counted failure of every row: tried again until its count is full. What only goes along has failed
-/// already.
+/// A counted failure of every row: each is retried until it reaches the limit. Rows that are only
+/// sent along with others have already failed.
 fn counted(planned: &Planned, reason: &Reason, terms: Terms<'_>) -> Vec<(i64, RowVerdict)> {
     let mapped: Vec<i64> = planned.rows.iter().map(|row| row.stamp.row).collect();
     let rows = planned.record.rows.iter().filter(|row| !row.along && mapped.contains(&row.id));
@@ -118,11 +121,12 @@ fn counted(planned: &Planned, reason: &Reason, terms: Terms<'_>) -> Vec<(i64, Ro
     .collect()
 }
 
-/// A linked record is gone in HubSpot.
+/// Settles a linked record that no longer exists in HubSpot.
 fn vanished(settlement: &mut Settlement, planned: &Planned, reason: Reason, terms: Terms<'_>) {
     match terms.object.on_missing {
         OnMissing::Recreate => {
-            // Doubtful without a link: created again with all that we own.
+            // The record has no link and is in doubt, so it is created again with all owned
+            // properties.
             settlement.link = Some(None);
             settlement.certainty = Certainty::Doubtful;
         }
@@ -134,8 +138,8 @@ fn vanished(settlement: &mut Settlement, planned: &Planned, reason: Reason, term
     }
 }
 
-/// The row's own fault. A rejection that names a property fails only the row which supplied it; the
-/// fold is computed again over the others.
+/// Settles a failure that the row itself causes. If the rejection names a property, only the row
+/// that supplied it fails. The fold is then computed again over the other rows.
 pub(crate) fn rejected(
     settlement: &mut Settlement,
     planned: &Planned,
@@ -147,8 +151,8 @@ pub(crate) fn rejected(
         settlement.backoff =
             Backoff::Until(terms.now + terms.retry.delay(planned.record.failures, terms.dice));
     }
-    // A definite verdict: nothing of this call stands in HubSpot. Whether an earlier one does is
-    // as doubtful as before.
+    // The verdict is definite: HubSpot stored nothing of this call. Doubt about an earlier call
+    // remains.
     let supplier = failure.property.as_ref().and_then(|name| planned.folded.properties.get(name));
     let open = |row: i64| planned.rows.iter().any(|mapped| mapped.stamp.row == row);
     match (supplier, &failure.property) {
@@ -156,7 +160,8 @@ pub(crate) fn rejected(
             settlement.rows.extend(refusals(planned, Some(register.stamp.row), &reason, terms));
         }
         (Some(_), Some(name)) => {
-            // An accepted value of an earlier row that HubSpot takes no longer: not ours to insist.
+            // HubSpot no longer accepts a value that it accepted from an earlier row. Stop sending
+            // that value.
             let mut accepted = planned.record.accepted.clone();
             accepted.remove(name);
             settlement.accepted = Some(accepted);
@@ -170,8 +175,8 @@ pub(crate) fn rejected(
     }
 }
 
-/// The verdicts of rejected rows, all or the one named: failed at once, or counted like a transient
-/// failure where the settings say so.
+/// The verdicts of rejected rows: all rows, or the named one. They fail at once, or count as
+/// transient failures if the settings say so.
 fn refusals(
     planned: &Planned,
     only: Option<i64>,
@@ -183,7 +188,7 @@ fn refusals(
     if terms.retry.rejected {
         verdicts.extend(counted(planned, reason, terms));
     }
-    // What only goes along is not tried again.
+    // Rows that are only sent along with others are not retried.
     let rows = planned.record.rows.iter().filter(|row| mapped.contains(&row.id));
     let last = rows.filter(|row| row.along || !terms.retry.rejected);
     verdicts.extend(last.map(|row| (row.id, RowVerdict::Failed(reason.clone()))));
@@ -191,7 +196,7 @@ fn refusals(
     verdicts
 }
 
-/// A failure as a person reads it, without the values that were sent.
+/// Describes a failure for people, without the values that were sent.
 pub(crate) fn reason(failure: &Failure, sent: &BTreeMap<String, String>) -> Reason {
     let mut message =
         crate::hubspot::redact::redact(&failure.message, sent.values().map(String::as_str));

@@ -1,4 +1,4 @@
-//! From HubSpot's verdict on a record to its settlement. Pure.
+//! Turns HubSpot's verdict on a record into a settlement, which the queue then stores. Pure.
 
 mod failed;
 
@@ -25,12 +25,12 @@ pub(crate) struct Terms<'a> {
     pub(crate) retry: &'a RetryPolicy,
     pub(crate) now: DateTime<Utc>,
     pub(crate) dice: f64,
-    /// The record only sees whether a gate may open: after a failure it rests for so long, and
-    /// nothing is counted.
+    /// Set if the record is a probe that tests whether a gate may open. A failed probe waits this
+    /// long, and the failure is not counted.
     pub(crate) probe: Option<TimeDelta>,
 }
 
-/// Nothing had to be sent: HubSpot holds all of it.
+/// Settles a record that needed no call, because HubSpot holds all values already.
 pub(crate) fn unchanged(planned: &Planned, terms: Terms<'_>) -> Settlement {
     let mut settlement = base(planned);
     settlement.accepted = Some(planned.folded.properties.clone());
@@ -40,7 +40,7 @@ pub(crate) fn unchanged(planned: &Planned, terms: Terms<'_>) -> Settlement {
     settlement
 }
 
-/// The record cannot be created yet: it waits, and its rows fail once `wait` is over.
+/// Settles a record that cannot be created yet. It waits, and its rows fail after `wait`.
 pub(crate) fn missing(
     planned: &Planned,
     lacking: &[String],
@@ -49,13 +49,14 @@ pub(crate) fn missing(
 ) -> Settlement {
     let mut settlement = base(planned);
     let reason = format!("HubSpot cannot create it before {} has arrived", lacking.join(", "));
-    // Every row has a deadline of its own; the record is looked at again at the next one.
+    // Every row has its own deadline. The record is planned again at the next deadline.
     let open: Vec<&Row> = planned.record.rows.iter().filter(|row| !row.along).collect();
     let loaded = i64::try_from(open.len());
     let (over, waiting): (Vec<&Row>, Vec<&Row>) =
         open.into_iter().partition(|row| row.created_at + wait <= terms.now);
     if let Some(next) = waiting.iter().map(|row| row.created_at + wait).min() {
-        // Where not all were loaded, what is missing may be among the rest: see the known limits.
+        // If not all rows were loaded, the missing property may be in the others. This is a known
+        // limit.
         let loaded = match loaded {
             Ok(loaded) if loaded < ROWS_PER_RECORD => loaded,
             _ => i64::MAX,
@@ -63,7 +64,7 @@ pub(crate) fn missing(
         settlement.wait = Some(Wait { until: next, reason: reason.clone(), loaded });
     }
     if over.is_empty() && waiting.is_empty() {
-        // What is left of a record after a delete, and too little to create it from.
+        // After a delete, too little of the record is left to create it from.
         settlement.certainty = Certainty::Certain;
         settlement.accepted = Some(Default::default());
         return settlement;
@@ -82,7 +83,7 @@ pub(crate) fn missing(
     settlement
 }
 
-/// HubSpot has written it.
+/// Settles a record that HubSpot has written.
 pub(crate) fn written(
     planned: &Planned,
     sent: &BTreeMap<String, String>,
@@ -100,7 +101,8 @@ pub(crate) fn written(
     if planned.record.hubspot_id.as_deref() != Some(shown.id.as_str()) {
         settlement.link = Some(Some(shown.id.clone()));
         settlement.relinks = planned.record.hubspot_id.is_some();
-        // People merged it, and HubSpot took what values it liked: all of ours go once more.
+        // People merged the record, and HubSpot chose which values to keep. Send all owned values
+        // again.
         if settlement.relinks && planned.record.doubt == 0 {
             settlement.certainty = Certainty::Doubtful;
         }
@@ -110,7 +112,7 @@ pub(crate) fn written(
     settlement
 }
 
-/// HubSpot has cleared a property: the rows stay open, and what they say of it goes next.
+/// Settles a call that cleared a property. The rows stay open, and their value of it is sent next.
 fn cleared(planned: &Planned, property: &str) -> Settlement {
     let mut settlement = base(planned);
     let mut accepted = planned.record.accepted.clone();
@@ -118,7 +120,7 @@ fn cleared(planned: &Planned, property: &str) -> Settlement {
         register.value = String::new();
     }
     settlement.accepted = Some(accepted);
-    // A doubt about the other properties stays: they did not go with this call.
+    // Doubt about the other properties remains, because this call did not send them.
     let certain = planned.record.doubt == 0;
     settlement.certainty = if certain { Certainty::Certain } else { Certainty::Doubtful };
     settlement.backoff = Backoff::Reset;
@@ -149,7 +151,7 @@ fn written_rows(
     .collect()
 }
 
-/// What HubSpot altered or kept, by the row that supplied the value. No value is repeated.
+/// What HubSpot altered or did not take, by the row that supplied the value. No value is repeated.
 fn warnings(
     planned: &Planned,
     sent: &BTreeMap<String, String>,
@@ -179,7 +181,7 @@ fn warnings(
     warnings
 }
 
-/// What the rows of each subject bring, where several share the HubSpot record.
+/// What the rows of each subject supplied, if several subjects share the HubSpot record.
 fn own(planned: &Planned, object: &ObjectKind) -> Vec<OwnPart> {
     if !planned.record.shared {
         return Vec::new();
