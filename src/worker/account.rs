@@ -1,4 +1,4 @@
-//! The account check: nothing is sent into another account than the one the links were made in.
+//! Checks the HubSpot account, so that nothing is sent to an account other than the linked one.
 
 use chrono::TimeDelta;
 
@@ -8,8 +8,9 @@ use crate::hubspot::account::details;
 use crate::queue::gates::gate::{Closure, GateKind};
 
 impl Worker {
-    /// Asks HubSpot which account the token belongs to, remembers it the first time, and closes the
-    /// gate while it is another one. Answers whether HubSpot could be asked.
+    /// Asks HubSpot which account the token belongs to. The first account is stored. If the token
+    /// belongs to another account, the gate closes until that changes. Returns whether HubSpot
+    /// answered.
     ///
     /// # Errors
     /// When the database fails.
@@ -46,7 +47,7 @@ impl Worker {
                 ..Closure::default()
             };
             let now = self.now().await?;
-            // Far away, not for ever: the check itself opens it.
+            // Ten years, which is effectively until the check itself opens the gate.
             let until = now + TimeDelta::days(3_650);
             self.queue.close_gate(GateKind::Account, &closure, Some(until), now).await?;
             tracing::error!(remembered, found = account.id, "the token belongs to another account");

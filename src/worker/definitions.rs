@@ -1,4 +1,4 @@
-//! Reads the account's property definitions into the cache that workers share.
+//! Reads the account's property definitions into the cache that all workers of a process share.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::hubspot::definitions::{DefinitionCache, definitions};
 use crate::mapping::ObjectKind;
 
 impl Worker {
-    /// The worker with a cache of definitions that it shares with others.
+    /// Returns this worker with `definitions` as its cache, so that workers can share one cache.
     #[must_use]
     pub fn with_definitions(mut self, definitions: DefinitionCache) -> Self {
         self.definitions = definitions;
@@ -21,7 +21,7 @@ impl Worker {
         self.read_definitions(now, self.mapping.objects().iter().collect()).await;
     }
 
-    /// Reads the definitions of those kinds of which they are old, or have been doubted.
+    /// Reads the definitions of each kind whose cached copy is old or was marked as doubtful.
     pub async fn refresh_definitions(&self, now: Instant) {
         let objects = self.mapping.objects().iter();
         let stale = objects.filter(|object| self.definitions.is_stale(&object.sync_type, now));
@@ -54,7 +54,7 @@ impl Worker {
                     let passes =
                         matches!(failure.class.blame(), Blame::Transient | Blame::Throttled);
                     if passes {
-                        // An outage: all the rest would wait for it too.
+                        // HubSpot is not available, so the other kinds would wait for it too.
                         self.definitions.doubt_all();
                         return;
                     }

@@ -1,21 +1,21 @@
-//! Housekeeping: expired leases, ended gates, waiting links, stranded rows, and what is too old to be
-//! kept.
+//! The janitor does periodic upkeep: it reclaims expired leases, removes gates that ended, wakes
+//! records that wait for a link, finds stranded rows, and deletes old data.
 
 use chrono::TimeDelta;
 
 use super::watch::heard;
 use crate::queue::{Queue, QueueError};
 
-/// What a round came to.
+/// The result of one round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Round {
-    /// Whether something became due by it.
+    /// Whether the round made anything due.
     pub moved: bool,
-    /// Records with open rows that were neither due nor leased: always 0, unless there is a bug.
+    /// The number of records with open rows that were neither due nor leased. More than 0 is a bug.
     pub stranded: usize,
 }
 
-/// Does one round.
+/// Runs one round.
 ///
 /// # Errors
 /// When the database fails.
@@ -45,7 +45,7 @@ pub async fn tick(queue: &Queue) -> Result<Round, QueueError> {
     Ok(Round { moved: reaped + woken + stranded > 0, stranded })
 }
 
-/// Forgets call-log lines older than `keep`.
+/// Deletes call-log lines older than `keep`.
 ///
 /// # Errors
 /// When the database fails.
@@ -54,7 +54,7 @@ pub async fn prune(queue: &Queue, keep: TimeDelta) -> Result<u64, QueueError> {
     queue.prune_calls(now - keep).await
 }
 
-/// Forgets audit lines older than `keep`.
+/// Deletes audit lines older than `keep`.
 ///
 /// # Errors
 /// When the database fails.
@@ -63,8 +63,8 @@ pub async fn prune_audit(queue: &Queue, keep: TimeDelta) -> Result<u64, QueueErr
     queue.prune_audit(now - keep).await
 }
 
-/// One step of forgetting rows that were done more than `keep` ago, behind the row where the last
-/// step ended. Answers where the next one begins.
+/// Deletes rows that were done more than `keep` ago, one step at a time. `behind` is the row where
+/// the last step ended. Returns where the next step begins.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,7 +1,8 @@
-//! Leases what is due, folds it, sends it, settles it.
+//! The worker leases due records, folds their rows, sends the result to HubSpot and settles it.
 //!
-//! One step is one call at most (isolation apart): permit first, then lease, so that the newest
-//! events are in the fold. Tests drive [`Worker::step`] by hand; [`pool`] drives it for good.
+//! One step makes at most one call, except for isolation. It gets the permit first and leases
+//! afterwards, so that the fold includes the newest events. Tests call [`Worker::step`] directly;
+//! [`pool`] runs it in production.
 
 pub mod account;
 mod definitions;
@@ -29,38 +30,38 @@ use crate::settings::{Live, OnDelete, OnErase, Values};
 pub use permit::{Limits, Permits};
 pub use step::Step;
 
-/// What a settle and the way back may take beyond the call's time-out.
+/// The time that the settle and the way back may take, in addition to the call's timeout.
 pub const SETTLE_MARGIN: Duration = Duration::from_secs(5);
 
-/// What stays as it is while the process runs.
+/// Settings that stay the same while the process runs.
 #[derive(Debug, Clone)]
 pub struct Fixed {
-    /// The life of a lease.
+    /// How long a lease lasts.
     pub lease: Duration,
-    /// What the key is put behind, where several applications share an account.
+    /// The prefix of the key, for accounts that several applications share.
     pub namespace: Option<String>,
-    /// Whether a larger limit that HubSpot's headers name is used.
+    /// Whether a larger limit in HubSpot's headers is used.
     pub learn_limits: bool,
 }
 
-/// How one step works: a snapshot.
+/// The settings of one step: a snapshot, so that a change takes effect only with the next step.
 #[derive(Debug, Clone)]
 struct Settings {
-    /// The life of a lease.
+    /// How long a lease lasts.
     lease: Duration,
-    /// When failures are tried again, and how often.
+    /// When and how often failures are retried.
     retry: RetryPolicy,
     /// When an outage closes the gate.
     breaker: BreakerPolicy,
     /// How long a record that cannot be created yet waits for what is missing.
     wait_create: TimeDelta,
-    /// What a delete does to a record that HubSpot had before us.
+    /// What a delete does to an adopted record, which existed in HubSpot before hubferry.
     on_delete: OnDelete,
-    /// What an erasure does to it.
+    /// What an erasure does to an adopted record.
     on_erase: OnErase,
-    /// What the key is put behind, where several applications share an account.
+    /// The prefix of the key, for accounts that several applications share.
     namespace: Option<String>,
-    /// The time-out of each call.
+    /// The timeout of each call.
     timeout: Duration,
 }
 
@@ -89,7 +90,7 @@ impl Settings {
     }
 }
 
-/// One worker: holds at most one lease.
+/// One worker. It holds at most one lease at a time.
 #[derive(Debug, Clone)]
 pub struct Worker {
     queue: Queue,
@@ -98,7 +99,7 @@ pub struct Worker {
     permits: Permits,
     live: Live,
     fixed: Arc<Fixed>,
-    /// Of the step that is being made; see [`Worker::frozen`].
+    /// The settings of the current step; see [`Worker::frozen`].
     settings: Settings,
     holder: Holder,
     definitions: DefinitionCache,
@@ -106,8 +107,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that leases under `name`, with a cache of definitions of its own. Its `permits` keep the limits
-    /// of the same settings.
+    /// Creates a worker that leases under `name` and has its own cache of definitions. `permits`
+    /// must apply the limits of the same settings.
     #[must_use]
     pub fn new(
         queue: Queue,
@@ -137,15 +138,15 @@ impl Worker {
         }
     }
 
-    /// This worker with the settings as they are now, to make one step with; `None` while sending is
-    /// switched off.
+    /// Returns this worker with the current settings, to run one step with. Returns `None` while
+    /// sending is switched off.
     fn frozen(&self) -> Option<Self> {
         let now = self.live.now();
         let settings = Settings::of(&now.values, &self.fixed);
         now.values.enabled.then(|| Self { settings, ..self.clone() })
     }
 
-    /// Whether anything is to be sent.
+    /// Whether sending is switched on.
     fn enabled(&self) -> bool {
         self.live.now().values.enabled
     }

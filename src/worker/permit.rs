@@ -1,4 +1,5 @@
-//! Permission to make one call: the process' pacing and the ledger that all replicas share.
+//! A permit allows one call to HubSpot. It combines the pacing of this process with the quota
+//! ledger that all replicas share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,24 +18,24 @@ use crate::queue::quota::ledger::{self, Place, Reply, Reserved};
 use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
 
-/// The quota.
+/// HubSpot's limits on calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Calls in any rolling window.
     pub per_window: u32,
     /// Calls a day, in the account's time zone.
     pub per_day: u32,
-    /// Whether a larger limit that HubSpot's headers name is used; a smaller one always is.
+    /// Whether a larger limit in HubSpot's headers is used. A smaller one always is.
     pub grows: bool,
 }
 
-/// The length of HubSpot's window.
+/// The length of HubSpot's rolling window.
 pub const WINDOW: Duration = Duration::from_secs(10);
 
-/// The last part of the day's quota is kept for high priority.
+/// The last fraction of the daily quota that is reserved for rows of high priority.
 const RESERVE: f64 = 0.05;
 
-/// A place in the window: end it with [`Permits::call`] or [`Permits::give_back`].
+/// A reserved place in the window. End it with [`Permits::call`] or [`Permits::give_back`].
 #[derive(Debug)]
 pub struct Permit {
     place: Place,
@@ -43,19 +44,19 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Whether it is one of the day's last, which are kept for high priority.
+    /// Whether this is one of the day's last calls, which are reserved for rows of high priority.
     #[must_use]
     pub fn scarce(&self) -> bool {
         self.place.day_used > 1.0 - RESERVE
     }
 
-    /// The time-out of its call.
+    /// The timeout of the call.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Whether its call may still leave.
+    /// Whether the call may still be sent.
     #[must_use]
     pub fn lasts(&self) -> bool {
         self.void.saturating_duration_since(Instant::now()) > self.timeout
@@ -71,43 +72,43 @@ pub enum NoPermit {
     /// The process is shutting down.
     #[error("shutting down")]
     ShuttingDown,
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
-/// Hands out permits; cheap to clone, shared by all workers of a process.
+/// Gives out permits. Cheap to clone; all workers of a process share it.
 #[derive(Debug, Clone)]
 pub struct Permits {
     queue: Queue,
     client: Client,
     live: Live,
-    /// Whether a larger limit that HubSpot's headers name is used; a smaller one always is.
+    /// Whether a larger limit in HubSpot's headers is used. A smaller one always is.
     grows: bool,
     holder: Arc<str>,
     pace: Arc<RwLock<Pace>>,
-    /// One asks at a time, in the order of asking: the others would only ask the same.
+    /// Only one worker asks at a time, in order: the others would ask for the same.
     turn: Arc<Mutex<()>>,
-    /// The token belongs to another account than the links.
+    /// Whether the token belongs to an account other than the linked one.
     foreign: Arc<AtomicBool>,
     shutdown: CancellationToken,
 }
 
-/// The pacer, and what it was made for.
+/// The pacer, and the limit that it was made for.
 #[derive(Debug)]
 struct Pace {
     /// The window's limit that HubSpot's headers named last.
     learned: Option<u32>,
-    /// The limit that is paced.
+    /// The limit that the pacer applies.
     limit: u32,
     pacer: Arc<Pacer>,
 }
 
-/// A permit that no call was made on within this time has lost its place.
+/// A permit expires if no call is made on it within this time.
 const LONGEST_IDLE: Duration = Duration::from_secs(5);
 
 impl Permits {
-    /// Permits for calls of `client`, noted under `holder`, with the limits that `live` says.
+    /// Creates permits for calls of `client`. The ledger records `holder`; `live` gives the limits.
     #[must_use]
     pub fn new(
         queue: Queue,
@@ -132,8 +133,8 @@ impl Permits {
         }
     }
 
-    /// Whether this process' token belongs to another account, so that it must send nothing, whatever
-    /// the shared gate says: another process may have the right one.
+    /// Whether this process's token belongs to another account. Then the process must send nothing,
+    /// even if the shared gate is open, because another process may have the right token.
     #[must_use]
     pub fn foreign(&self) -> bool {
         self.foreign.load(Ordering::SeqCst)
@@ -143,7 +144,7 @@ impl Permits {
         self.foreign.store(foreign, Ordering::SeqCst);
     }
 
-    /// Waits for a place in the window, for a call that takes up to `timeout`.
+    /// Waits for a place in the window, for a call with this `timeout`.
     ///
     /// # Errors
     /// When the day's quota is spent, the process shuts down or the database fails.
@@ -159,7 +160,8 @@ impl Permits {
         let pacer = elsewhere(self.pace()).await;
         let longest = LONGEST_IDLE + timeout;
         loop {
-            // Read again each time: a limit that was changed holds from the next place on.
+            // The limits are read again each time, so that a changed limit applies to the next
+            // place.
             let limits = self.limits();
             let asked = Instant::now();
             match self.queue.reserve(&ledger_limits(limits, longest), &self.holder).await? {
@@ -175,7 +177,7 @@ impl Permits {
                 }
                 Reserved::Full(wait) => {
                     metrics::counter!("hubferry_window_full_total").increment(1);
-                    // A reply of another process may free a place sooner than the ledger says now.
+                    // A reply in another process may free a place sooner than the ledger says now.
                     let wait = wait.to_std().unwrap_or_default();
                     let wait = wait.clamp(Duration::from_millis(2), Duration::from_millis(250));
                     elsewhere(tokio::time::sleep(wait)).await;
@@ -196,7 +198,7 @@ impl Permits {
         }
     }
 
-    /// Gives back a permit on which no call was made: its place in the ledger and its turn.
+    /// Gives back a permit that was not used: its place in the ledger and its turn in the pacer.
     pub async fn give_back(&self, permit: Permit) {
         self.pacer().await.give_back();
         if let Err(error) = self.queue.cancel(permit.place).await {
@@ -204,7 +206,7 @@ impl Permits {
         }
     }
 
-    /// Makes `call` on `permit`, once, and notes it in the ledger. Answers the call's number too.
+    /// Makes `call` on `permit` once, and records it in the ledger. Also returns the call's number.
     pub async fn call(&self, permit: Permit, call: Call) -> (i64, Answer) {
         let number = permit.place.call;
         let reply = Reply {
@@ -223,7 +225,7 @@ impl Permits {
         (number, answer)
     }
 
-    /// Leaves the last of the day to high priority.
+    /// Reserves the day's last calls for rows of high priority.
     async fn keep_reserve(
         &self,
         until: DateTime<Utc>,
@@ -238,7 +240,7 @@ impl Permits {
         self.queue.close_gate(GateKind::Reserve, &closure, Some(until), now).await
     }
 
-    /// Takes over what HubSpot's headers say of the quota.
+    /// Stores what HubSpot's headers say about the quota.
     async fn learn(&self, quota: Quota) {
         let seen = ledger::Seen { window: quota.window, day: quota.day };
         if seen == ledger::Seen::default() {
@@ -255,7 +257,7 @@ impl Permits {
         }
     }
 
-    /// The pacer of the limit that holds now: ours, corrected by what HubSpot's headers said.
+    /// The pacer of the current limit: the configured limit, corrected by HubSpot's headers.
     async fn pacer(&self) -> Arc<Pacer> {
         let ours = self.limits().per_window;
         let mut pace = self.pace.write().await;
@@ -270,7 +272,8 @@ impl Permits {
         Arc::clone(&pace.pacer)
     }
 
-    /// Waits for the pacer; where another limit is set meanwhile, for the one of that.
+    /// Waits for the pacer. If the limit changes meanwhile, it waits for the pacer of the new
+    /// limit.
     async fn pace(&self) -> Arc<Pacer> {
         let mut news = self.live.watch();
         loop {
@@ -293,7 +296,7 @@ impl Permits {
 }
 
 fn ledger_limits(limits: Limits, longest: Duration) -> ledger::Limits {
-    // The far end of the lease of a place: idle time, time-out, and a second for the note.
+    // The longest time that a place is held: idle time, timeout, and a second to record the reply.
     let longest = longest + Duration::from_secs(1);
     ledger::Limits {
         per_window: i64::from(limits.per_window),
@@ -312,7 +315,7 @@ fn window() -> TimeDelta {
     TimeDelta::from_std(WINDOW).unwrap_or(TimeDelta::seconds(10))
 }
 
-/// So that whoever only knows the API (setup, the account check) keeps the quota too.
+/// Applies the quota to callers that only know the API, such as setup and the account check.
 impl Sender for Permits {
     async fn send(&self, call: Call) -> Answer {
         match self.acquire(self.live.now().values.timeout).await {
@@ -334,7 +337,7 @@ fn noted(reply: Reply, answer: &Answer) -> Reply {
         duration_ms: i32::try_from(answer.duration.as_millis()).unwrap_or(i32::MAX),
         http_status: answer.status.map(i32::from),
         class: failure.map_or("ok", |f| f.class.as_str()).to_owned(),
-        // The code only: a message may repeat a value that was sent.
+        // Only the code is stored, because a message may repeat a value that was sent.
         message: failure.map(|f| f.code.clone()),
         correlation_id: answer.correlation_id.clone(),
         ..reply

@@ -1,4 +1,4 @@
-//! The pool: worker tasks, the listener that wakes them, and the janitor, until shutdown.
+//! The pool runs the worker tasks, the listener that wakes them, and the janitor, until shutdown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,44 +14,44 @@ use super::{Step, Worker, janitor};
 use crate::queue::Queue;
 use crate::settings::Runtime;
 
-/// How long an idle worker trusts notifications before it looks by itself.
+/// An idle worker looks for work after this time, even without a notification.
 const POLL: Duration = Duration::from_secs(5);
-/// How often the janitor makes its round: the precision of retries.
+/// The janitor runs at this interval, so retries are this precise.
 const ROUND: Duration = Duration::from_secs(1);
-/// How long a worker rests after the database failed.
+/// A worker waits this long after the database failed.
 const REST: Duration = Duration::from_secs(1);
-/// How long the database may be silent in the middle of something: for a worker after its lease has
-/// run out, and for the others.
+/// How long the database may be silent during an operation: first for a worker, counted after its
+/// lease has expired, then for the other tasks.
 const SILENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(30));
 
-/// What the pool needs besides its workers.
+/// The pool's settings, besides its workers.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many workers.
+    /// The number of workers.
     pub workers: usize,
     /// How long call-log lines are kept.
     pub keep_calls: TimeDelta,
     /// How long audit lines are kept.
     pub keep_audit: TimeDelta,
-    /// How long rows that are done are kept; `None`: for good.
+    /// How long rows that are done are kept. `None` keeps them forever.
     pub keep_done: Option<TimeDelta>,
 }
 
-/// What ends a worker's rest.
+/// Signals that end a worker's rest.
 struct Bells {
     /// Something may be due.
     due: Arc<Notify>,
-    /// Another worker has found work, and there may be more: no time to gather.
+    /// Another worker has found work, and there may be more, so do not wait for events to gather.
     more: Notify,
-    /// Held by whoever gathers.
+    /// The lock of the one worker that waits for events to gather.
     gathering: Mutex<()>,
 }
 
-/// The pool's tasks, which run until `shutdown`. `worker` makes worker number n; whoever hears that
-/// something may be due tells `wake`.
+/// Returns the pool's tasks, which run until `shutdown`. `worker` creates worker number n. Code
+/// that learns that something may be due notifies `wake`.
 ///
-/// Nothing is sent before HubSpot has said which account the token belongs to, and its schema has
-/// been asked for.
+/// Nothing is sent until HubSpot has said which account the token belongs to, and its definitions
+/// have been requested.
 pub fn tasks(
     queue: &Queue,
     settings: &Settings,
@@ -77,7 +77,7 @@ pub fn tasks(
     let (queue, wake, keep) = (queue.clone(), Arc::clone(wake), settings.clone());
     let (checker, reader) = (worker(settings.workers), worker(settings.workers));
     let asked = known.clone();
-    // What they are at when the process ends is done by the next one: nothing is waited for.
+    // Nothing waits for these tasks at shutdown. The next process does what they leave undone.
     let (end, stop) = (shutdown.clone(), shutdown.clone());
     tasks.push(Box::pin(async move {
         let _ = end.run_until_cancelled(keep_schema(&reader, &asked, &ready)).await;
@@ -96,7 +96,7 @@ async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
     while !shutdown.is_cancelled() {
         match answered(silence, Box::pin(worker.step())).await {
             Ok(Step::Worked { .. }) => {
-                // There may be more: one more worker looks, and wakes the next in turn.
+                // There may be more work: one more worker looks, and wakes the next one in turn.
                 bells.more.notify_one();
             }
             Ok(Step::Idle) => rest(bells, &mut news, shutdown).await,
@@ -109,7 +109,7 @@ async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
     }
 }
 
-/// Does `work`, unless the database falls silent.
+/// Runs `work`, and gives up if the database falls silent.
 async fn answered<T, E: Into<StepError>>(
     longest: Duration,
     work: impl Future<Output = Result<T, E>>,
@@ -132,7 +132,7 @@ async fn rest(
             () = bells.more.notified() => return,
             () = shutdown.cancelled() => return,
         }
-        // One lets events come together for all; the others rest.
+        // One worker waits for events to gather, on behalf of all. The others rest.
         match bells.gathering.try_lock() {
             Ok(_turn) => return gather(news, shutdown).await,
             Err(_) if frequency(news).is_zero() => return,
@@ -141,7 +141,8 @@ async fn rest(
     }
 }
 
-/// Lets events come together, for as long as the settings say; another length begins anew.
+/// Waits for events to gather, for as long as the settings say. A changed setting starts the wait
+/// again.
 async fn gather(news: &mut watch::Receiver<Arc<Runtime>>, shutdown: &CancellationToken) {
     loop {
         let frequency = frequency(news);
@@ -175,11 +176,12 @@ async fn keep_house(
                 Ok(false) => {}
                 Err(error) => tracing::warn!(error = %error, "the account check failed"),
             }
-            // Every ten seconds until HubSpot has said which account it is, then once an hour.
+            // Check every ten seconds until HubSpot has said which account it is, then once an
+            // hour.
             next_check = round + if known.is_cancelled() { 3_600 } else { 10 };
         }
         match answered(SILENCE.1, janitor::tick(queue)).await {
-            // Retries and gates become due by the clock, which notifies nobody.
+            // Retries and gates become due with time, and no notification is sent for that.
             Ok(_) => wake.notify_one(),
             Err(error) => tracing::warn!(error = %error, "housekeeping failed"),
         }
@@ -195,7 +197,7 @@ async fn keep_house(
         {
             tracing::warn!(error = %error, "the audit could not be pruned");
         }
-        // Every second while there is something to forget, and else once in ten minutes.
+        // Run every second while there is something to delete, otherwise once in ten minutes.
         if let Some(keep) = settings.keep_done
             && (forgotten > 0 || round.is_multiple_of(600))
         {
@@ -209,7 +211,8 @@ async fn keep_house(
     }
 }
 
-/// Reads the account's schema once the account is known, and again when it is old or doubted.
+/// Reads the account's definitions once the account is known, and again when they are old or
+/// doubtful.
 async fn keep_schema(reader: &Worker, known: &CancellationToken, ready: &CancellationToken) {
     known.cancelled().await;
     loop {

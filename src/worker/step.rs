@@ -1,4 +1,4 @@
-//! One step: choose, permit, lease, deliver, settle.
+//! One step of a worker: choose what is due, get a permit, lease, deliver, settle.
 
 use std::time::Instant;
 
@@ -15,12 +15,12 @@ use crate::queue::delivery::lease::Due;
 use crate::queue::gates::gate::{Closure, GateKind};
 use crate::queue::model::{Batch, Stage};
 
-/// What a step did.
+/// The result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing is due, or all that is due is behind a closed gate.
+    /// Nothing is due, or everything that is due is behind a closed gate.
     Idle,
-    /// Records were settled, with so many calls.
+    /// Records were settled, with this many calls.
     Worked {
         /// Records leased.
         records: usize,
@@ -29,15 +29,15 @@ pub enum Step {
     },
 }
 
-/// What came of delivering a batch.
+/// The result of delivering a batch.
 pub(super) struct Delivered {
-    /// The permit, when no call was made on it.
+    /// The permit, if no call was made on it.
     pub(super) permit: Option<Permit>,
     /// Calls made.
     pub(super) calls: usize,
     /// Whether a failure closed the gate.
     pub(super) closed: bool,
-    /// Whether HubSpot failed a call, or did not answer.
+    /// Whether HubSpot failed a call or did not answer.
     pub(super) transient: bool,
 }
 
@@ -48,33 +48,34 @@ impl Delivered {
     }
 }
 
-/// A leased batch and what is needed to deliver it.
+/// A leased batch, and what is needed to deliver it.
 pub(super) struct Work<'a> {
     pub(super) batch: Batch,
-    /// When it was leased, on this process' clock.
+    /// When it was leased, on this process's clock.
     pub(super) leased_at: Instant,
     pub(super) object: &'a ObjectKind,
     pub(super) permit: Permit,
-    /// One record that sees whether a gate may open: its failure counts for nothing.
+    /// Whether the batch is one record that tests whether a gate may open. Its failure is not
+    /// counted.
     pub(super) probing: bool,
 }
 
-/// Why a step ended early. Nothing is lost by it: what was leased is taken back in time.
+/// Why a step failed. Nothing is lost: the step's leases expire and are reclaimed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The queue.
+    /// The queue failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The database did not answer, nor say that it would not.
+    /// The database neither answered nor reported an error.
     #[error(transparent)]
     Silent(#[from] Silent),
-    /// A record of a kind that the object file no longer has.
+    /// A due record has a kind that the object file no longer names.
     #[error("the object file has no kind `{0}`, but records of it are due")]
     UnknownKind(String),
 }
 
 impl Worker {
-    /// Does one thing that is due, with the settings as they are at its start.
+    /// Delivers one batch that is due, with the settings at the start of the step.
     ///
     /// # Errors
     /// When the database fails.
@@ -97,11 +98,11 @@ impl Worker {
             Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(Step::Idle),
             Err(NoPermit::Queue(error)) => return Err(error.into()),
         };
-        // After a wait something else may go first, or a gate may have closed; and the last of the
-        // day's quota is kept for what is urgent.
+        // During the wait, something else may have become first, or a gate may have closed. The
+        // last part of the daily quota is reserved for urgent rows.
         if asked.elapsed().as_millis() > 20 || (permit.scarce() && !due.urgent) {
             let now = self.now().await?;
-            // So may somebody who switched sending off.
+            // Sending may also have been switched off.
             let next = if self.enabled() { self.queue.due(&kinds, now).await? } else { None };
             match next {
                 Some(next) => due = next,
@@ -161,7 +162,7 @@ impl Worker {
         Ok((done.permit, Step::Worked { records, calls: done.calls }))
     }
 
-    /// What the step's calls say of HubSpot: whether a gate may open, or an outage closes one.
+    /// Records what the step's calls say about HubSpot: a gate may open, or an outage closes one.
     async fn learn(&self, due: &Due, done: &Delivered) -> Result<(), QueueError> {
         let now = self.now().await?;
         let policy = self.settings.breaker;
@@ -192,7 +193,7 @@ impl Worker {
         }
     }
 
-    /// Closes the gate that `failure` calls for, if any. Answers whether it did.
+    /// Closes the gate that `failure` calls for, if any. Returns whether it did.
     pub(super) async fn close_for(
         &self,
         sync_type: &str,
@@ -212,7 +213,7 @@ impl Worker {
             _ => return Ok(false),
         };
         let until = match (kind, wait) {
-            // Whatever HubSpot says: not at once, and not for ever.
+            // Whatever HubSpot says: the wait is neither zero nor endless.
             (_, Some(wait)) => {
                 let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::days(1));
                 now + wait.clamp(TimeDelta::seconds(1), TimeDelta::days(1))

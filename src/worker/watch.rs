@@ -1,8 +1,8 @@
-//! A bound on silence: what waits for a database that does not answer is given up.
+//! A watchdog that limits how long work waits for a silent database.
 //!
-//! A connection whose other end is gone without a word says nothing for ever, and the driver waits
-//! as long. What is given up here ends like a crash: its leases run out, and what it did not commit
-//! has not happened.
+//! If the other end of a connection disappears without notice, the connection stays silent forever,
+//! and the driver waits just as long. Work that is given up here ends like a crash: its leases
+//! expire, and uncommitted changes are lost.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +15,12 @@ tokio::task_local! {
     static SIGNS: Arc<Signs>;
 }
 
-/// When something was last heard of a piece of work.
+/// When a piece of work last got an answer.
 #[derive(Debug)]
 struct Signs {
     last: Mutex<Instant>,
-    /// How many of its parts wait for something else, which may take as long as it likes.
+    /// How many parts of the work wait for something other than the database. They have no limit
+    /// here.
     elsewhere: AtomicUsize,
 }
 
@@ -36,15 +37,15 @@ impl Signs {
     }
 }
 
-/// The work was silent for too long.
+/// The database was silent for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("the database did not answer for {} seconds: the connection is given up", .0.as_secs())]
 pub struct Silent(Duration);
 
-/// Does `work`, until nothing was heard of it for `longest`.
+/// Runs `work`, and gives up when the database has been silent for `longest`.
 ///
 /// # Errors
-/// When it was given up.
+/// If the work was given up.
 pub(super) async fn watched<T>(
     longest: Duration,
     work: impl Future<Output = T>,
@@ -65,12 +66,12 @@ pub(super) async fn watched<T>(
     }
 }
 
-/// The database has answered something.
+/// Records that the database has answered.
 pub(super) fn heard() {
     let _ = SIGNS.try_with(|signs| signs.hear());
 }
 
-/// Waits for something that is no database: it may take as long as it likes.
+/// Waits for something that is not the database, so the watchdog allows any length.
 pub(super) async fn elsewhere<T>(wait: impl Future<Output = T>) -> T {
     let _away = SIGNS.try_with(Arc::clone).ok().map(Away::new);
     wait.await

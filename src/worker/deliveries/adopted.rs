@@ -1,5 +1,6 @@
-//! Records that HubSpot had before us. A delete takes our key off them and leaves them there; an
-//! erasure waits for a person, unless the settings say otherwise.
+//! Deletes of adopted records, which existed in HubSpot before hubferry linked them. A delete
+//! removes hubferry's key from the record and leaves the record in HubSpot. An erasure waits for a
+//! person to decide, unless the settings say otherwise.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,16 +21,16 @@ use crate::worker::step::StepError;
 /// What a delete or an erasure does to the HubSpot record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::worker) enum Fate {
-    /// It goes.
+    /// The record is deleted.
     Goes,
-    /// It was there before us and stays, without our key.
+    /// The record existed before hubferry. It stays, without hubferry's key.
     Stays,
-    /// It was there before us, and a person decides.
+    /// The record existed before hubferry, and a person decides.
     Asked,
 }
 
 impl Worker {
-    /// Inputs that take our key off the records of `group`.
+    /// Builds the inputs that remove hubferry's key from the records of `group`.
     pub(in crate::worker) fn keyless(
         &self,
         object: &ObjectKind,
@@ -53,14 +54,14 @@ impl Worker {
                 Fate::Goes
             }
             (true, true) if asks => Fate::Asked,
-            // A late call has written our key there again; nobody asks for more than it took away.
+            // A late call has written the key again. It is removed again without asking anybody.
             (true, true) => Fate::Stays,
             (true, false) if self.settings.on_delete == OnDelete::Archive => Fate::Goes,
             (true, false) => Fate::Stays,
         }
     }
 
-    /// Settles records whose key was taken off; also answers whether the gate closed.
+    /// Settles the records whose key was removed. Also returns whether the gate closed.
     pub(in crate::worker) async fn unlinked(
         &self,
         object: &ObjectKind,
@@ -87,7 +88,7 @@ impl Worker {
     }
 }
 
-/// HubSpot had the record before us: it stays there, unlinked, and the deletes say so.
+/// Settles an adopted record: it stays in HubSpot without a link, and its deletes get a warning.
 fn kept(planned: &Planned) -> Settlement {
     let mut settlement = deleted(planned, false);
     let deletes = planned.rows.iter().filter(|row| row.operation != Operation::Upsert);
@@ -102,7 +103,7 @@ fn kept(planned: &Planned) -> Settlement {
     settlement
 }
 
-/// HubSpot had the record before us: whether it is erased is for a person to decide.
+/// Settles an adopted record whose erasure a person must confirm.
 pub(in crate::worker) fn asked(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let reason = Reason {

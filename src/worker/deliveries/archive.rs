@@ -1,4 +1,4 @@
-//! Archiving and erasing: deletes of the application, carried by HubSpot's id only.
+//! Archives and erases records when the application deletes them. Calls use only HubSpot's id.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,21 +17,21 @@ use crate::worker::step::{Delivered, StepError, Work};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// Learn the link of what may have been created.
+    /// Read the link of a record that a lost call may have created.
     Find,
-    /// See whether the link is still the record's own: people may have merged it into another's.
+    /// Check that the link still leads to this record. People may have merged it into another one.
     Verify,
-    /// Put into the recycle bin.
+    /// Move the record to HubSpot's recycle bin.
     Archive,
-    /// Take our key off a record that HubSpot had before us, and leave it there.
+    /// Remove hubferry's key from an adopted record, and leave the record in HubSpot.
     Unlink,
-    /// Erase for good, one record a call.
+    /// Erase the record permanently, one record a call.
     Erase,
 }
 
 impl Worker {
-    /// Delivers a batch that owes a delete, with one call at most: the links of records that may
-    /// exist unknown to us, or that may have been merged, are read first, in a step of their own.
+    /// Delivers a batch of records that owe a delete, with at most one call. Links that are
+    /// unknown, or that a merge may have changed, are read first, in a step of their own.
     pub(in crate::worker) async fn archive(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
@@ -43,10 +43,11 @@ impl Worker {
         let inherited = self.queue.with_living_aliases(&ids).await?;
         let passed_on = |p: &Planned| Settlement { promotes: true, ..deleted(p, false) };
 
-        // What needs no call, what must be found first, what is to go.
+        // Records that need no call, records that must be read first, records that are to be
+        // deleted.
         let (mut settled, mut unsure, mut linked) = (Vec::new(), Vec::new(), Vec::new());
         for planned in planned {
-            // What was never linked is asked for all the same: a database that was lost has linked it.
+            // A record without a link is looked up too, because a lost database may have linked it.
             let looked = planned.record.resolve.as_deref() == Some(NOT_BY_KEY);
             let deleted_before = planned.record.tombstone.is_some() || planned.record.shared;
             let first = !deleted_before && !looked;
@@ -56,11 +57,12 @@ impl Worker {
                 Some(_) if erasing && self.fate(&planned, true) == Fate::Asked => {
                     settled.push(asked(&planned));
                 }
-                // An alias takes the HubSpot record over.
+                // An alias takes over the HubSpot record.
                 Some(_) if !erasing && inherited.contains(&planned.record.id) => {
                     settled.push(passed_on(&planned))
                 }
-                // Merged with another of ours: its delete never takes the other's record along.
+                // Another record shares this HubSpot record after a merge. The delete must not
+                // remove it.
                 Some(_) if !erasing && shared.contains(&planned.record.id) => {
                     settled.push(deleted(&planned, erasing))
                 }
@@ -113,7 +115,8 @@ impl Worker {
                         }
                         deleted(p, erasing)
                     };
-                    // What another record is linked to may still show the key of who had it before.
+                    // A record that is linked elsewhere may still show the key of its previous
+                    // owner.
                     let key = self.key_of(p);
                     let others = shown.iter().any(|w| {
                         w.properties.get(&object.key) == Some(&key)
@@ -143,11 +146,11 @@ impl Worker {
                 settlements
             }
             Ok(_) => group.iter().map(|p| gone(p, erasing)).collect(),
-            // What is not there is deleted.
+            // A record that HubSpot does not have counts as deleted.
             Err(failure) if failure.class == Class::NotFound && group.len() == 1 => {
                 group.iter().map(|p| gone(p, erasing)).collect()
             }
-            // Somebody's fault, not known whose: smaller batches find out.
+            // It is not known which record caused the refusal. Smaller batches find out.
             Err(failure) if group.len() > 1 && failure.blames_inputs() => {
                 group.iter().map(smaller).collect()
             }
@@ -187,7 +190,7 @@ impl Worker {
         key(self.settings.namespace.as_deref(), &planned.record.external_id)
     }
 
-    /// Who is linked to the records that are `shown`, or to one that was merged into them.
+    /// The records that are linked to the HubSpot records `shown`, or to records merged into them.
     async fn linked(
         &self,
         object: &ObjectKind,
@@ -198,7 +201,8 @@ impl Worker {
         self.queue.linked(&object.sync_type, &ids).await
     }
 
-    /// What the link leads to: the record's own, or that of somebody whom its delete must not touch.
+    /// Decides whose HubSpot record the link leads to: this record's own, or another record's,
+    /// which the delete must not remove.
     fn verify(
         &self,
         planned: &Planned,
@@ -210,7 +214,7 @@ impl Worker {
         let found = shown.iter().find(|w| w.id == link || merged(w).any(|id| id == link))?;
         let others = |id: &str| linked.get(id).is_some_and(|o| *o != planned.record.external_id);
         if others(&found.id) || merged(found).any(others) {
-            // A merge that was not known: who is merged with whom is noted first.
+            // This merge was not known yet. It is stored before anything is deleted.
             let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
             settlement.link = (found.id != link).then(|| Some(found.id.clone()));
             settlement.relinks = true;
@@ -227,7 +231,8 @@ impl Worker {
         Some(settlement)
     }
 
-    /// The link of a record that a lost call may have created; its delete goes with the next step.
+    /// Stores the link of a record that a lost call may have created. Its delete is sent in the
+    /// next step.
     fn found(
         &self,
         planned: &Planned,
@@ -239,7 +244,7 @@ impl Worker {
         let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
         settlement.certainty = Certainty::Certain;
         settlement.link = Some(Some(found.id.clone()));
-        // Its delete was done before: a call that came late has brought it back.
+        // The delete was already done: a late call has created the record again.
         if planned.rows.is_empty() {
             settlement.resolve = Some(Some(GO_AGAIN.into()));
         }
@@ -247,14 +252,14 @@ impl Worker {
     }
 }
 
-/// The ids that were merged into a record.
+/// The ids of the HubSpot records that were merged into a record.
 pub(in crate::worker) fn merged(written: &batch::Written) -> impl Iterator<Item = &str> {
     let ids = written.properties.get(MERGED).map_or("", String::as_str);
     ids.split(';').filter(|id| !id.is_empty())
 }
 
-/// HubSpot does not know the link any more. If people merged the record, the one that it became may
-/// have its key: it is looked for.
+/// HubSpot no longer knows the link. If people merged the record, the remaining record may have its
+/// key, so it is looked up by the key.
 fn unknown(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     settlement.link = Some(None);
@@ -262,25 +267,25 @@ fn unknown(planned: &Planned) -> Settlement {
     settlement
 }
 
-/// Whether the link was read for this delete already.
+/// Whether the link was already read for this delete.
 fn verified(planned: &Planned) -> bool {
     matches!(planned.record.resolve.as_deref(), Some(ITS_OWN | GO_AGAIN))
 }
 
-/// The reply does not speak of it: whether it is there is not known.
+/// The reply does not mention the record, so it is not known whether HubSpot has it.
 pub(in crate::worker) fn unread(planned: &Planned, terms: verdict::Terms<'_>) -> Settlement {
     verdict::failed(planned, &BTreeMap::new(), &unanswered(), terms)
 }
 
-/// Goes again in smaller company.
+/// Retries the record at once in a smaller batch, because one record of the batch was refused.
 pub(in crate::worker) fn smaller(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     settlement.backoff = Backoff::Smaller;
     settlement
 }
 
-/// Whether every delete that is owed is older than one that was done: the record that stands now is
-/// a newer one.
+/// Whether every owed delete is older than a delete that was done. Then the record in HubSpot is
+/// newer than the owed deletes.
 fn stale(planned: &Planned) -> bool {
     let mut deletes =
         planned.rows.iter().filter(|row| row.operation != Operation::Upsert).peekable();
@@ -288,7 +293,7 @@ fn stale(planned: &Planned) -> bool {
         && planned.record.tombstone.is_some_and(|done| deletes.all(|row| row.stamp <= done))
 }
 
-/// Stale deletes are done without a call.
+/// Settles stale deletes without a call.
 fn past(planned: &Planned) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let deletes = planned.rows.iter().filter(|row| row.operation != Operation::Upsert);
@@ -296,17 +301,17 @@ fn past(planned: &Planned) -> Settlement {
     settlement
 }
 
-/// The record is gone: what is older than the delete is done, newer values create it again. An
-/// erasure leaves nothing to create it from.
+/// Settles a deleted record. Rows older than the delete are done, and newer values create the
+/// record again. After an erasure nothing is left to create it from.
 pub(in crate::worker) fn deleted(planned: &Planned, erased: bool) -> Settlement {
     let mut settlement = Settlement::release(planned.record.id, planned.record.doubt);
     let dead = planned.folded.tombstone.max(planned.record.tombstone);
-    // What the events of aliases brought is not the deleted subject's.
+    // The values that aliases supplied do not belong to the deleted subject.
     let alias: HashSet<i64> =
         planned.record.rows.iter().filter(|r| r.of_alias.is_some()).map(|r| r.id).collect();
     settlement.link = planned.record.hubspot_id.is_some().then_some(None);
     settlement.certainty = Certainty::Certain;
-    // What is newer than the delete comes from its rows once more.
+    // Values newer than the delete are taken from their rows again.
     settlement.accepted = Some(Accepted::new());
     settlement.tombstone = dead;
     settlement.backoff = Backoff::Reset;
@@ -326,13 +331,13 @@ pub(in crate::worker) fn deleted(planned: &Planned, erased: bool) -> Settlement 
     settlement
 }
 
-/// The same after HubSpot deleted it, or never had it: what was adopted is no more.
+/// The same, if HubSpot itself deleted the record or never had it: the adoption ends too.
 pub(in crate::worker) fn gone(planned: &Planned, erased: bool) -> Settlement {
     Settlement { disowns: true, ..deleted(planned, erased) }
 }
 
-/// An erasure is absolute, by arrival: what came before it is done, and a delete after it; values that
-/// slipped in after it are not.
+/// The verdict on a row of an erased record. An erasure voids all rows that arrived before it, and
+/// a delete that arrived after it. Values that arrived after it are not void.
 fn void(planned: &Planned, row: &Row) -> RowVerdict {
     let erasures = planned.record.rows.iter().filter(|r| r.operation == Operation::Erase);
     let before = erasures.map(|r| r.id).max().is_some_and(|erasure| row.id <= erasure);

@@ -1,6 +1,8 @@
-//! Making and dropping associations: one call a step, for the largest group of pairs of a kind.
+//! Creates and removes associations. Each step makes one call, for the largest group of pairs that
+//! fit into one call.
 //!
-//! Old pairs go before new ones are made. What is left of a lease goes back and is due again.
+//! Old pairs are removed before new ones are created. The rest of the lease is released and is due
+//! again.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,10 +19,10 @@ use crate::worker::Worker;
 use crate::worker::deliveries::write::{Held, unanswered};
 use crate::worker::step::{Delivered, StepError, Work};
 
-/// The pairs that one call can carry: the same two object types and the same association types.
+/// The pairs that one call can contain: all have the same object types and association types.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Group {
-    /// Drops first.
+    /// False sorts first, so groups that remove pairs are sent first.
     makes: bool,
     target: String,
     type_id: u32,
@@ -48,7 +50,7 @@ impl Worker {
                 None => verdicts.push((slot, SlotVerdict::Refused(undeclared()))),
             }
         }
-        // The first that drops, else the largest that makes.
+        // The first group that removes pairs, otherwise the largest group that creates pairs.
         let next = groups
             .into_iter()
             .min_by_key(|(group, slots)| (group.makes, std::cmp::Reverse(slots.len())));
@@ -76,7 +78,7 @@ impl Worker {
         let answers = match answer.result {
             Ok(body) if group.makes => associate::verdicts(&pairs, &body),
             Ok(body) => associate::dropped(&pairs, &body),
-            // Somebody's fault, not known whose: smaller calls find out.
+            // It is not known which pair caused the refusal. Smaller calls find out.
             Err(failure) if pairs.len() > 1 && failure.blames_inputs() => {
                 backoffs.extend(slots.iter().map(|slot| (slot.record_id, Backoff::Smaller)));
                 Vec::new()
@@ -89,18 +91,18 @@ impl Worker {
         let rest = Backoff::Pause(now + self.settings.breaker.rest);
         for (slot, answer) in slots.into_iter().zip(answers) {
             let verdict = match judge(&group, answer) {
-                // Its own write is still to come: nobody's failure.
+                // The other end still has a write to send, so this is not a failure.
                 SlotVerdict::Elsewhere(_) if slot.settling => SlotVerdict::Untried,
                 verdict => verdict,
             };
             let backoff = match &verdict {
-                // Another record probes next; this one's failure counts for nothing.
+                // Another record makes the next probe. The failure of this one is not counted.
                 SlotVerdict::Retry(_) | SlotVerdict::Unanswered(_) | SlotVerdict::Untried
                     if probing =>
                 {
                     rest
                 }
-                // What was merged is learnt by the next writes of both ends, which need no wait.
+                // The next writes of both ends show what was merged. They need not wait.
                 SlotVerdict::Elsewhere(_) if !slot.again => Backoff::Smaller,
                 SlotVerdict::Untried if slot.settling => {
                     Backoff::Pause(now + self.settings.retry.delay(0, rand::rng().random()))
@@ -172,7 +174,7 @@ fn pairs(group: &Group, slots: &[OwedSlot]) -> Vec<Pair> {
             let (from, to) = if group.makes {
                 (&slot.from_id, &slot.to_id)
             } else {
-                // Its record may have been merged since: the pair went along.
+                // The record may have been merged since. Its pair moved with it.
                 (slot.from_id.as_ref().map_or(&slot.made_from, |_| &slot.from_id), &slot.made_to)
             };
             Pair { from: from.clone().unwrap_or_default(), to: to.clone().unwrap_or_default() }
@@ -196,7 +198,7 @@ fn judge(group: &Group, answer: Verdict) -> SlotVerdict {
     match failure.class.blame() {
         Blame::Transient => SlotVerdict::Retry(reason),
         Blame::Throttled | Blame::Misconfigured => SlotVerdict::Untried,
-        // A pair that is not there need not be dropped.
+        // A pair that does not exist need not be removed.
         Blame::Rejected if !group.makes && failure.class == Class::NotFound => SlotVerdict::Dropped,
         Blame::Rejected => SlotVerdict::Refused(reason),
     }

@@ -1,9 +1,10 @@
-//! Isolation: finding the bad records of a batch that HubSpot refused as a whole.
+//! Isolation: finds the bad records of a batch that HubSpot refused as a whole.
 //!
-//! Usually HubSpot says per record what is wrong. Where it does not, the records that it names stand
-//! alone; else the batch is halved until the bad ones do, and cut into single records once so many
-//! are bad that halving costs more. With k bad ones in n that is at most 2·k·log2(n) + 1 calls, and
-//! never more than 2·n. Every part is settled as soon as it has its verdicts.
+//! Usually HubSpot says for each record what is wrong. If it only names ids, the named records are
+//! sent alone. Otherwise the batch is halved until the bad records are alone. If many records are
+//! bad, the rest is sent one by one, because halving would cost more. With k bad records in n, this
+//! takes at most 2·k·log2(n) + 1 calls, and never more than 2·n. Every part is settled as soon as
+//! it has its verdicts.
 
 use std::time::Instant;
 
@@ -18,10 +19,10 @@ use crate::worker::deliveries::write::{Held, Writing, unanswered};
 use crate::worker::permit::{NoPermit, Permit};
 use crate::worker::step::{Delivered, StepError};
 
-/// Beyond so many bad records the rest goes out one by one.
+/// After this many bad records the rest is sent one by one.
 const MANY: usize = 10;
 
-/// A batch on its way, in parts that have no verdict yet.
+/// A batch that is being sent, split into parts that have no verdict yet.
 pub(in crate::worker) struct Isolation<'a> {
     pub(in crate::worker) object: &'a ObjectKind,
     pub(in crate::worker) stage: Stage,
@@ -32,8 +33,8 @@ pub(in crate::worker) struct Isolation<'a> {
 }
 
 impl Worker {
-    /// Sends all parts. Stops early, and gives the rest back, when the gate closes, HubSpot fails a
-    /// call, the lease is lost or the process shuts down.
+    /// Sends all parts. If the gate closes, HubSpot fails a call, the lease is lost or the process
+    /// shuts down, it stops early and releases the rest.
     pub(in crate::worker) async fn isolate(
         &self,
         mut isolation: Isolation<'_>,
@@ -64,7 +65,7 @@ impl Worker {
             done.transient |= answer.failed();
             let verdicts = match answer.result {
                 Ok(body) => batch::verdicts(&inputs, key, &body),
-                // A batch call is never wholly "not found" for its inputs' sake: it is the path.
+                // A batch call never gets "not found" because of its inputs. The path is wrong.
                 Err(mut failure) if failure.class == Class::NotFound && failure.ids.is_empty() => {
                     failure.class = Class::BadRequestWholeBatch;
                     vec![Verdict::Refused(failure); inputs.len()]
@@ -91,7 +92,7 @@ impl Worker {
         Ok(done)
     }
 
-    /// A permit for a further call of the same lease, which is renewed for it.
+    /// Gets a permit for a further call under the same lease, and renews the lease for it.
     async fn further(&self, isolation: &mut Isolation<'_>) -> Result<Option<Permit>, StepError> {
         let permit = match self.permits.acquire(self.settings.timeout).await {
             Ok(permit) => permit,
@@ -109,7 +110,7 @@ impl Worker {
         Ok(None)
     }
 
-    /// Settles what has verdicts. Answers whether the gate closed.
+    /// Settles the records that have verdicts. Returns whether the gate closed.
     async fn conclude(
         &self,
         isolation: &Isolation<'_>,
@@ -140,7 +141,7 @@ impl Worker {
 }
 
 impl Isolation<'_> {
-    /// Cuts a refused part so that its bad records come to stand alone.
+    /// Splits a refused part so that its bad records end up alone.
     fn divide(&mut self, part: Vec<Writing>, failure: &Failure) {
         let size = part.len();
         let (named, mut rest): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! The kinds of calls: what is sent, how it is judged, and what becomes of it.
+//! The kinds of calls to HubSpot: what each one sends, and how its answer is settled.
 
 pub(super) mod adopted;
 pub(super) mod archive;

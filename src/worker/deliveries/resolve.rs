@@ -1,8 +1,10 @@
-//! Conflicts: HubSpot holds a unique value of ours elsewhere. The record that holds it is read, and
-//! adopted if it belongs to nobody else; else the row fails and names the other. And records that
-//! cannot be created yet: HubSpot may have them, so they are looked for by their key.
+//! Resolves conflicts: another HubSpot record holds a unique value of this record. That HubSpot
+//! record is read, and adopted if no other record is linked to it. Otherwise the row fails, and its
+//! error names the other record. Records that cannot be created yet are also looked up here by
+//! their key, because HubSpot may have them already.
 //!
-//! Never an upsert by e-mail: that would silently take over a contact of another external id.
+//! hubferry never upserts by e-mail, because that would silently take over a contact that belongs
+//! to another external id.
 
 use crate::engine::plan::{Need, Planned, plan};
 use crate::engine::verdict::{self, Terms};
@@ -16,17 +18,17 @@ use crate::worker::deliveries::archive::{merged, smaller, unread};
 use crate::worker::deliveries::write::Held;
 use crate::worker::step::{Delivered, StepError, Work};
 
-/// Further addresses of a contact.
+/// HubSpot's property for further e-mail addresses of a contact.
 const MORE_EMAILS: &str = "hs_additional_emails";
 
-/// What a record is looked for by.
+/// What a record is looked up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     /// The id that HubSpot named.
     Id,
-    /// Its key.
+    /// The record's key.
     Key,
-    /// Its address.
+    /// The record's e-mail address.
     Email,
 }
 
@@ -39,7 +41,7 @@ impl By {
         }
     }
 
-    /// The unique property.
+    /// The unique property that HubSpot is asked for.
     fn property(self, object: &ObjectKind) -> Option<&str> {
         match self {
             Self::Id => None,
@@ -50,8 +52,8 @@ impl By {
 }
 
 impl Worker {
-    /// Looks at records, with one call: those in conflict whose id HubSpot named, else those that are
-    /// found by their key, else those that are found by their address.
+    /// Looks up records, with one call. Records whose conflicting id HubSpot named come first, then
+    /// those that are looked up by key, then those that are looked up by e-mail address.
     pub(in crate::worker) async fn resolve(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
@@ -124,7 +126,7 @@ impl Worker {
                     }
                     let other =
                         found.and_then(|w| self.other(w, object, planned, linked.get(&w.id)));
-                    // The address is at fault where the record was found by it, or holds it.
+                    // The address is the cause if the record was found by it, or has it.
                     let ours = self.sought(planned, object, By::Email);
                     let holds = |w: &Written| {
                         ours.as_ref().is_some_and(|ours| is(w, object, ours, By::Email))
@@ -147,7 +149,7 @@ impl Worker {
         Ok(Delivered { permit: None, calls: 1, closed, transient })
     }
 
-    /// What the record is looked for by.
+    /// The value that the record is looked up by.
     fn sought(&self, planned: &Planned, object: &ObjectKind, by: By) -> Option<String> {
         match by {
             By::Id => named_id(planned).map(str::to_owned),
@@ -159,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// Whose record it is, if somebody else's.
+    /// The other record that is linked to what was found, if there is one.
     fn other(
         &self,
         found: &Written,
@@ -179,8 +181,8 @@ fn named_id(planned: &Planned) -> Option<&str> {
     planned.record.resolve.as_deref().filter(|_| By::of(planned) == By::Id)
 }
 
-/// Whether HubSpot's record is the one that was looked for: a merge gives it another id, and a
-/// contact is found by a further address while it shows its first.
+/// Whether HubSpot's record is the one that was looked up. A merge gives a record another id, and a
+/// contact that is found by a further address shows its first address.
 fn is(found: &Written, object: &ObjectKind, wanted: &str, by: By) -> bool {
     let list = |name: &str| found.properties.get(name).cloned().unwrap_or_default();
     match by {
@@ -196,15 +198,15 @@ fn is(found: &Written, object: &ObjectKind, wanted: &str, by: By) -> bool {
     }
 }
 
-/// Whether `found` is what the record's own HubSpot record became when people merged it. HubSpot may
-/// know the old id no longer, so that the record lost its link over it.
+/// Whether `found` is what the record's own HubSpot record became when people merged it. HubSpot
+/// may no longer know the old id, and the record may have lost its link because of that.
 fn became(planned: &Planned, found: &Written) -> bool {
     let links = [&planned.record.hubspot_id, &planned.record.lost_link];
     links.into_iter().flatten().any(|link| merged(found).any(|id| id == link))
 }
 
-/// The merge of a linked record, learnt from a conflict: whoever has the record that it became, or
-/// had another that went into it, is one with it from now on.
+/// Settles a merge that a conflict revealed. Records that are linked to the merged HubSpot record,
+/// or to another one that was merged into it, become one with this record.
 fn merged_into(planned: &Planned, found: &Written) -> Settlement {
     let mut settlement = verdict::base(planned);
     settlement.resolve = Some(None);
@@ -215,16 +217,17 @@ fn merged_into(planned: &Planned, found: &Written) -> Settlement {
     settlement
 }
 
-/// The row that leads to an adoption: the one that brought the address, else the newest.
+/// The row that causes an adoption: the row that supplied the address, otherwise the newest row.
 fn adopter(planned: &Planned, object: &ObjectKind) -> i64 {
     let email = object.email_property.as_ref().and_then(|e| planned.folded.properties.get(e));
     let newest = || planned.folded.properties.values().map(|register| register.stamp).max();
     email.map(|register| register.stamp).or_else(newest).map_or(0, |stamp| stamp.row)
 }
 
-/// A record that cannot be created yet, or that a lost call may have created: HubSpot has it, and it
-/// goes out as an update; else it waits, or what it is in conflict with is looked at. If another of ours is linked
-/// to what bears its key, people merged the two.
+/// Settles a record that was looked up by its key: it cannot be created yet, or a lost call may
+/// have created it. If HubSpot has it, it is sent as an update. Otherwise it waits, or the record
+/// that it conflicts with is looked up next. If another record is linked to the HubSpot record that
+/// has its key, people merged the two.
 fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
     let mut settlement = verdict::base(planned);
     match found {
@@ -234,7 +237,7 @@ fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
             settlement.relinks = true;
         }
         None if matches!(planned.need, Need::Write(_)) => {
-            // The id that HubSpot named, or none: then it is looked for by its address.
+            // The id that HubSpot named. If there is none, the e-mail address is used.
             let then = planned.record.resolve.as_deref().and_then(|r| r.strip_prefix(BY_KEY));
             settlement.resolve = Some(Some(then.unwrap_or_default().into()));
         }
@@ -243,13 +246,14 @@ fn by_key(planned: &Planned, found: Option<&Written>) -> Settlement {
     settlement
 }
 
-/// Whether the record is linked to another HubSpot record than this one.
+/// Whether the record is linked to a HubSpot record other than this one.
 fn elsewhere(planned: &Planned, found: &Written) -> bool {
     planned.record.hubspot_id.as_ref().is_some_and(|link| *link != found.id)
 }
 
-/// What bears our key is ours, and only one record can: a lost call had made it before the address
-/// led to another one, which is left to whom it belonged.
+/// A HubSpot record with this record's key belongs to it, and only one record can have the key. A
+/// lost call had created it before the address led to another HubSpot record, which its owner
+/// keeps.
 fn made_before(planned: &Planned, found: &Written) -> Settlement {
     let mut settlement = by_key(planned, Some(found));
     settlement.certainty = Certainty::Doubtful;
@@ -271,8 +275,8 @@ fn judge(
     }
     let link = planned.record.hubspot_id.as_ref();
     if link.is_some() && (blamed.is_none() || found.is_none_or(|w| Some(&w.id) == link)) {
-        // Its address has changed since, or nobody is seen with it: it goes out once more, and is
-        // not looked for again.
+        // The address has changed since, or no HubSpot record shows it. The record is sent once
+        // more, and is not looked up again.
         settlement.resolve = Some(Some(NOTHING_THERE.into()));
         return settlement;
     }
@@ -282,10 +286,10 @@ fn judge(
             format!("HubSpot record {} holds the same unique value", found.id)
         }
         (Some(found), None) => {
-            // Doubtful with a link: all that we own goes to it, our key first of all.
+            // In doubt but linked: all owned properties are sent to it, the key first.
             settlement.link = Some(Some(found.id.clone()));
             settlement.adopts = true;
-            // What bears our key already was ours before its link was lost.
+            // If the HubSpot record already has this key, it was linked before the link was lost.
             let ours = found.properties.get(&terms.object.key).is_some_and(|key| !key.is_empty());
             settlement.adopted_by = (!ours).then(|| adopter(planned, terms.object));
             settlement.certainty = Certainty::Doubtful;

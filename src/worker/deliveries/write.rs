@@ -1,4 +1,4 @@
-//! Delivering a batch of records that are due to be created or updated: one call, if any.
+//! Delivers a batch of records that are due to be created or updated, with one call at most.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -18,20 +18,20 @@ use crate::worker::permit::Permit;
 use crate::worker::step::{Delivered, StepError, Work};
 use crate::worker::{SETTLE_MARGIN, Worker};
 
-/// A record that is to be written.
+/// A record that will be written.
 pub(in crate::worker) struct Writing {
     pub(in crate::worker) planned: Planned,
     pub(in crate::worker) input: Input,
 }
 
-/// A lease with the instant until which a call may leave under it, on this process' clock.
+/// A lease with the latest instant at which a call may be sent under it, on this process's clock.
 pub(in crate::worker) struct Held {
     pub(in crate::worker) lease: Lease,
     pub(in crate::worker) until: Instant,
 }
 
 impl Held {
-    /// Whether a call may still leave on `permit`, and ends and can be settled within the lease.
+    /// Whether a call may still be sent on `permit`, and can end and be settled within the lease.
     pub(in crate::worker) fn lasts(&self, permit: &Permit) -> bool {
         let left = self.until.saturating_duration_since(Instant::now());
         permit.lasts() && left > permit.timeout() + SETTLE_MARGIN
@@ -39,7 +39,7 @@ impl Held {
 }
 
 impl Worker {
-    /// Plans the batch, settles what needs no call, and sends the rest.
+    /// Plans the batch, settles the records that need no call, and sends the others.
     pub(in crate::worker) async fn deliver(&self, work: Work<'_>) -> Result<Delivered, StepError> {
         let Work { batch, leased_at, object, permit, probing } = work;
         let held = Held { lease: batch.lease, until: leased_at + self.settings.lease };
@@ -92,7 +92,7 @@ impl Worker {
         self.isolate(Isolation { object, stage, probing, held, parts, bad: 0 }, permit).await
     }
 
-    /// What settlements of this moment depend on.
+    /// Collects what settlements at this moment depend on.
     pub(in crate::worker) fn terms<'a>(
         &'a self,
         object: &'a ObjectKind,
@@ -103,7 +103,7 @@ impl Worker {
         Terms { object, retry: &self.settings.retry, now, dice: rand::rng().random(), probe }
     }
 
-    /// Settles, and says so where somebody else holds the records by now.
+    /// Settles the records, and logs if another worker holds some of them by now.
     pub(in crate::worker) async fn settle(
         &self,
         lease: &Lease,
@@ -127,7 +127,7 @@ impl Worker {
         Ok(())
     }
 
-    /// A line for each row that did not come through, with the trace that its sender gave.
+    /// Logs one line for each row that did not succeed, with the trace that its sender gave.
     async fn tell_failures(&self, settlements: &[Settlement], call: Option<i64>) {
         let rows = settlements.iter().flat_map(|settlement| &settlement.rows);
         let failures: Vec<(i64, &Reason, bool)> = rows
@@ -141,7 +141,7 @@ impl Worker {
             return;
         }
         let ids: Vec<i64> = failures.iter().map(|(row, ..)| *row).collect();
-        // Without the database the lines come without their traces.
+        // If the database fails, the lines are logged without traces.
         let traces = self.queue.traces(&ids).await.unwrap_or_default();
         for (row, reason, last) in failures {
             tracing::info!(
@@ -158,14 +158,14 @@ impl Worker {
     }
 }
 
-/// Whether HubSpot may have the record by its address, and has not been asked yet.
+/// Whether HubSpot may have the record by its e-mail address, and was not asked yet.
 fn wants_reading(object: &ObjectKind, planned: &Planned) -> bool {
     let email = object.email_property.as_ref().and_then(|name| planned.folded.properties.get(name));
     matches!(planned.record.resolve.as_deref(), None | Some(NOT_BY_KEY))
         && email.is_some_and(|email| !email.value.is_empty())
 }
 
-/// A reply that does not speak of a record.
+/// The failure for a record that the reply does not mention.
 pub(in crate::worker) fn unanswered() -> Failure {
     let mut failure =
         Failure::lost("UNANSWERED", "HubSpot's reply does not speak of this record".into(), true);
