@@ -1,7 +1,8 @@
-//! Admission: a JSON value becomes an event, or every fault that keeps it from being one is named.
+//! Admission turns a JSON value into an event, or names every fault of that value.
 //!
-//! All rules are checked even when the first fails, since a sender who mends one fault at a time
-//! sends the same batch ten times. A `null` attribute counts as absent, as CloudEvents allows.
+//! All rules are checked even when the first one fails: a sender that learns of one fault at a time
+//! has to send the same batch again for each. A `null` attribute counts as absent, as CloudEvents
+//! allows.
 
 use chrono::{DateTime, Datelike, Duration, SecondsFormat, Utc};
 use serde_json::{Map, Value};
@@ -12,33 +13,34 @@ use super::hash::{canonical_bytes, digest};
 use super::weight::too_large;
 use super::{Event, EventType, Fault, Priority};
 
-/// The only portal there is.
+/// The only portal that exists.
 pub const DEFAULT_PORTAL: &str = "default";
 
 /// The largest event accepted, in bytes of canonical JSON.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 
 const MAX_SUBJECT_CHARS: usize = 512;
-/// The most faults named of one event; the answer is bounded as everything else is.
+/// The most faults listed for one event. The limit bounds the size of the answer.
 const MAX_FAULTS: usize = 100;
 /// How U+0000 is written in JSON.
 const NUL: &[u8] = br"\u0000";
 const MAX_ID_CHARS: usize = 255;
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
 
-/// What admission needs to know beyond the event itself.
+/// What admission needs to know besides the event itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission<'a> {
-    /// The source of an event that names none.
+    /// The source of an event that does not name one.
     pub default_source: &'a str,
-    /// The database's clock.
+    /// The current time by the database's clock.
     pub now: DateTime<Utc>,
-    /// How far ahead of `now` an event may be: a clock gone wrong would freeze a record.
+    /// How far an event's time may lie ahead of `now`. An event from the far future would make
+    /// every later event of the record look old, and so freeze the record.
     pub max_ahead: Duration,
 }
 
-/// Turns `raw` into an event, or returns all its faults, each bearing `index`.
-/// `new_id` is called only for an event without an id.
+/// Turns `raw` into an event, or returns all its faults, each with `index`. `new_id` is called only
+/// for an event without an id.
 pub fn admit(
     index: usize,
     raw: &Value,
@@ -48,8 +50,7 @@ pub fn admit(
     admit_owned(index, &mut raw.clone(), admission, new_id)
 }
 
-/// Like [`admit`], but takes the data out of `raw` where it is admitted, and leaves it whole where
-/// it is not.
+/// Like [`admit`], but moves the data out of an admitted `raw`. A refused `raw` stays unchanged.
 pub fn admit_owned(
     index: usize,
     raw: &mut Value,
@@ -63,7 +64,7 @@ pub fn admit_owned(
     Ok(event)
 }
 
-/// The event but for its data.
+/// Reads all attributes of the event except its data.
 fn envelope(
     index: usize,
     raw: &Value,
@@ -78,7 +79,7 @@ fn envelope(
     if bytes.len() > MAX_EVENT_BYTES {
         reader.faults.push(too_large(index));
     }
-    // The walk builds a pointer for every node; almost no event needs it.
+    // The search below builds a pointer for every node, and almost no event needs it.
     if bytes.windows(NUL.len()).any(|window| window == NUL) {
         find_nul(raw, &mut String::new(), &mut |pointer| {
             let detail = "holds the character U+0000, which cannot be stored";
@@ -113,15 +114,15 @@ fn envelope(
     }
 }
 
-/// What of an event can still be mapped although admission refused it, so that the faults of its
-/// data can be named in the same answer: its type, its subject and its data.
+/// The parts of a refused event that can still be mapped: its type, subject and data. The faults of
+/// its data can then be reported in the same answer.
 pub fn legible(raw: &Value) -> Option<(EventType, &str, &Map<String, Value>)> {
     let event_type = raw.get("type")?.as_str()?.parse().ok()?;
     let subject = raw.get("subject").and_then(Value::as_str).unwrap_or_default();
     Some((event_type, subject, raw.get("data")?.as_object()?))
 }
 
-/// Reads attribute after attribute and gathers the faults.
+/// Reads one attribute after another and collects the faults.
 struct Reader<'a> {
     index: usize,
     attributes: &'a Map<String, Value>,
@@ -136,12 +137,12 @@ impl<'a> Reader<'a> {
         self.faults.push(Fault::new(self.index, pointer, code, detail));
     }
 
-    /// The attribute unless it is absent or null.
+    /// Returns the attribute unless it is absent or null.
     fn given(&self, name: &str) -> Option<&'a Value> {
         self.attributes.get(name).filter(|value| !value.is_null())
     }
 
-    /// The attribute as text; a fault if it is anything else.
+    /// Returns the attribute as text, and notes a fault if it is anything else.
     fn text(&mut self, name: &str) -> Option<&'a str> {
         let text = self.given(name)?.as_str();
         if text.is_none() {
@@ -186,7 +187,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A non-empty text of at most `max` characters without control characters.
+    /// Returns a non-empty text of at most `max` characters without control characters.
     fn label(&mut self, name: &str, max: usize, required: bool) -> Option<String> {
         let pointer = child("", name);
         if required && self.given(name).is_none() {
@@ -235,7 +236,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether there is data, and it is an object.
+    /// Checks that data is present and is an object.
     fn data(&mut self) -> bool {
         let Some(data) = self.given("data") else {
             self.fault("/data", "required", "`data` is required");
@@ -248,7 +249,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `text` if it is a W3C traceparent of a version that we can read; anything else is ignored, as
+/// Returns `text` if it is a W3C traceparent of a supported version. Anything else is ignored, as
 /// the Trace Context recommendation asks.
 #[must_use]
 pub fn traceparent(text: &str) -> Option<String> {
@@ -262,9 +263,8 @@ pub fn traceparent(text: &str) -> Option<String> {
     (whole && version != "ff" && set(trace) && set(parent)).then(|| text.trim().to_owned())
 }
 
-/// What an event is told by from another one under its id, where that is not all of it: a sender that
-/// tries again does so within another span, may write the time in another way, and may leave out
-/// what it said to be null.
+/// The bytes that identify an event under its id, where the text as sent does not: a retry has
+/// another trace span, may write the time differently, and may leave out null attributes.
 fn identity(attributes: &Map<String, Value>) -> Option<Vec<u8>> {
     const TRACE: [&str; 2] = ["traceparent", "tracestate"];
     let time = attributes.get("time").and_then(Value::as_str);
@@ -294,18 +294,19 @@ fn identity(attributes: &Map<String, Value>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Postgres keeps microseconds; a leap second becomes the second after it.
+/// Cuts a time to microseconds, which is what Postgres stores. A leap second becomes the second
+/// after it.
 fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
 
-/// Whether a media type is JSON: `application/json` or any `+json`, parameters aside.
+/// Whether a media type is JSON: `application/json` or any `+json`, with any parameters.
 fn is_json(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.ends_with("/json") || essence.ends_with("+json")
 }
 
-/// Calls `found` with the pointer of every string or key below `at` that holds U+0000.
+/// Calls `found` with the pointer of every string or key below `at` that contains U+0000.
 fn find_nul(value: &Value, at: &mut String, found: &mut impl FnMut(&str)) {
     let here = at.len();
     match value {

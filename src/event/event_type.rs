@@ -1,4 +1,4 @@
-//! The event type, `<entity>.<verb>`: the one word pair that chooses a mapping.
+//! The event type, `<entity>.<verb>`, which selects the mapping.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,14 +6,14 @@ use std::str::FromStr;
 /// The longest event type accepted, in characters.
 const MAX_CHARS: usize = 100;
 
-/// What happened to what: `user.updated`. Both halves are `[a-z][a-z0-9_]*`.
+/// What happened to which kind of thing: `user.updated`. Both halves match `[a-z][a-z0-9_]*`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType {
     text: String,
     dot: usize,
 }
 
-/// The text is not `<entity>.<verb>` in lower case.
+/// The text does not have the form `<entity>.<verb>` in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be `<entity>.<verb>` in lower case, such as `user.updated`")]
 pub struct MalformedEventType;
@@ -29,7 +29,7 @@ impl EventType {
         &self.text[self.dot + 1..]
     }
 
-    /// Both, as sent.
+    /// The whole type as it was sent.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -59,7 +59,7 @@ impl fmt::Debug for EventType {
     }
 }
 
-/// Whether `word` is `[a-z][a-z0-9_]*`, the form of entities, verbs and property names.
+/// Whether `word` matches `[a-z][a-z0-9_]*`, the form of entities, verbs and property names.
 pub(crate) fn is_word(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_lowercase())
         && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')

@@ -1,22 +1,22 @@
-//! A fault: one reason why an event is refused, in the form the sender sees.
+//! A fault is one reason why an event is refused, in the form the sender sees.
 
 use serde::Serialize;
 
-/// One thing wrong with one event. Neither `pointer` nor `detail` repeats a value that was sent.
+/// One fault of one event. Neither `pointer` nor `detail` repeats a value that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// The event's place in the request, from zero.
+    /// The position of the event in the request, from zero.
     pub index: usize,
-    /// RFC 6901, relative to the event; empty for the whole of it.
+    /// The JSON pointer (RFC 6901) within the event; empty for the event as a whole.
     pub pointer: String,
-    /// Stable, snake_case, for programs.
+    /// A stable snake_case code for programs.
     pub code: String,
     /// A sentence for people.
     pub detail: String,
 }
 
 impl Fault {
-    /// A fault at `pointer` of the event at `index`.
+    /// Makes a fault at `pointer` of the event at `index`.
     pub fn new(
         index: usize,
         pointer: impl Into<String>,
@@ -28,20 +28,20 @@ impl Fault {
     }
 }
 
-/// The longest pointer, in bytes. A longer one names the closest ancestor that is shorter.
+/// The longest pointer, in bytes. A longer one is replaced by its closest ancestor that fits.
 const LONGEST_POINTER: usize = 1_000;
 
 fn shorter(mut pointer: String) -> String {
     if pointer.len() > LONGEST_POINTER {
         let end = pointer.as_bytes()[..=LONGEST_POINTER].iter().rposition(|&byte| byte == b'/');
         pointer.truncate(end.unwrap_or(0));
-        // A thousand of them would keep all that was cut off.
+        // Without this, a thousand faults would keep the memory of the parts that were cut off.
         pointer.shrink_to_fit();
     }
     pointer
 }
 
-/// The faults of what was sent, as many of them as an answer lists.
+/// The faults of a request, up to as many as an answer lists.
 #[derive(Debug, Default)]
 pub struct Faults {
     listed: Vec<Fault>,
@@ -50,10 +50,10 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// So many are listed, and so many bytes of text.
+    /// The most faults listed, and the most bytes of text they may have.
     const MOST: (usize, usize) = (1_000, 256 * 1024);
 
-    /// Adds one; only counts it where the list is full.
+    /// Adds a fault. Once the list is full, it is only counted.
     pub fn push(&mut self, fault: Fault) {
         let bytes = fault.pointer.len() + fault.code.len() + fault.detail.len();
         if self.listed.len() < Self::MOST.0 && self.bytes + bytes <= Self::MOST.1 {
@@ -64,12 +64,12 @@ impl Faults {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no faults.
     pub fn is_empty(&self) -> bool {
         self.listed.is_empty() && self.more == 0
     }
 
-    /// Those that are listed, and how many more there are.
+    /// Returns the listed faults and the number of further ones.
     pub fn into_parts(self) -> (Vec<Fault>, usize) {
         (self.listed, self.more)
     }
@@ -89,7 +89,7 @@ impl FromIterator<Fault> for Faults {
     }
 }
 
-/// Appends one reference token to a JSON pointer, escaped as RFC 6901 wants it.
+/// Appends one reference token to a JSON pointer, escaped as RFC 6901 requires.
 pub(crate) fn child(pointer: &str, token: &str) -> String {
     format!("{pointer}/{}", token.replace('~', "~0").replace('/', "~1"))
 }

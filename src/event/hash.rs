@@ -1,4 +1,4 @@
-//! The hash that tells the same event sent again from another one under the same id.
+//! The hash that tells a repeated event from a different event under the same id.
 
 use std::io;
 
@@ -7,29 +7,29 @@ use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of the event as sent, with keys sorted and no white space.
+/// SHA-256 of the event as sent, with sorted keys and without white space.
 pub fn canonical_hash(raw: &Value) -> [u8; 32] {
     digest(&canonical_bytes(raw))
 }
 
-/// The canonical JSON: `serde_json` keeps its objects sorted, so plain writing is canonical but for
-/// whole numbers that came with a point.
+/// Writes canonical JSON. `serde_json` keeps objects sorted, so only whole numbers sent with a
+/// decimal point need special care.
 pub(crate) fn canonical_bytes(raw: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Writing a value into memory does not fail.
+    // Writing a value into memory cannot fail.
     let _ = raw.serialize(&mut Serializer::with_formatter(&mut bytes, Canonical));
     bytes
 }
 
-/// Writes `1.0` and `1` alike: senders differ, and so does one sender with two libraries.
+/// Writes `1.0` and `1` the same way: senders differ here, and so do two libraries of one sender.
 struct Canonical;
 
 impl Formatter for Canonical {
     fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        // Beyond this floating point does not hold every whole number.
+        // Above this limit, floating point cannot represent every whole number.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if value.fract() == 0.0 && value.abs() < EXACT {
-            // `+ 0.0`: zero has no sign.
+            // Adding `0.0` removes the sign of a negative zero.
             write!(writer, "{:.0}", value + 0.0)
         } else {
             CompactFormatter.write_f64(writer, value)

@@ -1,4 +1,4 @@
-//! Events: what the application reported, admitted once and immutable from then on.
+//! Events: what the application reported. An event is admitted once and never changes afterwards.
 //!
 //! Everything here is pure: the time and new ids are arguments, and nothing is read or written.
 
@@ -30,26 +30,27 @@ pub use weight::is_too_large;
 /// An admitted event. `(portal, source, id)` is its idempotency key.
 #[derive(Clone)]
 pub struct Event {
-    /// The HubSpot account it goes to; `default` is the only one.
+    /// The HubSpot account that the event goes to. `default` is the only one.
     pub portal: String,
-    /// Who reported it, the `source` attribute or the default.
+    /// Who reported it: the `source` attribute, or the default source.
     pub source: String,
-    /// The sender's id of the event, or a new UUID.
+    /// The sender's id for the event, or a new UUID.
     pub id: String,
     /// What happened to what kind of thing.
     pub event_type: EventType,
-    /// The application's id of the thing, 1 to 512 characters.
+    /// The application's id of the thing, 1 to 512 characters long.
     pub subject: String,
-    /// When it happened, in whole microseconds, which is all that Postgres keeps. Without one the
-    /// database stamps it when it is stored, in the order of arrival.
+    /// When it happened, in whole microseconds, which is what Postgres stores. If absent, the
+    /// database sets the time when it stores the event, in the order of arrival.
     pub time: Option<DateTime<Utc>>,
-    /// The sender's wish; the mapping's own default holds without one.
+    /// The priority that the sender asks for. If absent, the mapping's default applies.
     pub priority: Option<Priority>,
-    /// The trace it belongs to, by W3C Trace Context.
+    /// The trace it belongs to, as defined by W3C Trace Context.
     pub traceparent: Option<String>,
-    /// What the application says of the thing.
+    /// What the application says about the thing.
     pub data: Map<String, Value>,
-    /// The hash of the event as sent, before any default and without its trace, to tell a repeat from a conflict.
+    /// The hash of the event as sent, before defaults are applied and without its trace. It tells a
+    /// repeat from a conflict.
     pub hash: [u8; 32],
 }
 

@@ -1,23 +1,23 @@
-//! How urgent a row is; `high` goes first.
+//! The priority of a row. Rows with `high` priority go first.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Urgency, ordered with the most urgent first.
+/// Priorities, ordered from the most urgent to the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// Before all others.
+    /// Goes before all others.
     High,
-    /// The usual.
+    /// The usual priority.
     Normal,
-    /// After all others.
+    /// Goes after all others.
     Low,
 }
 
-/// The text is none of the three priorities.
+/// The text is not one of the three priorities.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be `high`, `normal` or `low`")]
 pub struct UnknownPriority;

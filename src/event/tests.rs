@@ -1,4 +1,5 @@
-//! Admission, rule by rule: one row per event refused, and what defaults fill in.
+//! Tests admission rule by rule: one row for each refused event, and the defaults that are filled
+//! in.
 
 use chrono::{DateTime, Duration, Utc};
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ fn faults(raw: &Value) -> Vec<String> {
     faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
 }
 
-/// A valid event with one attribute replaced.
+/// Returns a valid event with one attribute replaced.
 fn with(name: &str, value: Value) -> Value {
     let mut event = json!({"type": "user.created", "subject": "u-1", "data": {}});
     event[name] = value;

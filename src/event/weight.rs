@@ -1,16 +1,16 @@
-//! How large an event is at least, told from its text, before any value is made of it.
+//! Estimates the least size of an event from its text, before any value is built from it.
 //!
-//! As values, `{"a":1}` takes a hundred times the memory that it takes as text.
+//! As values in memory, `{"a":1}` takes a hundred times as much as it does as text.
 
 use super::{Fault, MAX_EVENT_BYTES};
 
-/// How many objects and lists an event may hold.
+/// How many objects and lists an event may contain.
 const MAX_NODES: usize = 10_000;
 
-/// The fault of an event that is certainly larger than is accepted. One that seems to be smaller is
+/// Returns a fault for an event that is certainly too large. An event that seems smaller is
 /// measured exactly when it is admitted.
 pub fn is_too_large(index: usize, text: &str) -> Option<Fault> {
-    // Shorter text holds fewer: each takes two bytes.
+    // A shorter text cannot contain more, since each takes at least two bytes.
     if text.len() <= 2 * MAX_NODES {
         return None;
     }
@@ -22,11 +22,11 @@ pub fn is_too_large(index: usize, text: &str) -> Option<Fault> {
     (nodes > MAX_NODES).then(|| Fault::new(index, "", "event_too_large", detail))
 }
 
-/// What an event weighs.
+/// The measured size of an event.
 struct Weight {
-    /// The least bytes that its canonical form can have.
+    /// The least number of bytes that its canonical form can have.
     bytes: usize,
-    /// Its objects and lists.
+    /// The number of its objects and lists.
     nodes: usize,
 }
 
@@ -34,8 +34,8 @@ pub(super) fn too_large(index: usize) -> Fault {
     Fault::new(index, "", "event_too_large", "an event may be at most 256 KiB")
 }
 
-/// Weighs `text`, which is JSON: its punctuation, a byte for each number or word, and the characters of
-/// its strings.
+/// Measures `text`, which must be JSON: its punctuation, one byte for each number or word, and the
+/// characters of its strings.
 fn least(text: &str) -> Weight {
     let mut bytes = text.bytes();
     let (mut least, mut nodes, mut in_word) = (0, 0, false);
@@ -47,7 +47,7 @@ fn least(text: &str) -> Weight {
                 while let Some(within) = bytes.next() {
                     match within {
                         b'"' => break,
-                        // An escape is one character at least: `\u0041`.
+                        // An escape such as `\u0041` is at least one character.
                         b'\\' if bytes.next() == Some(b'u') => {
                             bytes.nth(3);
                             least += 1;
@@ -62,7 +62,7 @@ fn least(text: &str) -> Weight {
                 nodes += usize::from(matches!(byte, b'{' | b'['));
             }
             b' ' | b'\t' | b'\n' | b'\r' => in_word = false,
-            // Numbers can become shorter: 1.000.
+            // Canonical numbers can be shorter: 1.000 becomes 1.
             _ => {
                 least += usize::from(!in_word);
                 in_word = true;

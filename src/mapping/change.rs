@@ -1,4 +1,4 @@
-//! A change: what one event means for one record.
+//! A change is what one event means for one record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::event::{Event, EventType, Priority};
 
-/// What a mapping looks at.
+/// What a mapping reads from an event.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// Chooses the files and the operation.
+    /// Selects the mapping files and the operation.
     pub event_type: &'a EventType,
-    /// Becomes the external id.
+    /// Becomes the external id of the record.
     pub subject: &'a str,
-    /// Feeds the properties and the associations.
+    /// Supplies the properties and the associations.
     pub data: &'a Map<String, Value>,
 }
 
@@ -26,19 +26,19 @@ impl<'a> From<&'a Event> for Input<'a> {
     }
 }
 
-/// What is to happen to a record.
+/// What shall happen to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
-    /// Create it or write to it.
+    /// Create the record or update it.
     Upsert,
-    /// Put it in HubSpot's recycle bin.
+    /// Move the record to HubSpot's recycle bin.
     Archive,
-    /// Remove it and every trace of it.
+    /// Remove the record and every trace of it.
     Erase,
 }
 
-/// The text is no operation.
+/// The text is not an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be `upsert`, `archive` or `erase`")]
 pub struct UnknownOperation;
@@ -73,15 +73,15 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Something in the data that could not be used, without being worth a refusal.
+/// A value in the data that could not be used, although the event was not refused for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Stable, snake_case: the code of the fault it would have been, or what was done instead, such
-    /// as `incomplete_parts`, `truncated`, `time_cut`, `read_only`, `stage_kept`.
+    /// A stable snake_case code: that of the fault it would have been, or of what was done instead,
+    /// such as `incomplete_parts`, `truncated`, `time_cut`, `read_only`, `stage_kept`.
     pub code: String,
-    /// The property or slot concerned.
+    /// The property or association slot concerned.
     pub property: Option<String>,
-    /// A sentence that never holds the value.
+    /// A sentence for people. It never contains the value.
     pub message: String,
 }
 
@@ -92,21 +92,23 @@ pub struct Change {
     pub sync_type: String,
     /// The application's id of the record.
     pub external_id: String,
-    /// What is to happen.
+    /// What shall happen to the record.
     pub operation: Operation,
-    /// The file's default; the event's own wish comes before it.
+    /// The default of the mapping file. A priority in the event takes precedence.
     pub priority: Priority,
-    /// HubSpot's name to text; empty text clears. Always empty unless an upsert.
+    /// Texts by HubSpot property name. An empty text clears the property. Always empty unless the
+    /// operation is an upsert.
     pub properties: BTreeMap<String, String>,
-    /// The e-mail address by which HubSpot recognises such a record, if the change carries one.
+    /// The e-mail address by which HubSpot recognises the record, if the change has one.
     pub email: Option<String>,
-    /// Slot to the external id of its target; `None` drops. Always empty unless an upsert.
+    /// The external id of the target by slot; `None` removes the association. Always empty unless
+    /// the operation is an upsert.
     pub associations: BTreeMap<String, Option<String>>,
-    /// What properties are made of that look at several places, as JSON: see [`Mapping::compose`].
+    /// The parts of properties that are made of several values, as JSON: see [`Mapping::compose`].
     ///
     /// [`Mapping::compose`]: super::Mapping::compose
     pub parts: BTreeMap<String, String>,
-    /// What was left out or changed on the way.
+    /// What was left out or changed while mapping.
     pub warnings: Vec<Warning>,
 }
 

@@ -1,4 +1,5 @@
-//! Compilation: a mapping file checked against the object kinds, so that mapping cannot go wrong.
+//! Compilation checks a mapping file against the object kinds, so that mapping itself cannot fail
+//! on a bad file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use super::transform::{DecimalRule, OnUnknown, Options, PhoneRule, PickRule, Tra
 use super::{MappingError, ObjectKind, Operation, Sheet, SlotRule, Vars};
 use crate::event::is_word;
 
-/// Properties with this prefix are ours and must be declared in `objects.toml`.
+/// Properties with this prefix belong to hubferry and must be declared in `objects.toml`.
 const OURS: &str = "hubferry_";
 
 /// What the fields of one file are compiled against.
@@ -121,7 +122,7 @@ impl Scope<'_> {
         MappingError::invalid(self.file, key, problem)
     }
 
-    /// The compiled field; none if it names a setting that is not set.
+    /// Compiles a field. Returns none if it names a setting that is not set.
     fn field(&self, spec: &FieldSpec) -> Result<Option<Field>, MappingError> {
         self.check_property(spec)?;
         if spec.required && spec.on_invalid == Some(OnInvalid::Drop) {
@@ -180,7 +181,7 @@ impl Scope<'_> {
         }
     }
 
-    /// A constant is what it is: it has no transform and cannot be missing.
+    /// Refuses arguments of a constant: it has no transform and cannot be missing.
     fn refuse_arguments(
         &self,
         spec: &FieldSpec,

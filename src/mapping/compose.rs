@@ -1,7 +1,7 @@
-//! Properties that are made of several values: a phone number and its country, the parts of a join.
+//! Properties made of several values: a phone number and its country, or the parts of a join.
 //!
-//! The values may come in several events, so each is kept by itself, as a part, under the stamp of
-//! its event. What the parts come to together is said anew whenever one of them changes. Pure.
+//! The values may arrive in several events. Each is therefore stored separately, as a part, with
+//! the stamp of its event. The property is composed again whenever one of its parts changes. Pure.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +12,33 @@ use super::plan::Draft;
 use super::pointer::{Found, Pointer};
 use super::{Mapping, Sheet, Warning};
 
-/// What the name of a part begins with; no property's name does.
+/// The first character of a part's name. No property name starts with it.
 const PART: char = '#';
 
-/// What the parts of one property come to.
+/// The result of composing the parts of one property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composed {
     /// The property.
     pub property: String,
-    /// Its text; none where the parts come to nothing.
+    /// Its text; none if the parts do not give one.
     pub value: Option<String>,
-    /// The names of the parts without which there is none: not the country of a number.
+    /// The names of the parts that the property cannot do without. The country of a phone number is
+    /// not one of them.
     pub own: Vec<String>,
-    /// The names of all parts that were looked at.
+    /// The names of all parts that were read.
     pub parts: Vec<String>,
     /// What could not be used.
     pub warnings: Vec<Warning>,
 }
 
-/// Whether this is the name of a part, which is ours alone.
+/// Whether this is the name of a part. Parts exist only inside hubferry and are never sent.
 #[must_use]
 pub fn is_part(name: &str) -> bool {
     name.starts_with(PART)
 }
 
 impl Mapping {
-    /// What `parts`, JSON by name, come to for records of `sync_type`.
+    /// Composes the properties of a `sync_type` record from `parts`, given as JSON by name.
     pub fn compose(&self, sync_type: &str, parts: &BTreeMap<String, String>) -> Vec<Composed> {
         let sheets = self.sheets.iter().flat_map(|(entity, sheets)| {
             sheets.iter().filter(|sheet| sheet.sync_type == sync_type).map(move |s| (entity, s))
@@ -47,7 +48,7 @@ impl Mapping {
 }
 
 impl Sheet {
-    /// The parts that `data` holds, by name.
+    /// Returns the parts that `data` contains, by name.
     pub(super) fn parts(
         &self,
         entity: &str,
@@ -84,7 +85,7 @@ impl Sheet {
     }
 }
 
-/// The places of a field that looks at more than one.
+/// Returns the places of a field that reads more than one.
 fn composite(field: &Field) -> Option<Vec<&Pointer>> {
     Some(field.source.places()).filter(|places| places.len() > 1)
 }
@@ -111,12 +112,12 @@ mod tests {
         let number = ("#user/phone", "\"0171 1234567\"");
         assert_eq!(phone(&[number, ("#user/country", "\"DE\"")]).unwrap(), "+491711234567");
         assert_eq!(phone(&[number, ("#user/address/country", "\"DE\"")]).unwrap(), "+491711234567");
-        // Of another country, of one that is not known, without a number.
+        // Another country, an unknown country, and no number.
         assert_eq!(phone(&[number, ("#user/country", "\"ES\"")]), None);
         assert_eq!(phone(&[number, ("#user/country", "\"Atlantis\"")]), None);
         assert_eq!(phone(&[("#user/country", "\"DE\"")]), None);
         assert_eq!(phone(&[("#user/phone", "null"), ("#user/country", "\"DE\"")]).unwrap(), "");
-        // What is no JSON counts as absent.
+        // A text that is not JSON counts as absent.
         assert_eq!(phone(&[("#user/phone", "")]), None);
 
         let name = |parts: &[(&str, &str)]| composed("deal", parts).remove("dealname").flatten();

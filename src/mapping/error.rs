@@ -1,4 +1,4 @@
-//! Why mapping files cannot be used: always the file, the key, and the way out.
+//! Errors that make mapping files unusable. Each names the file, the key and what to do.
 
 use std::path::PathBuf;
 
@@ -8,21 +8,21 @@ pub enum MappingError {
     /// A file or the directory cannot be read.
     #[error("{} cannot be read: check that it exists and that we may read it", path.display())]
     Read {
-        /// What was to be read.
+        /// The file or directory.
         path: PathBuf,
-        /// Why it was not.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// Not TOML, or a key that the grammar does not have.
+    /// The file is not TOML, or has a key that the grammar does not know.
     #[error("{file} does not follow the grammar: {message}")]
     Syntax {
         /// The file.
         file: String,
-        /// The parser's words: line, key, and the keys that are allowed.
+        /// The parser's message: line, key, and the allowed keys.
         message: String,
     },
-    /// The grammar is followed, the meaning is not sound.
+    /// The file follows the grammar, but its content makes no sense.
     #[error("{file}, {key}: {problem}")]
     Invalid {
         /// The file.
@@ -32,12 +32,12 @@ pub enum MappingError {
         /// What is wrong and what to do about it.
         problem: String,
     },
-    /// An example does not come out as it says.
+    /// An example gives another result than it states.
     #[error("{file}, examples[{index}] ({event_type}): {problem}; mend the example or the fields")]
     Example {
         /// The file.
         file: String,
-        /// Its place in the file, from zero.
+        /// The position of the example in the file, from zero.
         index: usize,
         /// Its event type.
         event_type: String,

@@ -1,4 +1,4 @@
-//! Examples: what each mapping file promises, run when it is compiled.
+//! Examples in mapping files are run as tests when the file is compiled.
 
 use std::collections::BTreeMap;
 

@@ -12,27 +12,27 @@ pub(super) struct Field {
     pub(super) source: Source,
     /// Must be there and valid on `created`, and is never cleared.
     pub(super) required: bool,
-    /// An invalid value refuses the event; else it is left out with a warning.
+    /// Whether an invalid value refuses the event. Otherwise it is left out with a warning.
     pub(super) refuse: bool,
-    /// By verb: the text where the data says nothing, or null.
+    /// The text to use when the data has no value or null, by verb.
     pub(super) when_absent: BTreeMap<String, String>,
 }
 
 /// Where the text comes from.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// The file itself.
+    /// A constant in the file itself.
     Constant(String),
-    /// The settings; such properties are no part of what an example promises.
+    /// A setting. Examples do not check properties that come from settings.
     Setting(String),
-    /// One value: the first of these places, at least one, that holds something.
+    /// One value: the first of these places that has one. There is at least one place.
     One { from: Vec<Pointer>, transform: Transform },
-    /// Several places, joined; `main` is the part without which the rest says nothing.
+    /// Several values, joined. Without the part `main`, the others mean nothing.
     Join { parts: Vec<Pointer>, main: usize, separator: String },
 }
 
 impl Source {
-    /// The places without whose value there is none.
+    /// Returns the places that the field cannot do without.
     pub(super) fn own(&self) -> &[Pointer] {
         match self {
             Self::Constant(_) | Self::Setting(_) => &[],
@@ -41,7 +41,7 @@ impl Source {
         }
     }
 
-    /// Where it looks: its own places first.
+    /// Returns all places that the field reads, its own first.
     pub(super) fn places(&self) -> Vec<&Pointer> {
         match self {
             Self::Constant(_) | Self::Setting(_) => Vec::new(),
@@ -57,7 +57,7 @@ impl Source {
         }
     }
 
-    /// The texts that it can come to, where the file itself lists them.
+    /// Returns the texts that the field can produce, where the file itself lists them.
     pub(super) fn written(&self) -> Vec<&str> {
         match self {
             Self::Constant(text) => vec![text],

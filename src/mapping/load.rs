@@ -1,4 +1,5 @@
-//! Loading: the files compiled in, or a directory of the same form. The only input of this layer.
+//! Loads the compiled-in mapping files, or a directory of the same form. No other part of the
+//! mapping reads files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,7 @@ use super::{Mapping, MappingError, Vars, compile, examples, objects, spec::Sheet
 
 const OBJECTS: &str = "objects.toml";
 const MAPPINGS: &str = "mappings";
-/// The largest file and the most files that are read.
+/// The size of the largest file, and the number of files, that are read.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const MAX_FILES: usize = 1000;
 
@@ -19,7 +20,7 @@ static BUILTIN_OBJECTS: &str = include_str!("../../config/objects.toml");
 static BUILTIN_MAPPINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/mappings");
 
 impl Mapping {
-    /// The files that are compiled in.
+    /// Compiles the built-in files.
     pub fn builtin(vars: &Vars) -> Result<Self, MappingError> {
         let sheets = BUILTIN_MAPPINGS.files().filter_map(|file| {
             Some((format!("{MAPPINGS}/{}", file.path().display()), file.contents_utf8()?))
@@ -29,7 +30,8 @@ impl Mapping {
         Self::compile(OBJECTS, BUILTIN_OBJECTS, &sheets, vars)
     }
 
-    /// The files of `dir`: `objects.toml` and `mappings/*.toml`, instead of those compiled in.
+    /// Compiles the files of `dir`, `objects.toml` and `mappings/*.toml`, instead of the built-in
+    /// ones.
     pub fn load(dir: &Path, vars: &Vars) -> Result<Self, MappingError> {
         let objects = dir.join(OBJECTS);
         let text = read(&objects)?;
@@ -40,7 +42,8 @@ impl Mapping {
         Self::compile(&objects.display().to_string(), &text, &sheets, vars)
     }
 
-    /// Compiles `objects.toml` and the mapping files, each with the name that errors call it by.
+    /// Compiles `objects.toml` and the mapping files. Each comes with the name that errors use for
+    /// it.
     fn compile(
         objects_file: &str,
         objects_text: &str,

@@ -1,10 +1,11 @@
-//! The mapping: what an event means for HubSpot records, told by files in a closed grammar.
+//! The mapping turns an event into changes of HubSpot records, as described by mapping files.
 //!
 //! `config/objects.toml` holds one table per HubSpot object kind, `config/mappings/` one file per
-//! entity of the application; the grammar is explained at the head of each. Files are compiled
-//! once ([`Mapping::builtin`], [`Mapping::load`]), which checks them against each other and runs
-//! the examples they carry. From then on [`Mapping::map`] is a pure function of its input, so that
-//! it can run at the door, to refuse with reasons, and again at delivery with corrected files.
+//! entity of the application. The head of each file explains its grammar. Files are compiled once
+//! ([`Mapping::builtin`], [`Mapping::load`]): this checks them against each other and runs the
+//! examples they contain. From then on [`Mapping::map`] is a pure function of its input. It runs
+//! when an event is accepted, to refuse bad events with reasons, and again at delivery, where the
+//! files may have been corrected.
 
 mod change;
 mod compile;
@@ -34,19 +35,19 @@ pub use transform::{country_code, truth};
 use field::Field;
 use pointer::Pointer;
 
-/// Values from the settings that a mapping file may name with `var`.
+/// Values from the settings that a mapping file can use with `var`.
 #[derive(Debug, Clone, Default)]
 pub struct Vars {
-    /// `owner_id`: the HubSpot owner of what is created; fields that name it are left out without.
+    /// `owner_id`: the HubSpot owner of new records. Without it, fields that use it are left out.
     pub owner_id: Option<String>,
 }
 
-/// All mapping files, compiled; immutable.
+/// All mapping files, compiled and immutable.
 #[derive(Debug, Clone)]
 pub struct Mapping {
-    /// Parents first.
+    /// The object kinds, parents first.
     objects: Vec<ObjectKind>,
-    /// By entity; an entity may feed several object kinds, a file each.
+    /// The compiled files by entity. An entity can feed several object kinds, with one file each.
     sheets: BTreeMap<String, Vec<Sheet>>,
 }
 
@@ -60,7 +61,7 @@ struct Sheet {
     slots: Vec<SlotRule>,
 }
 
-/// Where the target of an association slot is found.
+/// Where to find the target of an association slot.
 #[derive(Debug, Clone)]
 struct SlotRule {
     name: String,
@@ -69,8 +70,8 @@ struct SlotRule {
 }
 
 impl Mapping {
-    /// What `input` means: one change per object kind its entity feeds, or every fault of it.
-    /// The faults' index is 0, their pointers are relative to the event.
+    /// Maps `input` to one change for each object kind that its entity feeds, or returns all its
+    /// faults. The index of each fault is 0, and pointers are relative to the event.
     pub fn map(&self, input: &Input<'_>) -> Result<Vec<Change>, Vec<Fault>> {
         let sheets = self.sheets.get(input.event_type.entity()).map(Vec::as_slice);
         let mut changes = Vec::new();
@@ -88,7 +89,7 @@ impl Mapping {
             let detail = format!("must be one of {}", self.event_types().join(", "));
             faults.push(Fault::new(0, "/type", "unknown_event_type", detail));
         }
-        // Two properties fed from one place would name the same fault twice.
+        // Two properties that read the same place would report the same fault twice.
         let mut seen = BTreeSet::new();
         faults.retain(|fault| seen.insert((fault.pointer.clone(), fault.code.clone())));
         if faults.is_empty() { Ok(changes) } else { Err(faults) }
@@ -106,19 +107,19 @@ impl Mapping {
         &self.objects
     }
 
-    /// The object kind of a sync type.
+    /// Returns the object kind of a sync type.
     pub fn object(&self, sync_type: &str) -> Option<&ObjectKind> {
         self.objects.iter().find(|object| object.sync_type == sync_type)
     }
 
-    /// Whether a file of `sync_type` writes this property.
+    /// Whether a file for `sync_type` writes this property.
     pub fn names(&self, sync_type: &str, property: &str) -> bool {
         let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
         sheets.flat_map(|sheet| &sheet.fields).any(|field| field.property == property)
     }
 
-    /// Property -> the values that the files can write to it, for properties of `sync_type` that are
-    /// fed from constants and pick lists. What HubSpot must know for them to work.
+    /// The values that the files can write to each property of `sync_type`, for properties fed from
+    /// constants and pick lists. HubSpot must know these values.
     pub fn possible_values(&self, sync_type: &str) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
@@ -141,7 +142,7 @@ impl Mapping {
         fields.map(|field| field.property.clone()).collect()
     }
 
-    /// Every event type that is understood, sorted.
+    /// All known event types, sorted.
     pub fn event_types(&self) -> Vec<String> {
         let mut types: Vec<String> = self
             .sheets

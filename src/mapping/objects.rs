@@ -1,4 +1,4 @@
-//! Object kinds: `objects.toml`, one table per HubSpot object, and its checks.
+//! Object kinds: reads and checks `objects.toml`, which has one table per HubSpot object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,87 +7,87 @@ use serde::Deserialize;
 use super::MappingError;
 use crate::event::is_word;
 
-/// What to do when a linked record has vanished in HubSpot.
+/// What to do when a linked record no longer exists in HubSpot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnMissing {
-    /// Create it again with all that we own of it.
+    /// Create it again with all known values.
     Recreate,
-    /// Fail and let a person decide.
+    /// Fail the row and let a person decide.
     Stop,
 }
 
-/// Whether a lifecycle stage may go back.
+/// Whether a lifecycle stage may move backwards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lifecycle {
-    /// Never: an earlier stage is left out with a warning, as HubSpot itself would keep the later.
+    /// Never. An earlier stage is left out with a warning; HubSpot would keep the later one anyway.
     #[default]
     Forward,
-    /// It may: the stage is cleared first, with a call of its own, which is how HubSpot allows it.
+    /// Yes. A separate call clears the stage first, because HubSpot only allows it that way.
     Free,
 }
 
-/// A property of ours that `setup` creates.
+/// A custom property that `setup` creates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomProperty {
     /// HubSpot's internal name.
     pub name: String,
-    /// What people see.
+    /// The label that people see.
     pub label: String,
     /// HubSpot's `type`: `string`, `number`, `date`, `datetime`, `bool` or `enumeration`.
     pub property_type: String,
-    /// HubSpot's `fieldType`, one that goes with the type.
+    /// HubSpot's `fieldType`, which must match the type.
     pub field_type: String,
-    /// Where it comes from, for people.
+    /// Explains to people where the value comes from.
     pub description: String,
     /// Value and label of each option of an enumeration.
     pub options: Vec<(String, String)>,
 }
 
-/// An association that a record of ours may have, at most one target at a time.
+/// An association that a record can have, with at most one target at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// The name in mapping files: `business`.
+    /// The name in mapping files, such as `business`.
     pub name: String,
     /// The sync type of the target.
     pub target: String,
     /// HubSpot's association type from owner to target, category `HUBSPOT_DEFINED`.
     pub type_id: u32,
-    /// Types that HubSpot adds by itself beside ours, such as the primary company.
+    /// Types that HubSpot adds on its own in addition, such as the primary company.
     pub also_drop: Vec<u32>,
 }
 
-/// A HubSpot object kind that we send records of.
+/// A HubSpot object kind that hubferry sends records of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectKind {
-    /// Our name of it: `contact`.
+    /// hubferry's name for it, such as `contact`.
     pub sync_type: String,
-    /// HubSpot's name of it in paths: `contacts`.
+    /// HubSpot's name for it in paths, such as `contacts`.
     pub plural: String,
-    /// HubSpot's id of it: `0-1`.
+    /// HubSpot's id for it, such as `0-1`.
     pub type_id: String,
-    /// Parents have lower numbers and go first.
+    /// The position in the sending order. Parents have lower numbers and go first.
     pub order: u16,
-    /// The property group that holds our properties.
+    /// The property group that contains the custom properties.
     pub group: String,
     /// The unique property that holds the external id.
     pub key: String,
-    /// A record is created only when of each inner list at least one property has a value.
+    /// A record is created only when at least one property of each inner list has a value.
     pub required_on_create: Vec<Vec<String>>,
-    /// What to do when it has vanished in HubSpot.
+    /// What to do when a record no longer exists in HubSpot.
     pub on_missing: OnMissing,
-    /// The properties that `setup` creates beside the key.
+    /// The properties that `setup` creates in addition to the key.
     pub custom_properties: Vec<CustomProperty>,
-    /// The associations it owns.
+    /// The associations that start at this kind.
     pub slots: Vec<Slot>,
-    /// The property by which HubSpot itself recognises a record, where there is one.
+    /// The property by which HubSpot itself recognises a record, if there is one.
     pub email_property: Option<String>,
-    /// Pipeline and stage, for kinds that move through one: the two are always sent together.
+    /// Pipeline and stage, for kinds that have them. The two are always sent together.
     pub stage: Option<StageProperties>,
-    /// Whether HubSpot can erase a record for good (contacts); others are archived instead.
+    /// Whether HubSpot can erase a record permanently (contacts). Others are archived instead.
     pub erasable: bool,
-    /// Whether its lifecycle stage may go back.
+    /// Whether the lifecycle stage may move backwards.
     pub lifecycle: Lifecycle,
 }
 
@@ -95,14 +95,14 @@ pub struct ObjectKind {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageProperties {
-    /// Such as `pipeline`.
+    /// The name of the pipeline property, such as `pipeline`.
     pub pipeline: String,
-    /// Such as `dealstage`.
+    /// The name of the stage property, such as `dealstage`.
     pub stage: String,
 }
 
 impl ObjectKind {
-    /// The slot of that name.
+    /// Returns the slot with this name.
     pub fn slot(&self, name: &str) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.name == name)
     }
@@ -160,7 +160,7 @@ struct SlotSpec {
     also_drop: Vec<u32>,
 }
 
-/// Which field types go with which type.
+/// The field types that are allowed for each type.
 const FIELD_TYPES: [(&str, &[&str]); 6] = [
     ("string", &["text", "textarea", "html", "phonenumber"]),
     ("number", &["number"]),
@@ -170,7 +170,7 @@ const FIELD_TYPES: [(&str, &[&str]); 6] = [
     ("enumeration", &["select", "radio", "checkbox", "booleancheckbox"]),
 ];
 
-/// Parses and checks `objects.toml`; parents come first.
+/// Parses and checks `objects.toml`. Parents come first in the result.
 pub(super) fn parse(file: &str, text: &str) -> Result<Vec<ObjectKind>, MappingError> {
     let specs: BTreeMap<String, ObjectSpec> = toml::from_str(text)
         .map_err(|e| MappingError::Syntax { file: file.to_owned(), message: e.to_string() })?;

@@ -1,9 +1,9 @@
-//! Planning: one compiled file applied to one event, property by property.
+//! Applies one compiled file to one event, property by property.
 //!
-//! The rules, for a field: absent leaves the property alone; null and blank text clear it; an
-//! invalid value refuses the event or is left out with a warning. A required field must be there
-//! on `created` and can never be cleared. Constants and settings are written on every upsert:
-//! they are the same each time, so only a record that lacks them costs anything.
+//! These rules hold for each field. An absent value leaves the property alone. Null and blank text
+//! clear it. An invalid value refuses the event or is left out with a warning. A required field
+//! must be present on `created` and can never be cleared. Constants and settings are written on
+//! every upsert; they never change, so they cost a call only for a record that lacks them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +15,15 @@ use super::transform::{Invalid, Outcome, Transform};
 use super::{Change, Input, Operation, Sheet, SlotRule, Warning};
 use crate::event::Fault;
 
-/// The verb on which required fields must be there.
+/// The verb for which required fields must be present.
 const CREATED: &str = "created";
-/// The longest text that HubSpot keeps, in characters.
+/// The longest text that HubSpot stores, in characters.
 const MAX_VALUE_CHARS: usize = 65_536;
-/// The longest external id, as for `subject`.
+/// The longest external id, the same as for `subject`.
 const MAX_ID_CHARS: usize = 512;
 
 impl Sheet {
-    /// What `input` means for the record of this sheet's kind.
+    /// Works out what `input` means for the record of this sheet's kind.
     pub(super) fn plan(
         &self,
         operation: Operation,
@@ -54,7 +54,7 @@ impl Sheet {
     }
 }
 
-/// A change in the making.
+/// A change that is being built.
 pub(super) struct Draft<'a> {
     verb: &'a str,
     data: &'a Map<String, Value>,
@@ -62,10 +62,10 @@ pub(super) struct Draft<'a> {
     associations: BTreeMap<String, Option<String>>,
     warnings: Vec<Warning>,
     faults: Vec<Fault>,
-    /// The places whose value a property holds.
+    /// The places whose value went into a property.
     written: BTreeSet<&'a str>,
-    /// Values that a property does not hold: place, property, what became of it. They are told,
-    /// unless another property holds them.
+    /// Values that did not go into a property: place, property, what happened. A warning follows
+    /// unless another property uses the value.
     untold: Vec<(&'a str, String, &'static str)>,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What `field` comes to where `data` is all there is to know: its text, if it has one.
+    /// Returns the text of `field` if `data` is everything that is known.
     pub(super) fn whole(
         field: &'a Field,
         data: &'a Map<String, Value>,
@@ -103,7 +103,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Writes the first of the places that holds something; the first place clears, if none does.
+    /// Writes the first place that has a value. If none has, the first place can clear the
+    /// property.
     fn write_one(&mut self, field: &Field, places: &'a [Pointer], transform: &Transform) {
         let held = places.iter().find(|place| place.holds(self.data));
         let Some(from) = held.or(places.first()) else { return };
@@ -113,7 +114,7 @@ impl<'a> Draft<'a> {
             Found::Blocked(at) => return self.blocked(&field.property, field.refuse, at),
             Found::Value(value) => value,
         };
-        // Forms send blank text for what nobody filled in.
+        // Forms send blank text for a field that nobody filled in.
         if !from.holds(self.data) && field.when_absent.contains_key(self.verb) {
             return self.absent(field, from, false);
         }
@@ -147,8 +148,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Joins what there is. An event that names some parts and not others says nothing certain of
-    /// the whole, unless it is the first; null and blank parts are known to be none.
+    /// Joins the parts that are present. An event that names only some parts does not determine the
+    /// whole, unless it is the first event. Null and blank parts count as known to be empty.
     fn write_joined(&mut self, field: &Field, parts: &[Pointer], main: usize, separator: &str) {
         let Some(texts) = self.parts(field, parts) else { return };
         let absent = texts.iter().filter(|part| matches!(part, Part::Absent)).count();
@@ -186,7 +187,7 @@ impl<'a> Draft<'a> {
         self.warn(&field.property, "incomplete_parts", message);
     }
 
-    /// The parts' texts, unless one is invalid.
+    /// Returns the texts of the parts, unless one is invalid.
     fn parts(&mut self, field: &Field, parts: &[Pointer]) -> Option<Vec<Part>> {
         let mut texts = Vec::with_capacity(parts.len());
         for from in parts {
@@ -206,12 +207,12 @@ impl<'a> Draft<'a> {
         (texts.len() == parts.len()).then_some(texts)
     }
 
-    /// Notes a value that the property does not hold.
+    /// Notes a value that did not go into the property.
     fn leave(&mut self, field: &Field, from: &'a Pointer, instead: &'static str) {
         self.untold.push((from.text(), field.property.clone(), instead));
     }
 
-    /// Tells of the values that no property holds.
+    /// Adds warnings for the values that no property uses.
     fn tell(&mut self) {
         for (place, property, instead) in std::mem::take(&mut self.untold) {
             if !self.written.contains(place) {
@@ -221,7 +222,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The data says nothing of the field, or that there is none.
+    /// Handles a field whose value is absent or null.
     fn absent(&mut self, field: &Field, from: &Pointer, null: bool) {
         if let Some(text) = field.when_absent.get(self.verb) {
             self.set(field, text.clone());
@@ -286,7 +287,8 @@ fn empty(from: &Pointer) -> Fault {
     Fault::new(0, from.in_event(), "empty", "must not be empty")
 }
 
-/// The external id of another record, exactly as its own events spell it; blank drops.
+/// Returns the external id of another record, exactly as that record's own events spell it. A blank
+/// id removes the association.
 fn reference(value: &Value) -> Result<Option<String>, Invalid> {
     let id = match value {
         Value::String(id) => id.clone(),

@@ -1,7 +1,7 @@
-//! JSON pointers into an event's data, which tell apart what is absent from what is null.
+//! JSON pointers into an event's data, which tell an absent value from null.
 //!
-//! The difference matters: null clears a property, absence leaves it alone. A null on the way
-//! (`"address": null`) makes everything below it null.
+//! The difference matters: null clears a property, and an absent value leaves it alone. A null on
+//! the way (`"address": null`) makes everything below it null.
 
 use serde_json::{Map, Value};
 
@@ -12,26 +12,26 @@ pub(crate) struct Pointer {
     tokens: Vec<String>,
 }
 
-/// What a pointer leads to.
+/// What a pointer finds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Found<'a> {
-    /// The sender says nothing of it.
+    /// There is no such member.
     Absent,
-    /// The sender says that there is none.
+    /// The member, or one above it, is null.
     Null,
     /// The value, never null.
     Value(&'a Value),
-    /// Something on the way is neither object nor array; its pointer.
+    /// A value on the way is neither object nor array; contains its pointer.
     Blocked(String),
 }
 
-/// Whether a text says nothing.
+/// Whether a text is empty or has only blank characters.
 pub(crate) fn is_blank(text: &str) -> bool {
     super::transform::trim(text).is_empty()
 }
 
 impl Pointer {
-    /// Parses `/a/b`; the error says what a pointer looks like.
+    /// Parses `/a/b`. The error explains what a pointer looks like.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || "must be a JSON pointer into `data`, such as \"/address/city\"".to_owned();
         let tokens: Vec<&str> = text.strip_prefix('/').ok_or_else(wrong)?.split('/').collect();
@@ -42,7 +42,7 @@ impl Pointer {
         Ok(Self { text: text.to_owned(), tokens: tokens.collect() })
     }
 
-    /// As it is written in the file.
+    /// The pointer as written in the file.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -52,7 +52,7 @@ impl Pointer {
         format!("/data{}", self.text)
     }
 
-    /// What it leads to in `data`.
+    /// Finds the value in `data`.
     pub(crate) fn find<'a>(&self, data: &'a Map<String, Value>) -> Found<'a> {
         let mut found = self.tokens.first().and_then(|token| data.get(token));
         for (depth, token) in self.tokens.iter().enumerate().skip(1) {
@@ -71,7 +71,7 @@ impl Pointer {
         }
     }
 
-    /// Puts `value` where it leads, as a member of objects.
+    /// Stores `value` at this place and creates objects on the way as needed.
     pub(crate) fn put(&self, data: &mut Map<String, Value>, value: Value) {
         let Some((last, way)) = self.tokens.split_last() else { return };
         let mut members = data;
@@ -86,7 +86,7 @@ impl Pointer {
         members.insert(last.clone(), value);
     }
 
-    /// Whether it leads to a value that is not blank.
+    /// Whether the value at this place is not blank.
     pub(crate) fn holds(&self, data: &Map<String, Value>) -> bool {
         matches!(self.find(data), Found::Value(value) if !value.as_str().is_some_and(is_blank))
     }

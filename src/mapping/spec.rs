@@ -1,6 +1,6 @@
-//! The grammar of a mapping file as it is written, before anything is checked.
+//! The grammar of a mapping file as written, before its content is checked.
 //!
-//! Unknown keys are errors everywhere: a misspelt key that is silently ignored loses data.
+//! Unknown keys are always errors: ignoring a misspelt key silently would lose data.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,8 @@ pub(super) struct FieldSpec {
     pub(super) currency: Option<Vec<String>>,
 }
 
-/// One pointer; or several: the parts of a join, else places of which the first that holds
-/// something counts.
+/// One pointer, or several. Several are the parts of a join, or alternatives of which the first one
+/// with a value counts.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum From {
@@ -78,7 +78,7 @@ pub(super) struct TableSpec {
     pub(super) options: BTreeMap<String, String>,
 }
 
-/// One example; `data` is JSON text, since TOML has no null.
+/// One example. `data` is JSON text, because TOML has no null.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExampleSpec {
@@ -95,7 +95,7 @@ pub(super) struct ExampleSpec {
     pub(super) faults: Vec<String>,
 }
 
-/// What an invalid value leads to.
+/// What to do with an invalid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OnInvalid {
@@ -103,7 +103,7 @@ pub(super) enum OnInvalid {
     Drop,
 }
 
-/// The transforms by the names that files use.
+/// The transforms by the names used in files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum TransformName {

@@ -1,4 +1,4 @@
-//! What the files do not read of an event's data, so that nobody wonders where it went. Pure.
+//! Lists what the files do not read of an event's data, so that unused data can be explained. Pure.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::pointer::Pointer;
 use super::{Input, Mapping};
 
 impl Mapping {
-    /// Pointers, relative to the event, of what the data of `input` holds and no file reads.
+    /// Returns pointers, relative to the event, to the data of `input` that no file reads.
     pub fn unread(&self, input: &Input<'_>) -> Vec<String> {
         let sheets = self.sheets.get(input.event_type.entity()).map(Vec::as_slice);
         let sheets = sheets.unwrap_or_default().iter();
@@ -34,7 +34,7 @@ fn walk(members: &Map<String, Value>, at: &str, read: &[String], unread: &mut Ve
                 walk(members, &pointer, read, unread);
             }
             Value::Array(_) if read.iter().any(|place| place.starts_with(&below)) => {}
-            // A null on the way makes all below it null.
+            // A null on the way makes everything below it null.
             Value::Null if read.iter().any(|place| place.starts_with(&below)) => {}
             _ => unread.push(pointer),
         }

@@ -1,16 +1,16 @@
-//! Addresses on the net: e-mail, URL, domain.
+//! Internet addresses: e-mail, URL and domain.
 
 use email_address::{EmailAddress, Options};
 use unicode_normalization::char::is_combining_mark;
 
 use super::Invalid;
 
-/// RFC 5321's longest path, less its angle brackets.
+/// The longest path of RFC 5321, without its angle brackets.
 const MAX_EMAIL_BYTES: usize = 254;
 const MAX_HOST_BYTES: usize = 253;
 const MAX_URL_BYTES: usize = 2048;
 
-/// An e-mail address in lower case.
+/// Returns an e-mail address in lower case.
 pub(super) fn email(text: &str) -> Result<String, Invalid> {
     let email = text.to_lowercase();
     let options =
@@ -26,7 +26,7 @@ pub(super) fn email(text: &str) -> Result<String, Invalid> {
     Ok(email)
 }
 
-/// An http or https address; `https://` is put before a bare one.
+/// Returns an http or https address. `https://` is added if the scheme is missing.
 pub(super) fn url(text: &str) -> Result<String, Invalid> {
     let invalid =
         || Invalid::new("invalid_url", "must be a web address, such as https://example.com");
@@ -45,7 +45,7 @@ pub(super) fn url(text: &str) -> Result<String, Invalid> {
         Some(_) => return Err(invalid()),
         None => (authority.as_str(), String::new()),
     };
-    // User info before the host makes an address look like another's.
+    // User info before the host can make an address look like that of another site.
     let host = host.strip_suffix('.').unwrap_or(host);
     if !is_host(&host.replace('_', "-")) {
         return Err(invalid());
@@ -54,7 +54,7 @@ pub(super) fn url(text: &str) -> Result<String, Invalid> {
     Ok(format!("{scheme}://{host}{port}{path}"))
 }
 
-/// The bare host in lower case, of a domain or of a URL, without `www.`.
+/// Returns the host of a domain or URL in lower case, without `www.`.
 pub(super) fn domain(text: &str) -> Result<String, Invalid> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default().to_lowercase();
@@ -66,7 +66,7 @@ pub(super) fn domain(text: &str) -> Result<String, Invalid> {
     Ok(host.to_owned())
 }
 
-/// At least two labels of letters, digits and inner hyphens.
+/// Whether `host` has at least two labels of letters, digits and inner hyphens.
 fn is_host(host: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

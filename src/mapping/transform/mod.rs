@@ -1,7 +1,8 @@
-//! Transforms: each turns one JSON value into the text HubSpot wants, or says what it should be.
+//! A transform turns one JSON value into the text that HubSpot expects, or says what the value must
+//! be.
 //!
-//! A new one is an arm here, a name in the grammar, a function and its rows in a test.
-//! No transform repeats the value in what it says: the words reach answers, rows and logs.
+//! A new transform needs an arm here, a name in the grammar, a function, and rows in a test. No
+//! message of a transform repeats the value, because messages appear in answers, rows and logs.
 
 mod address;
 mod name;
@@ -22,12 +23,12 @@ pub use place::country_code;
 pub(crate) use place::region;
 pub(crate) use text::trim;
 
-/// A value that cannot become what is wanted.
+/// Why a value cannot be transformed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invalid {
-    /// Stable, snake_case.
+    /// A stable snake_case code.
     pub(crate) code: &'static str,
-    /// What the value must be: `must be …`.
+    /// What the value must be, as `must be …`.
     pub(crate) reason: String,
 }
 
@@ -41,12 +42,12 @@ impl Invalid {
     }
 }
 
-/// What a valid value comes to.
+/// What a valid value becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// This text; empty clears the property.
+    /// Set this text. An empty text clears the property.
     Set(String),
-    /// Nothing: the property is left alone, without a word.
+    /// Leave the property alone, without a warning.
     Leave,
 }
 
@@ -74,7 +75,8 @@ pub(crate) enum Transform {
 }
 
 impl Transform {
-    /// Applies it to `value`, never null; `data` is the whole, for transforms that look aside.
+    /// Transforms `value`, which is never null. `data` is the whole event data, for transforms that
+    /// read further values.
     pub(crate) fn apply(
         &self,
         value: &Value,

@@ -1,20 +1,20 @@
-//! Names of people: words all in one case are capitalised by the rules of their script.
+//! Capitalises names of people that are written all in one case, by the rules of their script.
 //!
-//! Mixed case is somebody's choice (`McDonald`, `van der Berg`) and stays, and so does all that the
-//! letters alone do not decide.
+//! Mixed case is a choice (`McDonald`, `van der Berg`) and stays. Everything that the letters alone
+//! do not decide stays too.
 
 use unicode_normalization::char::is_combining_mark;
 
-/// Characters that people write for an apostrophe. U+02BB and U+02BC are letters of a word.
+/// Characters that people type as an apostrophe. U+02BB and U+02BC are letters and not among them.
 const APOSTROPHES: [char; 6] = ['\'', '’', '‘', '`', '´', '＇'];
-/// What stands before an apostrophe where a name begins after it, besides a single letter.
+/// Prefixes after whose apostrophe a new name begins, in addition to any single letter.
 const ELIDED: [&str; 6] = ["all", "dall", "degl", "dell", "nell", "sant"];
-/// Abbreviations without a vowel that are no initials.
+/// Abbreviations without a vowel that are not initials.
 const SHORT: [&str; 8] = ["jr", "sr", "dr", "mr", "mrs", "ms", "st", "ng"];
-/// The most letters that initials have.
+/// The largest number of letters in initials.
 const INITIALS: usize = 3;
 
-/// The name as it is written among other words.
+/// Returns the name with each word capitalised as needed.
 pub(super) fn name(text: &str) -> String {
     let lower = text.chars().any(char::is_lowercase);
     let upper = text.chars().any(char::is_uppercase);
@@ -40,12 +40,12 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || is_combining_mark(c) || APOSTROPHES.contains(&c) || is_joiner(c)
 }
 
-/// Invisible between two letters: no word ends there.
+/// Whether a character is invisible between two letters and does not end a word.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200C}' | '\u{200D}')
 }
 
-/// Appends `word`, which may hold apostrophes. `upper`: it came in capitals.
+/// Appends `word`, which may contain apostrophes. `upper` says that it was all in capitals.
 fn push_word(name: &mut String, word: &str, upper: bool) {
     let first = !name.chars().any(char::is_alphabetic);
     if is_numeral(word, upper) && !first {
@@ -65,7 +65,8 @@ fn push_word(name: &mut String, word: &str, upper: bool) {
         push_part(name, part, begins);
         name.push_str(&after[..mark]);
         rest = &after[mark..];
-        // `O'Brien`, `D'Arc` and `Dell'Acqua` begin anew, `Sa'id` and `Anthony's` do not.
+        // A new name begins in `O'Brien`, `D'Arc` and `Dell'Acqua`, but not in `Sa'id` and
+        // `Anthony's`.
         let elided = letters(part) == 1 || part.is_empty() || ELIDED.contains(&part);
         begins = begins && elided && (part.is_empty() || letters(rest) > 1);
     }
@@ -80,7 +81,7 @@ fn push_part(name: &mut String, part: &str, begins: bool) {
     name.extend(capital(first));
     let rest = &part[first.len_utf8()..];
     match rest.strip_prefix('c').filter(|tail| first == 'm' && letters(tail) > 2) {
-        // `McDonald`; `Mac` is part of many other names.
+        // `McDonald`. `Mac` is not handled, because it is part of many other names.
         Some(tail) => {
             name.push('c');
             push_part(name, tail, true);
@@ -89,7 +90,8 @@ fn push_part(name: &mut String, part: &str, begins: bool) {
     }
 }
 
-/// Small letters of the scripts whose names begin with a capital: Latin, Greek, Cyrillic, Armenian.
+/// Whether this is a small letter of a script whose names begin with a capital: Latin, Greek,
+/// Cyrillic or Armenian.
 fn has_capitals(c: char) -> bool {
     matches!(c,
         'a'..='z' | '\u{B5}'..='\u{2AF}' | '\u{1E00}'..='\u{1EFF}'
@@ -97,21 +99,21 @@ fn has_capitals(c: char) -> bool {
         | '\u{400}'..='\u{52F}' | '\u{560}'..='\u{58F}')
 }
 
-/// The capital that begins a word: of a digraph its first letter only.
+/// Returns the capital that begins a word. Only the first letter of a digraph is a capital.
 fn capital(c: char) -> impl Iterator<Item = char> {
     let title = match c {
         'ǆ' => Some('ǅ'),
         'ǉ' => Some('ǈ'),
         'ǌ' => Some('ǋ'),
         'ǳ' => Some('ǲ'),
-        // Written with two capitals (`ß`): it begins no name.
+        // A letter with a capital form of two letters (`ß`) never begins a name.
         c if c.to_uppercase().count() > 1 => Some(c),
         _ => None,
     };
     title.into_iter().chain(c.to_uppercase().filter(move |_| title.is_none()))
 }
 
-/// A word in capitals in small letters; another word as it is.
+/// Returns a word in capitals in lower case, and any other word unchanged.
 fn lowercase(word: &str, upper: bool) -> String {
     if !upper {
         return word.to_owned();
@@ -119,7 +121,7 @@ fn lowercase(word: &str, upper: bool) -> String {
     if !word.contains('İ') {
         return word.to_lowercase();
     }
-    // Turkish: `İ` is the capital of `i`, and `I` that of `ı`. The first letter stays a capital.
+    // In Turkish, `İ` is the capital of `i` and `I` that of `ı`. The first letter stays a capital.
     let small = |(place, c): (usize, char)| match c {
         'İ' if place > 0 => "i".to_owned(),
         'I' if place > 0 => "ı".to_owned(),
@@ -129,7 +131,7 @@ fn lowercase(word: &str, upper: bool) -> String {
     word.chars().enumerate().map(small).collect()
 }
 
-/// A Roman numeral behind a name. `VI` and `XI` in small letters may be names.
+/// Whether this is a Roman numeral behind a name. `VI` and `XI` in small letters may be names.
 fn is_numeral(word: &str, upper: bool) -> bool {
     const NUMERALS: [&str; 17] = [
         "ii", "iii", "iv", "vii", "viii", "ix", "xii", "xiii", "xiv", "xv", "xvi", "xvii", "xviii",
@@ -138,9 +140,9 @@ fn is_numeral(word: &str, upper: bool) -> bool {
     NUMERALS.contains(&word.to_lowercase().as_str()) || (upper && matches!(word, "VI" | "XI"))
 }
 
-/// What the letters do not decide: initials (`JP`, `TJ`), `IJ` (a letter in Dutch, two elsewhere),
-/// `I` beside Turkish letters, which may be the capital of `i` or of `ı`, a numeral in front, and
-/// scripts whose capitals are no rule of names.
+/// Whether the letters leave the case open: initials (`JP`, `TJ`), `IJ` (one letter in Dutch, two
+/// elsewhere), `I` next to Turkish letters (the capital of `i` or of `ı`), a numeral in front, and
+/// scripts that do not capitalise names.
 fn is_undecided(word: &str, upper: bool) -> bool {
     if !upper {
         return word.starts_with("ij");
@@ -161,7 +163,7 @@ fn is_undecided(word: &str, upper: bool) -> bool {
         || !word.chars().all(ruled)
 }
 
-/// Georgian has capitals for headlines only.
+/// Whether a letter is Georgian. Georgian uses capitals for headlines only.
 fn is_georgian(c: char) -> bool {
     matches!(c, '\u{10D0}'..='\u{10FF}')
 }

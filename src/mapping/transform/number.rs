@@ -9,22 +9,22 @@ use serde_json::{Map, Value};
 use super::{Invalid, text};
 use crate::mapping::pointer::{Found, Pointer};
 
-/// The most digits before the point, and for integers altogether: what a double holds exactly.
+/// The most digits before the decimal point, and of an integer: a double stores these exactly.
 const MAX_WHOLE_DIGITS: u32 = 15;
-/// The most digits after the point that are kept.
+/// The most digits after the decimal point that are kept.
 const MAX_SCALE: u32 = 10;
-/// The most digits after the point that are read.
+/// The most digits after the decimal point that are read.
 const MAX_FRACTION: usize = 100;
 
-/// How many digits after the point a number keeps.
+/// How many digits after the decimal point a number keeps.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DecimalRule {
-    /// Places in the data that may hold the currency; the first known one counts.
+    /// Places in the data that may contain the currency. The first known one counts.
     pub(crate) currencies: Vec<Pointer>,
 }
 
 impl DecimalRule {
-    /// The number, rounded to the digits of its currency.
+    /// Returns the number, rounded to the digits of its currency.
     pub(super) fn apply(
         &self,
         value: &Value,
@@ -39,9 +39,9 @@ impl DecimalRule {
     }
 }
 
-/// A plain decimal number of at most `digits` after the point. Text keeps a shorter scale
-/// (`1500.00`); exponents are refused. A JSON number has no scale to keep and comes out as short as
-/// it is (`1500`); what arithmetic in floating point leaves behind is rounded away.
+/// Returns a plain decimal number with at most `digits` after the decimal point. Text keeps its
+/// own, shorter scale (`1500.00`); exponents are refused. A JSON number has no scale and becomes as
+/// short as possible (`1500`). Rounding removes errors of floating point arithmetic.
 fn rounded(value: &Value, digits: u32) -> Result<String, Invalid> {
     let invalid = || {
         let reason = "must be a decimal number such as 1500.00, at most 15 digits before the point";
@@ -83,7 +83,7 @@ fn is_plain(text: &str) -> bool {
     all_digits(whole) && all_digits(fraction)
 }
 
-/// A whole number of at most 15 digits.
+/// Returns a whole number of at most 15 digits.
 pub(super) fn integer(value: &Value) -> Result<String, Invalid> {
     let invalid = || Invalid::new("invalid_integer", "must be a whole number of at most 15 digits");
     let number = rounded(value, MAX_SCALE).map_err(|error| match error.code {
@@ -97,7 +97,7 @@ pub(super) fn integer(value: &Value) -> Result<String, Invalid> {
     Ok(whole.to_owned())
 }
 
-/// An ISO 4217 code in upper case.
+/// Returns an ISO 4217 code in upper case.
 pub(super) fn currency(text: &str) -> Result<String, Invalid> {
     match known(text) {
         Some(currency) => Ok(currency.code().to_owned()),
@@ -109,7 +109,7 @@ fn known(code: &str) -> Option<Currency> {
     Currency::from_code(&code.to_ascii_uppercase())
 }
 
-/// `true` or `false`, from what forms and databases send.
+/// Returns `true` or `false` from the values that forms and databases send.
 pub(super) fn boolean(value: &Value) -> Result<String, Invalid> {
     let invalid = || Invalid::new("invalid_boolean", "must be true or false, 1 or 0, yes or no");
     if let Value::Bool(truth) = value {
@@ -122,7 +122,7 @@ pub(super) fn boolean(value: &Value) -> Result<String, Invalid> {
     truth(&text).map(|truth| truth.to_string()).ok_or_else(invalid)
 }
 
-/// What a word says of a thing that is so or not.
+/// Reads a word that means true or false.
 #[must_use]
 pub fn truth(word: &str) -> Option<bool> {
     match text::trim(word).to_ascii_lowercase().as_str() {

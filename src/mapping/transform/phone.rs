@@ -1,4 +1,4 @@
-//! Phone numbers, to E.164: what HubSpot, dialers and search agree on.
+//! Converts phone numbers to E.164, the form that HubSpot, dialers and search understand.
 
 use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region};
 use serde_json::{Map, Value};
@@ -6,15 +6,15 @@ use serde_json::{Map, Value};
 use super::{Invalid, place, text};
 use crate::mapping::pointer::{Found, Pointer};
 
-/// No number in any notation is longer.
+/// The longest text that is read, in bytes. No phone number is longer in any notation.
 const MAX_BYTES: usize = 64;
 
-/// Where a number without `+` is from.
+/// Determines the country of a number without `+`.
 #[derive(Debug, Clone)]
 pub(crate) struct PhoneRule {
-    /// Places in the data that may hold a country; the first usable one counts.
+    /// Places in the data that may contain a country. The first usable one counts.
     pub(crate) countries: Vec<Pointer>,
-    /// The region when none of them says anything.
+    /// The region to use when none of these places has one.
     pub(crate) default: Region,
 }
 
@@ -28,7 +28,7 @@ impl PhoneRule {
         let sent = text::trim(&sent);
         let region = self.region(data);
         let national = dialled(sent, region);
-        // JSON has no numbers that begin with + or 0: such a one may be whole already.
+        // A JSON number cannot begin with + or 0, so such a number may already be international.
         let number = national
             .or_else(|| value.is_number().then(|| dialled(&format!("+{sent}"), None)).flatten())
             .ok_or_else(|| {
@@ -45,8 +45,8 @@ impl PhoneRule {
         })
     }
 
-    /// Where the number is from. None where the data names a country that is not understood: another
-    /// one would be a guess.
+    /// Returns the region of the number. Returns none if the data names an unknown country, because
+    /// any other region would be a guess.
     fn region(&self, data: &Map<String, Value>) -> Option<Region> {
         let named = self.countries.iter().filter(|pointer| pointer.holds(data));
         let regions: Vec<Option<Region>> = named
@@ -62,7 +62,7 @@ impl PhoneRule {
     }
 }
 
-/// The number, if it can be dialled; without a region only if it is international.
+/// Returns the number if it can be dialled. Without a region, only an international number can.
 fn dialled(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
     let number = (text.len() <= MAX_BYTES).then(|| PHONE_NUMBER_UTIL.parse(text, region))?.ok()?;
     number.is_valid().then_some(number)

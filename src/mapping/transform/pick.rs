@@ -1,23 +1,23 @@
-//! Pick lists: the application's word to HubSpot's option.
+//! Pick lists translate a word of the application into a HubSpot option.
 
 use std::collections::BTreeMap;
 
 use super::{Invalid, Outcome};
 
-/// What a word that the table does not know comes to.
+/// What to do with a word that is not in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum OnUnknown {
-    /// The value is invalid.
+    /// Treat the value as invalid.
     #[default]
     Invalid,
-    /// The property is left alone.
+    /// Leave the property alone.
     Skip,
-    /// The property is cleared, so that the option of an earlier word does not stay.
+    /// Clear the property, so that the option of an earlier word does not stay.
     Clear,
 }
 
-/// A table of options. Keys are compared without regard to case, hyphens, underscores and space.
+/// A table of options. Case, hyphens, underscores and spaces in keys do not matter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
     by_key: BTreeMap<String, String>,
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Builds the table; the error is a key that stands twice.
+    /// Builds the table. The error is a key that occurs twice.
     pub(crate) fn new(
         options: &BTreeMap<String, String>,
         default: Option<String>,
@@ -41,7 +41,7 @@ impl Options {
     }
 }
 
-/// A table and what to do beyond it.
+/// A table, and what to do with words that it does not contain.
 #[derive(Debug, Clone)]
 pub(crate) struct PickRule {
     pub(crate) options: Options,
@@ -64,7 +64,7 @@ impl PickRule {
 }
 
 impl PickRule {
-    /// The options that it can come to.
+    /// Returns the options that the table can produce.
     pub(crate) fn options(&self) -> Vec<&str> {
         let options = self.options.by_key.values().chain(&self.options.default);
         options.map(String::as_str).collect()

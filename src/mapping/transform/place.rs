@@ -1,7 +1,7 @@
-//! Countries: a code or a name in, HubSpot's name, the code or the phone region out.
+//! Countries: reads a code or a name and returns HubSpot's name, the code or the phone region.
 //!
-//! `countries.tsv` holds the codes of ISO 3166 with the names of CLDR, in some forty languages and in
-//! each country's own, and those that shops and people use besides.
+//! `countries.tsv` contains the codes of ISO 3166 with their CLDR names in about forty languages
+//! and in each country's own, and further names that shops and people use.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,11 +12,11 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::Invalid;
 
-/// The longest name has 59 characters, of up to four bytes.
+/// The longest text that is read, in bytes: the longest name has 59 characters of up to four bytes.
 const MAX_BYTES: usize = 240;
-/// Words that one sender writes and another leaves out.
+/// Words that some senders write and others leave out.
 const LEFT_OUT: [&str; 2] = ["and", "the"];
-/// Codes in use that the standard does not have.
+/// Common codes that are not in the standard.
 const USED: [(&str, &str); 2] = [("uk", "gb"), ("el", "gr")];
 
 static COUNTRIES: LazyLock<Countries> =
@@ -29,7 +29,7 @@ struct Country {
     name: &'static str,
 }
 
-/// All of them, by everything they are known by.
+/// All countries by every name and code they are known by.
 struct Countries {
     by_code: HashMap<String, Country>,
     by_name: HashMap<String, Country>,
@@ -63,7 +63,7 @@ impl Countries {
     }
 
     fn by_code_or_name(&self, text: &str) -> Option<Country> {
-        // A code comes first: with dots (`U.S.A.`), or as a flag.
+        // Codes are tried first, including codes with dots (`U.S.A.`) and flags.
         if text.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '.' | ' ')) {
             let letters: String = text.chars().filter(char::is_ascii_alphabetic).collect();
             if let Some(country) = self.by_code.get(&letters.to_ascii_lowercase()) {
@@ -75,7 +75,7 @@ impl Countries {
         by_flag.or_else(|| self.by_name.get(&fold(text))).copied()
     }
 
-    /// `United States (US)`, `FR - France`: both halves must be the same country.
+    /// Reads `United States (US)` or `FR - France`. Both halves must name the same country.
     fn said_twice(&self, text: &str) -> Option<Country> {
         let parts =
             |c: char| matches!(c, '(' | ')' | '[' | ']' | ',' | '/' | ':' | '-' | '–' | '—');
@@ -90,23 +90,23 @@ impl Countries {
     }
 }
 
-/// The name that HubSpot is sent.
+/// Returns the name that is sent to HubSpot.
 pub(super) fn name(text: &str) -> Result<String, Invalid> {
     find(text).map(|country| country.name.to_owned())
 }
 
-/// The two-letter code.
+/// Returns the two-letter code.
 pub(super) fn code(text: &str) -> Result<String, Invalid> {
     find(text).map(|country| country.code.to_owned())
 }
 
-/// The two-letter code of a country, if the text is one.
+/// Returns the two-letter code of a country, if the text names one.
 #[must_use]
 pub fn country_code(text: &str) -> Option<&'static str> {
     find(text.trim()).ok().map(|country| country.code)
 }
 
-/// The phone region, if the text is a country with one.
+/// Returns the phone region, if the text names a country that has one.
 pub(crate) fn region(text: &str) -> Option<Region> {
     Region::from_code(country_code(text)?).ok()
 }
@@ -119,13 +119,13 @@ fn find(text: &str) -> Result<Country, Invalid> {
     })
 }
 
-/// The letter of a regional indicator: two of them are shown as a flag.
+/// Returns the letter of a regional indicator. Two of them are displayed as a flag.
 fn flag_letter(c: char) -> Option<char> {
     let place = u32::from(c).checked_sub(0x1F1E6).filter(|place| *place < 26)?;
     char::from_u32(u32::from('a') + place)
 }
 
-/// What two spellings of a name have in common: neither accents, case, blanks nor punctuation.
+/// Reduces a name to a form that ignores accents, case, blanks and punctuation.
 fn fold(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.nfkd().flat_map(char::to_lowercase) {

@@ -1,4 +1,4 @@
-//! Text: one line, several lines, and HTML.
+//! Text: a single line, several lines, and HTML.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Invalid;
 
-/// The text of a string or a number: applications send a postal code as either.
+/// Returns the text of a string or a number. Applications send a postal code as either.
 pub(crate) fn of(value: &Value) -> Result<Cow<'_, str>, Invalid> {
     match value {
         Value::String(text) => Ok(Cow::Borrowed(text)),
@@ -15,8 +15,8 @@ pub(crate) fn of(value: &Value) -> Result<Cow<'_, str>, Invalid> {
     }
 }
 
-/// One line of text. A list becomes its texts with `;` between them, which is how HubSpot takes
-/// several options.
+/// Returns one line of text. The texts of a list are joined with `;`, the separator that HubSpot
+/// expects between several options.
 pub(super) fn list(value: &Value) -> Result<String, Invalid> {
     let Value::Array(items) = value else { return Ok(line(&of(value)?)) };
     let texts = items.iter().filter(|item| !item.is_null()).map(|item| Ok(line(&of(item)?)));
@@ -24,13 +24,13 @@ pub(super) fn list(value: &Value) -> Result<String, Invalid> {
     Ok(texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(";"))
 }
 
-/// The text of a string and of nothing else.
+/// Returns the text of a string, and refuses any other value.
 pub(super) fn only(value: &Value) -> Result<&str, Invalid> {
     value.as_str().map(trim).ok_or_else(|| Invalid::wrong_type("a string"))
 }
 
-/// One line: every run of control characters becomes one space, the ends are trimmed, and what
-/// nobody can see is left out.
+/// Returns a single line: each run of control characters becomes one space, both ends are trimmed,
+/// and invisible characters are removed.
 pub(crate) fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     let mut in_control = false;
@@ -45,23 +45,24 @@ pub(crate) fn line(text: &str) -> String {
     trim(&line).to_owned()
 }
 
-/// Without blanks and invisible characters at both ends.
+/// Removes blanks and invisible characters from both ends.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c) || is_mark_of_direction(c))
 }
 
-/// Zero-width spaces and byte order marks, which copying leaves behind. Joiners are not among them:
-/// Persian words, Indic words and emoji need them.
+/// Whether a character is a zero-width space or a byte order mark, which copying leaves behind.
+/// Joiners are not included: Persian words, Indic words and emoji need them.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}')
 }
 
-/// Useful between two scripts, and of no use at an end.
+/// Whether a character marks the direction of text. Marks are needed between two scripts, but never
+/// at an end.
 fn is_mark_of_direction(c: char) -> bool {
     matches!(c, '\u{200E}' | '\u{200F}' | '\u{61C}')
 }
 
-/// Several lines: line ends become `\n`, tabs stay, other control characters go.
+/// Returns several lines: line ends become `\n`, tabs stay, other control characters are removed.
 pub(super) fn multiline(text: &str) -> String {
     let text: String = text
         .replace("\r\n", "\n")
@@ -72,7 +73,7 @@ pub(super) fn multiline(text: &str) -> String {
     trim(&text).to_owned()
 }
 
-/// Plain text as HTML: markup characters escaped, line ends kept as `<br>`.
+/// Returns plain text as HTML: markup characters are escaped, and line ends become `<br>`.
 pub(super) fn html(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {

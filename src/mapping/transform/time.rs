@@ -1,13 +1,13 @@
-//! Dates and instants, in the only two forms that HubSpot takes without a warning.
+//! Dates and instants, in the two forms that HubSpot accepts without a warning.
 
 use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 
 use super::Invalid;
 
-/// Beyond these years a date is a slip of the pen.
+/// The years that are accepted. A year outside this range is most likely a typing error.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=9999;
 
-/// A day, `2026-10-01`. An instant is taken for the day that its sender wrote.
+/// Returns a day, `2026-10-01`. For an instant, it is the day that the sender wrote.
 pub(super) fn date(text: &str) -> Result<String, Invalid> {
     let written = || instant(text).and_then(|_| day(text.get(..10)?));
     let day = day(text).or_else(written);
@@ -17,8 +17,8 @@ pub(super) fn date(text: &str) -> Result<String, Invalid> {
     }
 }
 
-/// An instant in UTC with milliseconds. A day stays a day: when it begins is for the account's time
-/// zone to say.
+/// Returns an instant in UTC with milliseconds. A day stays a day, because the account's time zone
+/// decides when it begins.
 pub(super) fn datetime(text: &str) -> Result<String, Invalid> {
     let instant = instant(text).map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
     match instant.or_else(|| day(text).map(|day| day.to_string())) {
@@ -30,14 +30,14 @@ pub(super) fn datetime(text: &str) -> Result<String, Invalid> {
     }
 }
 
-/// `YYYY-MM-DD` and nothing looser.
+/// Parses `YYYY-MM-DD` only.
 fn day(text: &str) -> Option<NaiveDate> {
     let padded = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
     (padded && YEARS.contains(&day.year())).then_some(day)
 }
 
-/// RFC 3339 in whole milliseconds, so that a leap second becomes the second after it.
+/// Parses RFC 3339 to whole milliseconds. A leap second becomes the second after it.
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     let sent = DateTime::parse_from_rfc3339(text).ok()?;
     let instant = DateTime::from_timestamp_millis(sent.timestamp_millis())?;
