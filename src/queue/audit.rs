@@ -1,4 +1,4 @@
-//! Who did what: every verb of a person leaves a line.
+//! The audit log records who did what: every action of a person writes a line.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -7,39 +7,40 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use crate::queue::views::page::{Listing, Page};
 use crate::queue::{Queue, QueueError};
 
-/// How the audit names a record: by our number, since an external id may be an address.
+/// The name of a record in the audit. It uses the internal number, because an external id may be an
+/// e-mail address.
 #[must_use]
 pub fn record_target(sync_type: &str, record: i64) -> String {
     format!("{sync_type} record {record}")
 }
 
-/// What somebody did.
+/// One line of the audit log.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct AuditLine {
     /// Its number.
     pub id: i64,
-    /// When.
+    /// When the action happened.
     pub at: DateTime<Utc>,
-    /// Who: the name of a key, or `application` for an erasure that an event asked for.
+    /// Who did it: the name of a key, or `application` for an erasure that an event requested.
     pub actor: String,
-    /// What: `retry`, `discard`, `pause` …
+    /// What was done: `retry`, `discard`, `pause` …
     pub action: String,
-    /// To what.
+    /// What the action changed.
     pub target: Option<String>,
-    /// More of it.
+    /// Further details.
     pub details: Option<Value>,
 }
 
-/// Which lines; an absent field means any.
+/// Selects audit lines. An absent field matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// What was done.
+    /// The action.
     pub action: Option<String>,
-    /// By whom.
+    /// The person or program that did it.
     pub actor: Option<String>,
 }
 
-/// Writes the line in the transaction of the deed.
+/// Writes an audit line in the transaction of the action.
 pub(in crate::queue) async fn record(
     db: &mut PgConnection,
     now: DateTime<Utc>,
@@ -62,7 +63,7 @@ pub(in crate::queue) async fn record(
 }
 
 impl Queue {
-    /// A page of the audit.
+    /// Returns a page of the audit log.
     ///
     /// # Errors
     /// When the database fails.
@@ -85,8 +86,8 @@ impl Queue {
         Ok(Listing::of(found, page, |line: &AuditLine| line.id))
     }
 
-    /// Notes a deed that changes nothing in the queue, such as looking at a payload. `db` is the
-    /// transaction of the deed, where it has one.
+    /// Writes an audit line for an action that changes nothing in the queue, such as viewing a
+    /// payload. `db` is the transaction of the action, if it has one.
     ///
     /// # Errors
     /// When the database fails.
@@ -102,8 +103,8 @@ impl Queue {
         record(&mut db, now, actor, action, target, details).await
     }
 
-    /// Notes that a program has read the values of `targets`, such as `row 41`: a line for each, unless
-    /// the same key has looked at it within the hour.
+    /// Records that a program has read the values of `targets`, such as `row 41`. It writes one
+    /// line for each target, unless the same key has read it within the last hour.
     ///
     /// # Errors
     /// When the database fails.
@@ -130,7 +131,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Notes a deed within its transaction, on tables that are not the queue's.
+    /// Writes an audit line in the transaction of an action on tables outside the queue.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,5 +1,5 @@
-//! A person's decisions on one row: an erasure takes along what HubSpot had before us; a discarded row
-//! is put back.
+//! A person's decisions on one row: confirm the erasure of an adopted record, or restore a
+//! discarded row.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -13,8 +13,8 @@ use crate::queue::model::ADOPTED_RECORD;
 use crate::queue::{Queue, QueueError};
 
 impl Queue {
-    /// Puts a discarded row back, and retries it. `false`: it is not discarded, or its subject was
-    /// erased since (or, for an erasure, allowed again).
+    /// Restores a discarded row and retries it. Returns `false` if the row is not discarded, or if
+    /// its subject has been erased since (or, for an erasure, allowed again).
     pub(in crate::queue) async fn put_back(
         &self,
         row: i64,
@@ -43,8 +43,8 @@ impl Queue {
         Ok(true)
     }
 
-    /// Confirms the erasure of an adopted record, which goes out at once. [`OneRow::NotFailed`]: the
-    /// row does not wait for that.
+    /// Confirms the erasure of an adopted record, which is then sent at once. Returns
+    /// [`OneRow::NotFailed`] if the row does not wait for a confirmation.
     ///
     /// # Errors
     /// When the database fails.

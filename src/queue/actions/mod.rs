@@ -1,4 +1,4 @@
-//! What a person decides: retry, discard, resync and their kin.
+//! Actions that a person takes: retry, discard, resync and similar ones.
 
 pub(in crate::queue) mod decisions;
 pub mod retry;

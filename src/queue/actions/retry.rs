@@ -1,4 +1,4 @@
-//! A person's verbs on failed rows: retry one, retry many, discard.
+//! A person's actions on failed rows: retry one, retry many, discard.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -12,37 +12,37 @@ use crate::queue::model::{Status, head_start, priority_of};
 use crate::queue::views::list::{Depth, RowFilter, narrow};
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// At most so many rows are retried in one transaction.
+/// One transaction retries at most this many rows.
 const ROWS_PER_TRANSACTION: i64 = 1_000;
-/// So many of the rows that were named one by one stand in the audit.
+/// The audit lists at most this many of the rows that were named one by one.
 const TOLD: usize = 20;
 
-/// What came of a verb on one row.
+/// The result of an action on one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OneRow {
-    /// Done.
+    /// The action was done.
     Done,
     /// There is no such row.
     Unknown,
-    /// It is not failed, so there is nothing to do.
+    /// The row is not failed, so there is nothing to do.
     NotFailed,
-    /// Its subject was erased, so there is nothing to retry.
+    /// The row's subject was erased, so there is nothing to retry.
     Erased,
 }
 
-/// What came of allowing an erased subject again.
+/// The result of allowing an erased subject again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allow {
-    /// Its events are accepted again.
+    /// Events of the subject are accepted again.
     Done,
     /// There is no erased subject of this kind and id.
     Unknown,
-    /// Its erasure has not ended yet.
+    /// The erasure has not ended yet.
     Erasing,
 }
 
 impl Queue {
-    /// Retries one failed row; one that was discarded is put back.
+    /// Retries one failed row. A discarded row is restored first.
     ///
     /// # Errors
     /// When the database fails.
@@ -61,18 +61,18 @@ impl Queue {
         self.untouched(row).await
     }
 
-    /// Retries the failed rows that `filter` names, and says how many. Their counts start again,
-    /// and their records are due at once. Discarded rows stay.
+    /// Retries the failed rows that match `filter`, and returns how many. Their retry counts start
+    /// again at zero, and their records are due at once. Discarded rows are left alone.
     ///
     /// # Errors
-    /// When the database fails; what was retried until then stays so.
+    /// When the database fails. Rows that were retried before that stay retried.
     pub async fn retry_failed(
         &self,
         filter: &RowFilter,
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<u64, QueueError> {
-        // The rows that are failed now: one that fails again meanwhile is not retried twice.
+        // Only rows that are failed now: a row that fails again meanwhile is not retried twice.
         let top = self.newest_failed().await?;
         let (mut after, mut retried) = (0, 0);
         while let Some(last) = self.retry_some(filter, (after, top), actor, now).await? {
@@ -82,8 +82,8 @@ impl Queue {
         Ok(retried)
     }
 
-    /// Retries the next rows after `after` up to `top`; answers the last one and how many. What is
-    /// done is audited with it.
+    /// Retries the next rows after `after`, up to `top`. Returns the last row and how many there
+    /// were. The same transaction writes the audit line.
     async fn retry_some(
         &self,
         filter: &RowFilter,
@@ -103,7 +103,7 @@ impl Queue {
         Ok(Some((last, retried)))
     }
 
-    /// Gives a failed row up for good.
+    /// Discards a failed row permanently.
     ///
     /// # Errors
     /// When the database fails.
@@ -120,10 +120,10 @@ impl Queue {
         self.untouched(row).await
     }
 
-    /// Gives the failed rows up for good that `filter` names, and says how many.
+    /// Discards the failed rows that match `filter`, and returns how many.
     ///
     /// # Errors
-    /// When the database fails; what was discarded until then stays so.
+    /// When the database fails. Rows that were discarded before that stay discarded.
     pub async fn discard_failed(
         &self,
         filter: &RowFilter,
@@ -163,8 +163,8 @@ impl Queue {
         Ok(top.unwrap_or(0))
     }
 
-    /// Allows an erased subject again, once its erasure has ended. Before that the settle of the
-    /// erasure would take what comes later along.
+    /// Allows an erased subject again, once its erasure has ended. Before that, the settle of the
+    /// erasure would also remove later events.
     ///
     /// # Errors
     /// When the database fails.
@@ -186,7 +186,8 @@ impl Queue {
         .fetch_optional(&mut *tx)
         .await?;
         let Some(record) = record else { return Ok(Allow::Unknown) };
-        // Looked at under the lock. A failed erasure can be retried, and a lease may be about to erase.
+        // Checked under the lock. A failed erasure can be retried, and a lease may be about to
+        // erase.
         let erasing: Option<bool> = sqlx::query_scalar(
             "SELECT lease_token IS NOT NULL OR stage IS NOT DISTINCT FROM 'erase' OR EXISTS (
                  SELECT 1 FROM sync_queue q
@@ -211,7 +212,7 @@ impl Queue {
         Ok(Allow::Done)
     }
 
-    /// Why a verb did not touch a row.
+    /// Why an action did not change a row.
     async fn untouched(&self, row: i64) -> Result<OneRow, QueueError> {
         let stands: Option<bool> = sqlx::query_scalar(
             "SELECT erased AND kept = 'failed' AND discarded_at IS NULL
@@ -229,7 +230,7 @@ impl Queue {
 }
 
 impl RowFilter {
-    /// What is set, as the audit tells it; a search may hold an address and is not repeated.
+    /// The fields that are set, for the audit. A search may contain an address and is left out.
     fn told(&self) -> serde_json::Value {
         json!({ "sync_type": self.sync_type, "event_type": self.event_type,
                 "external_id": self.external_id.as_ref().map(|_| "one"),
@@ -239,7 +240,7 @@ impl RowFilter {
                 "search": self.search.as_ref().map(|_| "words") })
     }
 
-    /// Notes a verb on `rows` rows in its transaction.
+    /// Writes the audit line of an action on `rows` rows, in the action's transaction.
     async fn audit(
         &self,
         db: &mut PgConnection,
@@ -256,7 +257,7 @@ impl RowFilter {
         audit::record(db, now, actor, action, target.as_deref(), details).await
     }
 
-    /// The row, where it names one only.
+    /// The row, if the filter names only one.
     fn only(&self) -> Option<i64> {
         match self.ids.as_deref() {
             Some([one]) => Some(*one),
@@ -265,7 +266,7 @@ impl RowFilter {
     }
 }
 
-/// Selects the next failed rows after `after` up to `top` that a person's verb may touch.
+/// Selects the next failed rows after `after`, up to `top`, that an action may change.
 fn failed(columns: &str, filter: &RowFilter, (after, top): (i64, i64)) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("SELECT ");
     query.push(columns).push(" FROM sync_queue_view WHERE true");
@@ -277,7 +278,7 @@ fn failed(columns: &str, filter: &RowFilter, (after, top): (i64, i64)) -> QueryB
     query
 }
 
-/// Opens failed rows again, with their records locked.
+/// Reopens failed rows. Their records must be locked.
 pub(in crate::queue) async fn reopen(
     db: &mut PgConnection,
     found: &[(i64, i16)],
@@ -305,8 +306,8 @@ pub(in crate::queue) async fn reopen(
         .bind(&records)
         .execute(&mut *db)
         .await?;
-    // A person asked for it: now, from the first step of the backoff, and HubSpot may have by now what
-    // it did not have.
+    // A person asked for the retry: it starts now, from the first step of the backoff. HubSpot may
+    // accept now what it refused before.
     sqlx::query(
         "UPDATE crm_record SET failures = 0, backoff_until = NULL, waiting_until = NULL,
              resolve = NULLIF(resolve, '~')

@@ -1,9 +1,12 @@
-//! Where the lines begin.
+//! Remembers where each due queue starts, so that scans skip index entries that vacuum cannot
+//! remove yet.
 //!
-//! The index of what is due keeps an entry for each record that has left the line, until a vacuum may
-//! remove it: not while anybody holds a snapshot open. They all stand at the head, and to pass a
-//! hundred thousand of them at each look would cost more than the work. So a process remembers where
-//! each line began when it looked last, and passes them only now and then.
+//! A due queue is the index range of the due records of one object kind and call. The index keeps
+//! an entry for each record that is no longer due until vacuum removes it, and vacuum cannot do
+//! that while any snapshot is open. All these entries are at the start of the range. Reading a
+//! hundred thousand of them in each scan would cost more than the work itself. So each process
+//! remembers where each due queue started at its last scan, and scans from the very beginning only
+//! now and then.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,67 +16,69 @@ use chrono::{DateTime, Utc};
 
 use crate::queue::model::Stage;
 
-/// A look from the very beginning is quick enough to be made each time.
+/// A scan from the very beginning that is faster than this is made each time.
 const QUICK: Duration = Duration::from_millis(5);
-/// Else it may take a twentieth of the time, and is made every few seconds at least.
+/// A slower scan may use at most one part in this many of the time.
 const SHARE: u32 = 20;
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The line of an object kind before a call.
+/// The due queue of one object kind for one call.
 type Line = (String, Stage);
 
-/// What a process knows of the heads of the lines. Who joins a line before its known head is seen
-/// by the next look from the beginning: late by seconds at most, and only where such looks are slow.
+/// What a process knows about the starts of the due queues. A record that is added before a known
+/// start is found by the next scan from the beginning. It is late by seconds at most, and only
+/// where such scans are slow.
 #[derive(Debug, Default)]
 pub(in crate::queue) struct Lines(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
     heads: HashMap<Line, DateTime<Utc>>,
-    /// Until then looks begin at the known heads.
+    /// Until this instant, scans begin at the known starts.
     until: Option<Instant>,
-    /// How often something may have joined before a head.
+    /// How often something may have been added before a known start.
     joined: u64,
 }
 
 impl Lines {
-    /// Whether to look from the known heads.
+    /// Whether to scan from the known starts.
     pub(in crate::queue) fn known(&self) -> bool {
         self.lock().until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Where the line of `kind` before `stage` began.
+    /// Where the due queue of `kind` for `stage` started at the last scan.
     pub(in crate::queue) fn head(&self, kind: &str, stage: Stage) -> Option<DateTime<Utc>> {
         self.lock().heads.get(&(kind.to_owned(), stage)).copied()
     }
 
-    /// A look found that the line of `kind` before `stage` begins at `rank`.
+    /// Records that a scan found the due queue of `kind` for `stage` to start at `rank`.
     pub(in crate::queue) fn begins(&self, kind: &str, stage: Stage, rank: DateTime<Utc>) {
         self.lock().heads.insert((kind.to_owned(), stage), rank);
     }
 
-    /// A look from the very beginning starts; the answer is for its end.
+    /// Marks the start of a scan from the very beginning. Pass the result on when the scan ends.
     pub(in crate::queue) fn looks(&self) -> u64 {
         self.lock().joined
     }
 
-    /// A look that started with `joined` has taken so long.
+    /// Records how long a scan took. `joined` is the number that was read at its start.
     pub(in crate::queue) fn looked(&self, joined: u64, took: Duration) {
         let mut known = self.lock();
-        // What has joined meanwhile it may have missed.
+        // The scan may have missed records that were added meanwhile.
         if took >= QUICK && known.joined == joined {
             known.until = Some(Instant::now() + (took * SHARE).min(LONGEST));
         }
     }
 
-    /// Something may have joined before a head: the next look begins at the beginning.
+    /// Records that something may have been added before a start, so the next scan begins at the
+    /// beginning.
     pub(in crate::queue) fn joined(&self) {
         let mut known = self.lock();
         known.until = None;
         known.joined += 1;
     }
 
-    /// Rows have come, each for a record of a kind and at a rank.
+    /// Records that rows have arrived, each for a record of a kind and with a rank.
     pub(in crate::queue) fn came<'a>(&self, rows: impl Iterator<Item = (&'a str, DateTime<Utc>)>) {
         let rows: HashSet<(&str, DateTime<Utc>)> = rows.collect();
         let overtakes = {

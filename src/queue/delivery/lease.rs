@@ -1,4 +1,5 @@
-//! Leasing: which records go next, and the exclusive, expiring right to them.
+//! Leases records: selects the records that are sent next, and gives a worker the exclusive right
+//! to them until the lease expires.
 
 use std::time::Instant;
 
@@ -9,40 +10,42 @@ use sqlx::types::Json;
 use crate::queue::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// At most so many rows of one record are folded at once; what is beyond goes with the next call.
-/// (`schedule` looks at as many.)
+/// At most this many rows of one record are folded at once. The others are sent with the next call.
+/// The SQL function `schedule` uses the same limit.
 pub const ROWS_PER_RECORD: i64 = 1_000;
 
-/// What goes next.
+/// What is sent next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     /// The object kind.
     pub sync_type: String,
-    /// The call.
+    /// The call that is due.
     pub stage: Stage,
-    /// The first record's place in line.
+    /// The rank of the first record. Lower ranks are sent first.
     pub rank: DateTime<Utc>,
-    /// A closed gate whose time is up: one record may go, to see whether it may open.
+    /// Set if the gate's time is over: one record may be sent, to test whether the gate may open.
     pub probe: Option<String>,
-    /// Transient failures in a row of the first record; only its equals go with it.
+    /// The first record's transient failures in a row. Only records with the same number share its
+    /// batch.
     pub failures: i32,
-    /// Only records that owe a row of high priority go.
+    /// Only records that owe a row of high priority are sent.
     pub urgent: bool,
 }
 
-/// Who leases, and for how long.
+/// Who leases records, and for how long.
 #[derive(Debug, Clone)]
 pub struct Holder {
     /// The worker's name, as shown to people.
     pub name: String,
-    /// The life of a lease.
+    /// How long the lease lasts.
     pub ttl: TimeDelta,
 }
 
 impl Queue {
-    /// The kind and call whose first record is the longest in line and behind no closed gate.
-    /// `kinds` in the order in which ties go: parents before their children.
-    /// While the last of the day's quota is kept, only records that owe a row of high priority count.
+    /// Returns the object kind and call whose first record has been due the longest and is not
+    /// behind a closed gate. `kinds` is the order for equal ranks: parents before their children.
+    /// While the last of the daily quota is reserved, only records that owe a row of high priority
+    /// count.
     ///
     /// # Errors
     /// When the database fails.
@@ -69,7 +72,8 @@ impl Queue {
         Ok(due)
     }
 
-    /// The first of all lines, looked for from their known heads on or from the beginning.
+    /// The first due record of all due queues. The scan starts at the known starts or at the
+    /// beginning.
     async fn first_in_line(
         &self,
         kinds: &[&str],
@@ -120,7 +124,8 @@ impl Queue {
         let mut first = None;
         for Head { sync_type, stage, rank, failures, urgent, probe } in rows {
             let stage = stage.parse().map_err(QueueError::Corrupt)?;
-            // In the day's last calls most of a line is passed over; its head stays where it was.
+            // With only the day's last calls left, most of a due queue is skipped. Its known start
+            // is not moved.
             if !urgent {
                 self.lines.begins(&sync_type, stage, rank);
             }
@@ -129,8 +134,8 @@ impl Queue {
         Ok(first)
     }
 
-    /// Leases up to `limit` records that are due for `due`, first in line first, and loads their
-    /// open rows. `None` when others were faster.
+    /// Leases up to `limit` records that are due for `due`, lowest rank first, and loads their open
+    /// rows. Returns `None` if other workers leased them first.
     ///
     /// # Errors
     /// When the database fails.
@@ -142,7 +147,7 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<Option<Batch>, QueueError> {
         let until = now + holder.ttl;
-        // One transaction: with the records locked, no row can slip in between that belongs to
+        // All in one transaction. While the records are locked, no row can be added that belongs to
         // another stage, such as a delete.
         let mut tx = self.begin().await?;
         let rows: Vec<LeasedRow> = sqlx::query_as(
@@ -189,8 +194,8 @@ impl Queue {
         Ok(Some(Batch { lease: Lease { token, until }, sync_type, stage, records }))
     }
 
-    /// Makes the lease of `records` last until `now + ttl`, before a further call. `false`: it is
-    /// not wholly ours any more, and nothing may be sent.
+    /// Extends the lease of `records` to `now + ttl`, before a further call. Returns `false` if
+    /// some of them are no longer leased under it; then nothing may be sent.
     ///
     /// # Errors
     /// When the database fails.
@@ -203,7 +208,7 @@ impl Queue {
     ) -> Result<bool, QueueError> {
         let until = now + ttl;
         let held = sqlx::query(
-            // In the order in which everybody locks.
+            // All code locks records in this order, to avoid deadlocks.
             "WITH held AS MATERIALIZED (
                  SELECT id FROM crm_record
                  WHERE id = ANY($1) AND lease_token = $2 AND lease_until > $4
@@ -222,8 +227,9 @@ impl Queue {
     }
 }
 
-/// Loads the open rows of leased records: deletes first, then the oldest. With a call that writes go the
-/// values of rows that failed by HubSpot's fault too, the newest of them: HubSpot may hold them.
+/// Loads the open rows of leased records: deletes first, then the oldest. A call that writes also
+/// sends the values of the newest rows that failed because of HubSpot, because HubSpot may have
+/// stored them.
 async fn load_rows(
     db: &mut PgConnection,
     stage: Stage,
@@ -266,7 +272,7 @@ async fn load_rows(
     Ok(())
 }
 
-/// The first record of a line.
+/// The first record of a due queue.
 #[derive(sqlx::FromRow)]
 struct Head {
     sync_type: String,

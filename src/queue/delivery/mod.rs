@@ -1,4 +1,4 @@
-//! The way out: due, leased, settled.
+//! Delivery: records become due, are leased and are settled.
 
 pub(in crate::queue) mod due_cursor;
 pub mod lease;

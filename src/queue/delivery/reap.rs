@@ -1,4 +1,5 @@
-//! Taking back what nobody holds any more: leases that have run out, gates whose time is up.
+//! Reclaims what expired: leases of workers that stopped, gates whose time is over, old call-log
+//! lines.
 
 use chrono::{DateTime, Utc};
 
@@ -7,16 +8,16 @@ use crate::queue::intake::notify::notify;
 use crate::queue::{PORTAL, Queue, QueueError};
 
 impl Queue {
-    /// Frees the records whose lease has run out, at most a thousand. Their holder may have sent a
-    /// call, so they are doubtful; a record that is not linked yet is upserted anyway.
+    /// Frees the records whose lease has expired, at most a thousand. Their worker may have sent a
+    /// call, so the records are in doubt. A record without a link is upserted in any case.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn reap(&self, now: DateTime<Utc>) -> Result<usize, QueueError> {
         let mut tx = self.begin().await?;
         let expired: Vec<i64> = sqlx::query_scalar(
-            // In the order of the index of leases: nobody is waited for, so another order than that
-            // of the ids locks nobody out.
+            // In the order of the index of leases. This query skips locked records, so an order
+            // other than by id cannot deadlock.
             "SELECT id FROM crm_record WHERE lease_token IS NOT NULL AND lease_until <= $1
              ORDER BY lease_until LIMIT 1000 FOR NO KEY UPDATE SKIP LOCKED",
         )
@@ -56,7 +57,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Forgets call-log lines older than `before`, at most ten thousand at a time.
+    /// Deletes call-log lines older than `before`, at most ten thousand at a time.
     ///
     /// # Errors
     /// When the database fails.

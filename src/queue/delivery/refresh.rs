@@ -1,16 +1,16 @@
-//! When and for which call a record is due, computed from what it owes, under its lock.
+//! Computes when and for which call a record is due, from what it owes, while the record is locked.
 //!
-//! The one place that decides it: enqueuing, settling, reaping and retrying all end here, so that
-//! none of them can strand a row.
+//! Only this code decides it. Enqueuing, settling, reaping and retrying all end here, so that none
+//! of them can leave a row that is never sent.
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::queue::QueueError;
 
-/// Sets due time, stage and rank of those of `records` that nobody holds, with the function `schedule`
-/// of the schema, which enqueuing calls too. The caller has locked them. Rows that are written and owe
-/// no association any more end `synced`.
+/// Sets due time, stage and rank of those `records` that are not leased. It uses the SQL function
+/// `schedule`, which enqueuing calls too. The caller must have locked the records. Rows that are
+/// written and owe no more associations become `synced`.
 pub(in crate::queue) async fn refresh(
     db: &mut PgConnection,
     records: &[i64],
@@ -34,7 +34,7 @@ pub(in crate::queue) async fn refresh(
     Ok(())
 }
 
-/// Locks `records` in the order of their ids: the order in which everybody locks.
+/// Locks `records` in the order of their ids. All code locks in this order, to avoid deadlocks.
 pub(in crate::queue) async fn lock(
     db: &mut PgConnection,
     records: &[i64],
@@ -46,18 +46,19 @@ pub(in crate::queue) async fn lock(
     Ok(())
 }
 
-/// How often [`lock_records_of`] starts again. A row moves once a merge, so twice is already rare.
+/// The most attempts of [`lock_records_of`]. A row moves only once a merge, so even two are rare.
 const ATTEMPTS: usize = 20;
 
-/// Locks the records of `rows`, in the same order, and answers with them. A merge moves rows to another
-/// record under the locks of both: whoever finds rows first and locks their records afterwards has to
-/// look once more, or he would refresh the record that they were at and strand them.
+/// Locks the records of `rows` and returns them in the same order. A merge moves rows to another
+/// record while it holds the locks of both records. A caller that finds rows first and locks their
+/// records afterwards must therefore check again. Otherwise it would refresh the old record, and
+/// the moved rows would never be sent.
 pub(in crate::queue) async fn lock_records_of(
     db: &mut PgConnection,
     rows: &[i64],
 ) -> Result<Vec<i64>, QueueError> {
     for _ in 0..ATTEMPTS {
-        // What is locked in vain is given back with the savepoint, so that the order is kept.
+        // A rollback to the savepoint releases useless locks, so that the order of locking is kept.
         let mut attempt = db.begin().await?;
         let records = records_of(&mut attempt, rows).await?;
         lock(&mut attempt, &records).await?;
@@ -67,7 +68,7 @@ pub(in crate::queue) async fn lock_records_of(
         }
         attempt.rollback().await?;
     }
-    // The caller tries again, as after any lock that it could not get.
+    // The caller retries, as after any lock that it could not get.
     let reason = "other transactions kept moving the rows to other records";
     Err(QueueError::Unavailable(sqlx::Error::Io(std::io::Error::other(reason))))
 }

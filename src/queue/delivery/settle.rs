@@ -1,7 +1,8 @@
-//! The end of a lease: one fenced transaction that accounts for every row of a batch.
+//! Settles a lease: one transaction stores the result of every row of a batch, guarded by the
+//! lease's token.
 //!
-//! A settlement of a record whose lease is no longer ours changes nothing but one thing: the record
-//! is marked doubtful, since our call may have reached HubSpot after the next holder's.
+//! If the lease of a record was lost, its settlement changes only one thing: the record is marked
+//! as in doubt, because our call may have reached HubSpot after the call of the next worker.
 
 mod alias;
 mod gone;
@@ -27,33 +28,34 @@ use writes::{write_records, write_rows, write_slots};
 /// Whether HubSpot holds what `accepted` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certainty {
-    /// The call had a definite verdict.
+    /// The call had a definite verdict, so it does.
     Certain,
-    /// It had none.
+    /// The call had no definite verdict, so this is in doubt.
     Doubtful,
-    /// There was no call.
+    /// There was no call, so nothing changes.
     AsBefore,
 }
 
-/// What becomes of the record's backoff.
+/// How the settlement changes the record's backoff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backoff {
-    /// A success.
+    /// The call succeeded: the backoff ends.
     Reset,
-    /// A counted failure: not due before the instant.
+    /// A counted failure: the record is not due before this instant.
     Until(DateTime<Utc>),
-    /// Not due before the instant, and no failure counted.
+    /// The record is not due before this instant, and no failure is counted.
     Pause(DateTime<Utc>),
-    /// Due again at once in a smaller batch: the call was refused, and it is not known for which record.
-    /// One more failure of the record, which sets the size of its batches, but no attempt of a row.
+    /// Retry at once in a smaller batch: the call was refused and we do not know which record
+    /// caused it. It counts as one more failure of the record, which sets the size of its batches,
+    /// but not as an attempt of a row.
     Smaller,
-    /// Nothing was tried.
+    /// Nothing was tried, so nothing changes.
     AsBefore,
 }
 
 impl Backoff {
-    /// What the failures in a row become (0: none, 1: one more), and until when it is not due;
-    /// `None`: as before.
+    /// The change of the failures in a row (0: reset, 1: one more), and the instant before which
+    /// the record is not due. `None` keeps the stored value.
     pub(in crate::queue) fn noted(self) -> (Option<i32>, Option<DateTime<Utc>>) {
         match self {
             Self::Reset => (Some(0), None),
@@ -65,40 +67,40 @@ impl Backoff {
     }
 }
 
-/// A record that cannot be created yet.
+/// Why and how long a record that cannot be created yet waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
-    /// Due at this deadline, or when another row arrives.
+    /// The record is due at this deadline, or when another row arrives.
     pub until: DateTime<Utc>,
     /// What is missing.
     pub reason: String,
-    /// How many open rows were looked at.
+    /// How many open rows were considered.
     pub loaded: i64,
 }
 
-/// What becomes of a row; rows that are not named stay as they are.
+/// The result of a row. Rows without a verdict do not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowVerdict {
-    /// HubSpot holds it, or something newer.
+    /// HubSpot holds the row's values or newer ones.
     Written(Vec<Warning>),
-    /// Counted, and tried again.
+    /// The failure is counted, and the row is retried.
     Retry(Reason),
-    /// Needs a person.
+    /// The row needs a person.
     Failed(Reason),
 }
 
-/// A slot's newest target.
+/// The newest target of an association slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlotWrite {
     /// The slot.
     pub slot: String,
-    /// Sync type and external id of the other end; `None` drops.
+    /// Sync type and external id of the other end. `None` removes the association.
     pub target: Option<(String, String)>,
-    /// Where it comes from.
+    /// The stamp of the target; it decides which target is newest.
     pub stamp: Stamp,
 }
 
-/// What the written rows of one subject brought, where several share a HubSpot record.
+/// What the written rows of one subject supplied, if several subjects share a HubSpot record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnPart {
     /// The subject's record: the leased one or an alias of it.
@@ -109,55 +111,57 @@ pub struct OwnPart {
     pub slots: Vec<SlotWrite>,
 }
 
-/// What became of one leased record.
+/// The result of delivering one leased record.
 #[derive(Debug, Clone)]
 pub struct Settlement {
     /// The record.
     pub record: i64,
-    /// The doubt that was read with the lease; a newer one stays.
+    /// The doubt that was read with the lease. A newer doubt is not cleared.
     pub doubt: i64,
     /// The new link, if it changed.
     pub link: Option<Option<String>>,
-    /// The link is another's record until now: taken only if no other record of ours holds it.
+    /// The link leads to a HubSpot record that hubferry did not create. It is stored only if no
+    /// other record has the same link.
     pub adopts: bool,
-    /// HubSpot had the record before us: the row whose value led to its adoption.
+    /// The row whose value led to the adoption of an existing HubSpot record.
     pub adopted_by: Option<i64>,
-    /// What was adopted is no more: it was deleted in HubSpot, or a new record took its place.
+    /// The adoption ends: the record was deleted in HubSpot, or a new record replaced it.
     pub disowns: bool,
-    /// A linked record came back under another id: people merged it.
+    /// A linked record came back under another id, because people merged it.
     pub relinks: bool,
-    /// The HubSpot records that were merged into its own: records linked to them become its aliases.
+    /// The HubSpot records that were merged into this one. Records linked to them become its
+    /// aliases.
     pub absorbs: Vec<String>,
-    /// It is deleted, and an alias of it takes the HubSpot record over. If none lives any more,
-    /// nothing happens, and it is looked at again.
+    /// The record is deleted, and an alias takes over its HubSpot record. If no alias is left,
+    /// nothing happens, and the record is planned again.
     pub promotes: bool,
-    /// What each subject's rows brought, where several share the HubSpot record.
+    /// What each subject's rows supplied, if several subjects share the HubSpot record.
     pub own: Vec<OwnPart>,
-    /// The HubSpot record that holds a unique value of ours, if that changed.
+    /// The HubSpot record that holds a unique value of this record, if that changed.
     pub resolve: Option<Option<String>>,
-    /// What HubSpot has accepted now.
+    /// The values that HubSpot has accepted by now.
     pub accepted: Option<Accepted>,
     /// The newest delete, if it changed.
     pub tombstone: Option<Stamp>,
     /// Whether HubSpot holds what `accepted` says.
     pub certainty: Certainty,
-    /// The record's backoff.
+    /// How the record's backoff changes.
     pub backoff: Backoff,
-    /// Wait for a row that brings what is missing.
+    /// Set if the record waits for a row that supplies what is missing.
     pub wait: Option<Wait>,
-    /// Slots whose target is newer than what is stored.
+    /// The slots whose target is newer than the stored one.
     pub slots: Vec<SlotWrite>,
-    /// The record is gone: its slots that are not newer than the tombstone are void, and rows that
-    /// are newer are open again.
+    /// The record was deleted: slots that are not newer than the tombstone are void, and rows that
+    /// are newer are reopened.
     pub gone: bool,
-    /// All that we store of the record goes too.
+    /// All stored data of the record is erased too.
     pub erase: bool,
-    /// The rows' verdicts.
+    /// The verdicts of the rows.
     pub rows: Vec<(i64, RowVerdict)>,
 }
 
 impl Settlement {
-    /// A settlement that gives the record back as it was.
+    /// A settlement that releases the record unchanged.
     #[must_use]
     pub fn release(record: i64, doubt: i64) -> Self {
         Self {
@@ -185,23 +189,23 @@ impl Settlement {
     }
 }
 
-/// What a settle came to.
+/// The result of a settle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// Records settled.
+    /// The number of records that were settled.
     pub records: usize,
-    /// Records that somebody else holds by now.
+    /// The number of records that another worker holds by now.
     pub fenced: usize,
-    /// Records of which something is due again.
+    /// Whether some records are due again.
     pub again: bool,
 }
 
 impl Queue {
-    /// Ends `lease` for the records of `settlements`, all in one transaction. `call` is the call
-    /// that the verdicts come from.
+    /// Ends `lease` for the records of `settlements`, in one transaction. `call` is the call that
+    /// the verdicts come from.
     ///
     /// # Errors
-    /// When the database fails; nothing has changed then, and the lease runs out by itself.
+    /// When the database fails. Nothing has changed then, and the lease expires.
     pub async fn settle(
         &self,
         lease: &Lease,
@@ -221,7 +225,7 @@ impl Queue {
         let holders = holders(&mut tx, settlements).await?;
         let aliases = aliases(&mut tx, settlements, &holders).await?;
         let absorbs = absorbed(&mut tx, settlements).await?;
-        // Targets too: their link must not change between our look at it and our commit.
+        // Targets are locked too: their link must not change between this read and the commit.
         let locks = ids.iter().chain(targets.values()).chain(holders.values()).chain(&aliases);
         let locks = locks.chain(absorbs.iter().map(|(record, _)| record));
         let locks: BTreeSet<i64> = locks.copied().collect();
@@ -239,8 +243,8 @@ impl Queue {
         let promoting: Vec<i64> = ours.iter().filter(|s| s.promotes).map(|s| s.record).collect();
         let mut heirs = living(&mut tx, &promoting).await?;
         heirs.retain(|_, heir| !ids.contains(heir));
-        // Looked at once more, an adoption that came too late finds whose record it is, and a delete
-        // that no alias survives takes the HubSpot record along.
+        // Checked again here. An adoption that came too late finds the owner of the link. A delete
+        // that no alias survives removes the HubSpot record too.
         let too_late = |s: &Settlement| {
             (s.adopts && holders.contains_key(&s.record))
                 || (s.promotes && !heirs.contains_key(&s.record))
@@ -282,8 +286,8 @@ impl Queue {
             .filter(|s| s.certainty != Certainty::AsBefore)
             .map(|s| s.record)
             .collect();
-        // A number of its own: the reaper has marked the same lease before, and who has read that
-        // mark must not clear this one.
+        // A new number. The reaper has marked the same lease before, and a worker that has read
+        // that mark must not clear this one.
         if !lost.is_empty() {
             sqlx::query("UPDATE crm_record SET doubt = nextval('lease_token') WHERE id = ANY($1)")
                 .bind(&lost)
@@ -307,14 +311,15 @@ impl Queue {
         Ok(Settled { records: ours.len(), fenced: fenced.len(), again })
     }
 
-    /// Makes due the records whose slots wait for a link that has changed. Crash-safe: the mark
-    /// stays until this has been done.
+    /// Makes the records due whose slots wait for a link that has changed. It is safe to crash in
+    /// between, because the mark stays until this is done.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn wake_linked(&self, now: DateTime<Utc>) -> Result<usize, QueueError> {
         let mut tx = self.begin().await?;
-        // The lock waits for a settle that has seen the old link and not committed its slot yet.
+        // The lock waits for a settle that has read the old link and has not committed its slot
+        // yet.
         let marked: Vec<(i64, i64)> = sqlx::query_as(
             "SELECT id, link_mark FROM crm_record WHERE link_mark IS NOT NULL
              ORDER BY id LIMIT 1000 FOR NO KEY UPDATE",
@@ -336,11 +341,12 @@ impl Queue {
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
-        // A transaction of its own: owners and targets locked together could come in any order.
+        // Its own transaction: locking owners and targets together could break the order of
+        // locking.
         for owners in owners.chunks(1_000) {
             let mut tx = self.begin().await?;
             lock(&mut tx, owners).await?;
-            // With another link it is another pair: HubSpot may have it.
+            // A different link makes it a different pair, so HubSpot may accept it.
             sqlx::query(
                 "UPDATE crm_association SET refused = false
                  WHERE record_id = ANY($1) AND refused AND (target_id = ANY($2) OR record_id = ANY($2))",
