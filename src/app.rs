@@ -1,7 +1,8 @@
-//! The process: what `serve` starts, and how it ends.
+//! The process: what `serve` starts, and how it shuts down.
 //!
-//! The only place that owns tasks. A task that panics takes the process down; a shutdown stops
-//! accepting, lets what is in flight finish within the grace, and closes the pool.
+//! This is the only place that owns tasks. A task that panics ends the process. A shutdown stops
+//! accepting connections, lets running work finish within the grace period, and closes the
+//! connection pool.
 
 mod crowd;
 pub(crate) mod database;
@@ -46,7 +47,7 @@ use listen::Ears;
 /// Which parts of the service a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Both.
+    /// The HTTP server and workers.
     All,
     /// Only the HTTP server.
     Api,
@@ -54,27 +55,27 @@ pub enum Role {
     Worker,
 }
 
-/// A service that is up.
+/// A running service.
 #[derive(Debug)]
 pub struct App {
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
-    /// Its queue.
+    /// The queue it works on.
     pub queue: Queue,
     looks: Queue,
     tracker: TaskTracker,
     shutdown: CancellationToken,
-    /// Says that the process is not ready any more.
+    /// Cancelled when the process is no longer ready.
     draining: CancellationToken,
     drain: Duration,
     failed: CancellationToken,
     grace: Duration,
 }
 
-/// The mapping that `config` names.
+/// Loads the mapping that `config` names.
 ///
 /// # Errors
-/// Naming the file and the key that is wrong.
+/// Names the file and the key that is wrong.
 pub fn mapping(config: &Config) -> Result<Mapping> {
     let vars = Vars { owner_id: config.hubspot.owner_id.clone() };
     Ok(match &config.mapping.dir {
@@ -146,7 +147,7 @@ impl App {
             if !live.now().values.enabled {
                 tracing::warn!("worker.enabled is false: events are accepted and wait");
             }
-            // Without a token nothing can be sent, and sending cannot be switched on.
+            // Without a token, hubferry cannot send anything and sending cannot be switched on.
             if let Ok(settings) = config.hubspot() {
                 let client = Client::new(settings)?;
                 app.start_workers(config, &live, &client, (&mapping, &definitions), &wake);
@@ -224,7 +225,7 @@ impl App {
         }
     }
 
-    /// Runs `task` until shutdown; its panic ends the process.
+    /// Runs `task` until shutdown. A panic of the task ends the process.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let failed = self.failed.clone();
         let guarded = async move {
@@ -235,11 +236,11 @@ impl App {
         self.tracker.spawn(guarded);
     }
 
-    /// Waits until `stop` or until a task has died, and shuts down in order: first it only says that
-    /// it is not ready, so that a balancer sends nothing more.
+    /// Waits for `stop` or the end of a task, and then shuts down in order. First the process only
+    /// reports that it is not ready, so that a load balancer sends no more requests.
     ///
     /// # Errors
-    /// When a task died, or work was left behind after the grace.
+    /// When a task died, or work was unfinished after the grace period.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<()> {
         let died = tokio::select! {
             () = stop => false,
@@ -260,16 +261,16 @@ impl App {
         Ok(())
     }
 
-    /// Stops accepting and leasing, lets what is in flight finish, and closes the pool.
+    /// Stops accepting and leasing, lets running work finish, and closes the pool.
     ///
     /// # Errors
-    /// When the grace was not enough.
+    /// When the grace period was too short.
     pub async fn stop(self) -> Result<()> {
         tracing::info!("shutting down");
         self.shutdown.cancel();
         self.tracker.close();
         let drained = tokio::time::timeout(self.grace, self.tracker.wait()).await;
-        // Closing waits for connections that are still in use: not longer than a moment.
+        // Closing the pool waits for connections in use, so it has a short timeout.
         let closed = async { tokio::join!(self.queue.pool().close(), self.looks.pool().close()) };
         let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
         if drained.is_err() {

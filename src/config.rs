@@ -1,6 +1,6 @@
-//! The settings: defaults, a file, the environment; the only code that reads the environment.
+//! The settings: defaults, a file, and the environment. Only this code reads the environment.
 //!
-//! Whatever is wrong stops the start with a sentence that names the key and the way out.
+//! Any wrong setting stops the start. The message names the key and says what to do.
 
 mod environment;
 mod live;
@@ -26,24 +26,24 @@ pub use sections::{
     Adopted, Breaker, Database, HubSpot, Ingest, Log, MappingFiles, Retry, Security, Server, Worker,
 };
 
-/// The defaults, commented.
+/// The default settings, with comments.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// What is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file is not there or cannot be read.
+    /// The file does not exist or cannot be read.
     #[error("{path}: {reason}; --config names the settings file")]
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Why it cannot be read.
         reason: String,
     },
     /// An unknown key, or a value of the wrong type.
     #[error("{0}; config/default.toml explains every key")]
     Value(Box<figment::Error>),
-    /// A key that must be set is not.
+    /// A required key is not set.
     #[error("{key} is not set: {way_out}")]
     Missing {
         /// The key.
@@ -51,13 +51,13 @@ pub enum ConfigError {
         /// What to do.
         way_out: String,
     },
-    /// A variable whose value is no text.
+    /// A variable whose value is not valid text.
     #[error("{name} is not UTF-8 text: set it again")]
     Unreadable {
         /// The variable.
         name: String,
     },
-    /// More than one of them.
+    /// Several errors.
     #[error("{} settings are missing or wrong:{}", .0.len(), list(.0))]
     Several(Vec<ConfigError>),
     /// A value that cannot work.
@@ -65,17 +65,17 @@ pub enum ConfigError {
     Invalid {
         /// The key.
         key: &'static str,
-        /// Why, and what would.
+        /// Why it cannot work, and which values can.
         reason: String,
     },
 }
 
-/// A key of the settings has so many characters at least, and so many different ones.
+/// The least number of characters in a key of the settings, and of different characters.
 const KEY_LENGTH: usize = 32;
 const KEY_VARIETY: usize = 16;
 
-/// Whether nobody can guess `key`. Hexadecimal digits have less variety than is asked for, and make
-/// up for it by their number: 64 of them are 256 bits.
+/// Whether `key` is hard to guess. Hexadecimal digits have less variety than required, but enough
+/// of them make up for it: 64 of them are 256 bits.
 fn is_strong(key: &str) -> bool {
     let different = key.chars().collect::<BTreeSet<char>>().len();
     let digits = key.len() >= 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -90,7 +90,7 @@ fn invalid(key: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { key, reason: reason.into() }
 }
 
-/// Whether a key is set and long enough.
+/// Checks that a key is set and long enough.
 fn good_key(key: &'static str, value: &Option<SecretString>) -> Result<(), ConfigError> {
     match value {
         None => Err(ConfigError::Missing {
@@ -118,15 +118,15 @@ pub struct Config {
     pub database: Database,
     /// HubSpot.
     pub hubspot: HubSpot,
-    /// When failures are tried again.
+    /// When to retry after failures.
     pub retry: Retry,
-    /// When HubSpot is left alone after failures.
+    /// When the circuit breaker opens.
     pub breaker: Breaker,
-    /// Records that HubSpot had before us.
+    /// How to treat adopted records: those that HubSpot had before hubferry.
     pub adopted: Adopted,
-    /// The engine.
+    /// The workers that send to HubSpot.
     pub worker: Worker,
-    /// The door.
+    /// How events are accepted.
     pub ingest: Ingest,
     /// The mapping files.
     #[serde(default)]
@@ -136,16 +136,17 @@ pub struct Config {
     /// Encryption at rest.
     #[serde(default)]
     pub security: Security,
-    /// Where those settings come from that can change while the service runs, if not compiled in.
+    /// Where each setting comes from that can change while the service runs. Compiled-in ones are
+    /// left out.
     #[serde(skip)]
     sources: BTreeMap<&'static str, Source>,
 }
 
 impl Config {
-    /// The settings: defaults, then `file`, then `environment`.
+    /// Loads the settings: defaults, then `file`, then `environment`.
     ///
     /// # Errors
-    /// Naming the key, where it was set, and what it should be.
+    /// Names the key, where it was set, and what it should be.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         if let Some(name) = environment.unreadable() {
             return Err(ConfigError::Unreadable { name: name.to_owned() });
@@ -166,7 +167,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What must hold between settings, whatever the process is to do.
+    /// Checks rules between settings that hold for every subcommand.
     fn check(&self) -> Result<(), ConfigError> {
         self.check_live(&Bounds { event_types: None, can_send: true, ..self.bounds() })?;
         let positive: [(&'static str, u64); 6] = [
@@ -175,7 +176,8 @@ impl Config {
             ("worker.count", self.worker.count as u64),
             ("ingest.max_events", self.ingest.max_events as u64),
             ("ingest.max_body_bytes", self.ingest.max_body_bytes as u64),
-            // The listener's, those that store, one for looks and one for all else.
+            // One for the listener, those for storing, one for queries, and one for everything
+            // else.
             ("database.max_connections", self.database.max_connections.saturating_sub(4).into()),
         ];
         for (key, value) in positive {
@@ -243,7 +245,7 @@ impl Config {
         Ok(())
     }
 
-    /// The oldest version of TLS that is spoken with HubSpot.
+    /// Returns the oldest TLS version to use with HubSpot.
     fn min_tls(&self) -> Result<hubspot::client::Tls, ConfigError> {
         match self.hubspot.min_tls.as_str() {
             "1.3" => Ok(hubspot::client::Tls::V1_3),
@@ -258,10 +260,10 @@ impl Config {
         self.server.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 
-    /// Everything that `serve` needs and that has no default.
+    /// Checks everything that `serve` needs and that has no default.
     ///
     /// # Errors
-    /// Naming all that is missing or wrong at once.
+    /// Names everything that is missing or wrong at once.
     pub fn ready(&self) -> Result<(), ConfigError> {
         let looked = [
             self.database_url().err(),
@@ -277,7 +279,7 @@ impl Config {
         }
     }
 
-    /// The address of Postgres.
+    /// Returns the address of Postgres.
     ///
     /// # Errors
     /// When it is not set.
@@ -291,7 +293,7 @@ impl Config {
         })
     }
 
-    /// Ingest key and admin key.
+    /// Returns the ingest key and the admin key.
     ///
     /// # Errors
     /// When one is not set or too short.
@@ -310,7 +312,7 @@ impl Config {
         }
     }
 
-    /// How to reach HubSpot.
+    /// Returns how to reach HubSpot.
     ///
     /// # Errors
     /// When there is no token.
@@ -335,7 +337,7 @@ impl Config {
         })
     }
 
-    /// The door's settings.
+    /// Returns the settings for accepting events.
     #[must_use]
     pub fn ingest_settings(&self) -> IngestSettings {
         IngestSettings {

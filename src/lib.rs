@@ -1,6 +1,7 @@
-//! hubferry carries what happens in an application into HubSpot CRM, one way.
+//! hubferry sends what happens in an application to HubSpot CRM, in this direction only.
 //!
-//! The modules, in the order of the data's way; ARCHITECTURE.md shows how they belong together.
+//! The modules are listed in the order in which data passes through them. ARCHITECTURE.md shows how
+//! they depend on each other.
 
 pub mod event;
 pub mod mapping;

@@ -18,14 +18,15 @@ mod allocator {
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
 
-    /// How long mimalloc keeps memory that nobody uses, in milliseconds.
+    /// The variable that sets how long mimalloc keeps unused memory, in milliseconds.
     const DELAY: &str = "MIMALLOC_PURGE_DELAY";
 
-    /// A server gives memory back as soon as it is free: with mimalloc's own delay of a second, a few
-    /// large requests take twice what they need, and it is no faster for it.
+    /// Restarts the process so that it returns free memory at once. With mimalloc's default delay
+    /// of a second, a few large requests take twice the memory they need, and nothing gets faster.
     ///
-    /// mimalloc reads its settings from the environment, before `main`. So the process starts once more
-    /// with this one, unless somebody has set it; where it cannot, it goes on as it is.
+    /// mimalloc reads its settings from the environment before `main`. The process therefore starts
+    /// itself again with this setting, unless it is set already. If that fails, it continues as it
+    /// is.
     #[expect(
         clippy::disallowed_methods,
         reason = "the allocator's setting, which config cannot make"
@@ -39,7 +40,7 @@ mod allocator {
             return;
         }
         if let Ok(program) = env::current_exe() {
-            // It answers only where it has failed.
+            // This call returns only if it failed.
             let _ = Command::new(program).arg0(name).args(arguments).env(DELAY, "0").exec();
         }
     }

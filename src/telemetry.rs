@@ -1,7 +1,8 @@
 //! Logs and metrics of the process.
 //!
-//! One line an event: JSON when nobody watches, readable on a terminal. Fields are dotted by
-//! entity and carry their unit. No payload, key, token or address ever gets into one.
+//! Each event is one line: JSON when standard error is not a terminal, readable text when it is.
+//! Fields are dotted by entity and name their unit. Payloads, keys, tokens and addresses are never
+//! logged.
 
 mod sink;
 
@@ -17,9 +18,9 @@ use tracing_subscriber::fmt::format::FmtSpan;
 pub use sink::{flush, say};
 
 /// Starts logging to standard error. `format` is `auto`, `text` or `json`; `filter` is `RUST_LOG`.
-/// A second start in the same process changes nothing.
+/// A second call in the same process changes nothing.
 pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
-    // What the pool finds broken is told by those who need a connection, once each.
+    // Broken connections in the pool are logged once by the code that needs a connection.
     let default = || EnvFilter::new(format!("{default},sqlx_core::pool=off"));
     let filter = filter.and_then(|f| EnvFilter::try_new(f).ok()).unwrap_or_else(default);
     let logs = tracing_subscriber::fmt()
@@ -32,7 +33,7 @@ pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
         "text" => false,
         _ => !std::io::stderr().is_terminal(),
     };
-    // A subscriber that is there already is the caller's own.
+    // If the caller has installed a subscriber already, it stays.
     let _ = if json {
         logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     } else {
@@ -40,8 +41,8 @@ pub fn start_logs(format: &str, filter: Option<&str>, default: &str) {
     };
 }
 
-/// Has panics logged like everything else: what writes them to standard error otherwise waits where
-/// nobody reads it.
+/// Logs panics like everything else. The default hook writes to standard error directly and would
+/// block if nobody reads it.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
@@ -50,18 +51,18 @@ pub fn log_panics() {
     }));
 }
 
-/// How often the samples of histograms are put into their buckets.
+/// How often the samples of histograms are sorted into their buckets.
 pub const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Puts the samples of histograms into their buckets, again and again: otherwise each would be kept until
-/// somebody asks for the metrics.
+/// Sorts the samples of histograms into their buckets periodically. Otherwise each sample would
+/// stay in memory until somebody requests the metrics.
 pub async fn keep_up(metrics: PrometheusHandle, every: Duration, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
         metrics.run_upkeep();
     }
 }
 
-/// Starts collecting metrics and returns what renders them; once a process.
+/// Starts collecting metrics and returns the handle that renders them. Call it once in a process.
 ///
 /// # Errors
 /// When the bucket bounds are wrong.

@@ -1,4 +1,4 @@
-//! Stored keys: made, looked up by their hash, revoked.
+//! Stored keys: how they are made, looked up by their hash, and revoked.
 
 use std::net::IpAddr;
 
@@ -12,23 +12,23 @@ use crate::queue::{Queue, QueueError};
 /// A stored key as people see it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct KeyView {
-    /// Its number.
+    /// The number of the key.
     pub id: i64,
-    /// What it is for.
+    /// What the key is for.
     pub name: String,
-    /// Its first characters.
+    /// The first characters of the key.
     pub prefix: String,
     /// The word of its role.
     pub role: String,
-    /// When it was made.
+    /// When the key was made.
     pub created_at: DateTime<Utc>,
-    /// By whom.
+    /// Who made it.
     pub created_by: String,
-    /// When it ends by itself.
+    /// When the key expires, if it does.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, exact to a minute.
+    /// When the key was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
+    /// When the key was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
@@ -42,7 +42,7 @@ struct Stored {
 }
 
 impl KeyView {
-    /// `active`, `expired` or `revoked`.
+    /// Returns `active`, `expired` or `revoked`.
     #[must_use]
     pub fn state(&self, now: DateTime<Utc>) -> &'static str {
         match (self.revoked_at, self.expires_at) {
@@ -53,24 +53,24 @@ impl KeyView {
     }
 }
 
-/// A key to be made.
+/// The properties of a key that shall be made.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// What it is for: 1 to 100 characters.
+    /// What the key is for: 1 to 100 characters.
     pub name: String,
-    /// What it may do.
+    /// The role of the key.
     pub role: Role,
-    /// When it ends by itself.
+    /// When the key expires, if it does.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Why no key was made.
 #[derive(Debug, thiserror::Error)]
 pub enum RefusedKey {
-    /// What was asked for cannot be.
+    /// The request is invalid.
     #[error("{0}")]
     Invalid(&'static str),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
@@ -81,30 +81,31 @@ impl From<sqlx::Error> for RefusedKey {
     }
 }
 
-/// What a key begins with, so that people and secret scanners recognise one.
+/// The prefix of every key, so that people and secret scanners recognise one.
 pub(super) const MARK: &str = "hf_";
-/// What follows is the text of 256 bits.
+/// The length of a key: the prefix, and 256 bits as text.
 const LENGTH: usize = MARK.len() + 43;
-/// So much of a key is shown.
+/// How many characters of a key are shown.
 const SHOWN: usize = 10;
-/// A use is noted once in such a time.
+/// The time of last use is updated at most once in this time.
 const NOTED: TimeDelta = TimeDelta::minutes(1);
-/// More keys than anybody needs: the list has an end.
+/// The most keys that are listed, more than anybody needs.
 const MOST_KEYS: i64 = 1_000;
 
-/// Whether `key` has the form of a key that was made here.
+/// Whether `key` has the form of a stored key.
 fn is_made(key: &str) -> bool {
     key.len() == LENGTH
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 impl Access {
-    /// Whose key this is, shown by the address `from`; `now` answers the time. Only a key with the form
-    /// of a made key is looked up in the database; all others are decided without it.
+    /// Finds out whose key this is. `from` is the client's address, and `now` returns the time.
+    /// Only a key in the form of a stored key is looked up in the database. All other keys are
+    /// decided without it.
     ///
-    /// Made keys cannot be guessed. All other keys are braked by address: an address that is braked
-    /// gets in with a key of the settings only if it has shown a right key before, so that a right
-    /// guess looks like a wrong one.
+    /// Stored keys cannot be guessed. Attempts with other keys are rate limited by address. A
+    /// rate-limited address can use a key of the settings only if it has shown a valid key before,
+    /// so that a correct guess looks like a wrong one.
     ///
     /// # Errors
     /// When the database fails.
@@ -136,7 +137,7 @@ impl Access {
         Ok(Opened::For(actor))
     }
 
-    /// The stored key of this hash.
+    /// Looks up the stored key with this hash.
     pub(super) async fn stored(
         &self,
         hash: &[u8; 32],
@@ -162,7 +163,7 @@ impl Access {
         Ok(Some((id, Actor { name: format!("{name} ({prefix}…)"), role })))
     }
 
-    /// The stored keys, newest first, ended ones included.
+    /// Lists the stored keys, newest first, including expired and revoked ones.
     ///
     /// # Errors
     /// When the database fails.
@@ -177,10 +178,10 @@ impl Access {
         .await?)
     }
 
-    /// Makes a key and answers it with its text, which nobody can ever show again.
+    /// Makes a key and returns it with its text, which cannot be shown again.
     ///
     /// # Errors
-    /// When the name is empty or too long, the expiry is past, or the database fails.
+    /// When the name is empty or too long, the expiry is in the past, or the database fails.
     pub async fn make_key(
         &self,
         new: &NewKey,
@@ -224,8 +225,8 @@ impl Access {
         Ok((view, text))
     }
 
-    /// Ends a key and the sessions made with it. `false`: there is none of this number, or it has
-    /// been revoked before.
+    /// Revokes a key and ends the sessions made with it. Returns `false` if there is no such key or
+    /// it was revoked before.
     ///
     /// # Errors
     /// When the database fails.

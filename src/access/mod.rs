@@ -1,7 +1,7 @@
-//! Who may come in: keys with roles, sessions of the dashboard, and a brake on guessing.
+//! Access control: keys with roles, sessions of the dashboard, and a rate limit on wrong keys.
 //!
-//! A key is 256 random bits and is kept as its SHA-256; a session's cookie likewise, signed on top
-//! of it. Nothing that is stored opens a door.
+//! A key is 256 random bits, of which only the SHA-256 is stored. The same holds for a session's
+//! cookie, which is also signed. Nothing that is stored can be used to sign in.
 
 pub mod keys;
 mod session;
@@ -22,27 +22,27 @@ pub use keys::{KeyView, NewKey, RefusedKey};
 pub use session::{Session, SignIn};
 use throttle::Throttle;
 
-/// What a key may do; each role may what the ones before it may, `ingest` apart.
+/// What a key may do. Each role may do what the roles before it may, except for `ingest`.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Send events and ask how far they are; nothing else.
+    /// May send events and read their status, nothing else.
     Ingest,
-    /// Look at everything but payloads.
+    /// May read everything except payloads.
     Viewer,
-    /// Also retry, discard, resync, pause and resume, and look at payloads.
+    /// May also retry, discard, resync, pause and resume, and read payloads.
     Operator,
-    /// Also change settings and keys, and send events.
+    /// May also change settings and keys, and send events.
     Admin,
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 4] = [Self::Ingest, Self::Viewer, Self::Operator, Self::Admin];
 
-    /// The word, in lower case.
+    /// The name of the role in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Role {
         }
     }
 
-    /// Whether this role may do what needs `needed`.
+    /// Whether this role includes the rights of `needed`.
     #[must_use]
     pub fn may(self, needed: Self) -> bool {
         let rank = |role| match role {
@@ -81,45 +81,46 @@ impl std::str::FromStr for Role {
     }
 }
 
-/// Who does something, as the audit names him.
+/// Who performs an action, as shown in the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// `admin key`, or the key's name and prefix.
     pub name: String,
-    /// What he may do.
+    /// The role of the key.
     pub role: Role,
 }
 
-/// What a key that somebody shows opens.
+/// The result of checking a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
-    /// What this actor may do.
+    /// The key is valid and belongs to this actor.
     For(Actor),
-    /// Nothing: it is nobody's, has expired or was revoked.
+    /// The key is unknown, expired or revoked.
     Nothing,
-    /// Not looked at: too many wrong keys came from there.
+    /// The key was not checked: this address has sent too many wrong keys.
     Braked {
-        /// Before this time has passed.
+        /// How long to wait before the next attempt.
         retry_after: Duration,
     },
 }
 
-/// The longest wait after wrong Bearer keys from one address; a program that was given a wrong key
-/// and then the right one should not have to wait for long.
+/// The longest wait after wrong Bearer keys from one address. It is short, because a program that
+/// gets the right key after a wrong one should not have to wait long.
 const LONGEST_BRAKE: TimeDelta = TimeDelta::minutes(1);
 
-/// The door: keys, sessions and the brake. Cheap to clone.
+/// Checks keys and sessions and limits wrong attempts. Cheap to clone.
 #[derive(Clone)]
 pub struct Access {
     pool: PgPool,
     ingest: [u8; 32],
     admin: [u8; 32],
-    /// Signs cookies: drawn by the database, the same for all replicas. No key of the settings is
-    /// in it, since whoever holds a cookie could try keys on it.
+    /// Signs cookies. The database draws it, so that all replicas have the same one. It does not
+    /// depend on a key of the settings, because anybody with a cookie could then test guesses
+    /// against it.
     secret: Arc<OnceCell<[u8; 32]>>,
-    /// The brake on signing in.
+    /// Limits wrong attempts to sign in.
     throttle: Arc<Throttle>,
-    /// The brake on keys that programs send, with a clock that no database is asked for.
+    /// Limits wrong keys of programs. Its clock needs no database.
     guesses: Arc<Throttle>,
     started: Instant,
 }
@@ -131,7 +132,7 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// The door of `queue`'s database, with the two keys of the settings.
+    /// Checks access for `queue`'s database, with the two keys of the settings.
     #[must_use]
     pub fn new(queue: &Queue, ingest: &str, admin: &str) -> Self {
         Self {
@@ -145,12 +146,12 @@ impl Access {
         }
     }
 
-    /// The clock of the brake on keys.
+    /// The clock for the limit on wrong keys.
     fn clock(&self) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + self.started.elapsed()
     }
 
-    /// What cookies are signed with.
+    /// Returns the secret that signs cookies.
     async fn secret(&self) -> Result<&[u8; 32], QueueError> {
         let draw = async || {
             let text: String = sqlx::query_scalar("SELECT secret FROM session_secret")
@@ -161,7 +162,8 @@ impl Access {
         self.secret.get_or_try_init(draw).await
     }
 
-    /// The role of a key of the settings. Both are compared, whatever the first says.
+    /// Returns the actor if this is a key of the settings. Both keys are always compared, so that
+    /// the time taken tells nothing.
     fn configured(&self, given: &[u8; 32]) -> Option<Actor> {
         let admin = bool::from(given.ct_eq(&self.admin));
         let ingest = bool::from(given.ct_eq(&self.ingest));
@@ -174,19 +176,19 @@ impl Access {
     }
 }
 
-/// SHA-256.
+/// Computes SHA-256.
 fn digest(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
 fn mac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
-    // Every length is a valid key of HMAC.
+    // HMAC accepts a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(text);
     mac.finalize().into_bytes().into()
 }
 
-/// 256 random bits as text that needs no quoting.
+/// Returns 256 random bits as text that needs no quoting.
 fn random() -> String {
     use base64::Engine as _;
     let bytes: [u8; 32] = rand::random();

@@ -1,4 +1,4 @@
-//! Sessions of the dashboard: made from a key, carried by a signed cookie, ended by time, by
+//! Dashboard sessions: made from a key and carried by a signed cookie. They end with time, with
 //! signing out, or with their key.
 
 use std::net::IpAddr;
@@ -15,19 +15,19 @@ use crate::queue::{Queue, QueueError};
 
 /// How long a session lasts.
 const LIFE: TimeDelta = TimeDelta::hours(12);
-/// A key has at most so many sessions at a time; a further one ends the oldest.
+/// The most sessions of a key. One more ends the oldest.
 const MOST_SESSIONS: i64 = 50;
-/// So many wrong keys in a row from one address leave a line each.
+/// How many consecutive wrong keys from one address are each recorded in the audit log.
 const NOTED: u32 = 10;
 
 /// A person who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Who it is.
+    /// Who is signed in.
     pub actor: Actor,
-    /// What every form must carry.
+    /// The token that every form must carry.
     pub csrf: String,
-    /// When it ends.
+    /// When the session expires.
     pub expires_at: DateTime<Utc>,
 }
 
@@ -40,28 +40,28 @@ struct Stored {
     expires_at: DateTime<Utc>,
 }
 
-/// What came of signing in.
+/// The result of an attempt to sign in.
 #[derive(Debug)]
 pub enum SignIn {
-    /// Welcome.
+    /// The key is valid.
     Welcome {
         /// The cookie's value.
         cookie: String,
         /// The session.
         session: Session,
     },
-    /// This key opens no dashboard.
+    /// The key is not valid for the dashboard.
     Wrong,
-    /// Too many wrong keys from there: not before this time has passed.
+    /// This address has sent too many wrong keys.
     Throttled {
-        /// How long.
+        /// How long to wait before the next attempt.
         retry_after: Duration,
     },
 }
 
 impl Access {
-    /// Signs in with a key that may look. Every session has a new cookie, whatever the browser
-    /// brought along.
+    /// Signs in with a key that has at least the role of a viewer. Every session gets a new cookie,
+    /// whatever cookie the browser sent.
     ///
     /// # Errors
     /// When the database fails.
@@ -73,22 +73,22 @@ impl Access {
     ) -> Result<SignIn, QueueError> {
         let hash = digest(key.trim());
         if let Some(retry_after) = self.throttle.wait(from, now) {
-            // Nobody guesses a key of ours, so a right one is no guess; a stranger who makes this
-            // address wait keeps only the key of the settings out.
+            // Stored keys cannot be guessed, so a valid one is accepted even from a rate-limited
+            // address. Somebody who causes the limit can only keep out the key of the settings.
             let ours = key.trim().starts_with(MARK) && self.stored(&hash, now).await?.is_some();
             if !ours {
                 return Ok(SignIn::Throttled { retry_after });
             }
         }
-        // Counted first, so that guesses side by side are counted too.
+        // The attempt is counted before the check, so that parallel attempts are counted too.
         let guesses = self.throttle.failed(from, now);
         let found = match self.configured(&hash) {
             Some(actor) => Some((None, actor)),
             None => self.stored(&hash, now).await?.map(|(id, actor)| (Some(id), actor)),
         };
         let Some((key_id, actor)) = found.filter(|(_, actor)| actor.role.may(Role::Viewer)) else {
-            // Who it was is not known; from where is no secret to an admin. A guesser does not get
-            // a line for every guess.
+            // The audit log records the address, which admins may see. To keep it short, it does
+            // not record every further attempt.
             if guesses <= NOTED || guesses.is_multiple_of(100) {
                 let mut db = self.pool.acquire().await?;
                 let details = json!({ "from": from.to_string(), "wrong_keys": guesses });
@@ -101,7 +101,7 @@ impl Access {
         let secret_of_all = self.secret().await?;
         let bootstrap = key_id.is_none().then(|| mac(secret_of_all, &self.admin).to_vec());
         let mut tx = begin(&self.pool).await?;
-        // Ended sessions go, and the oldest of this key where it has too many.
+        // Deletes expired sessions, and the oldest of this key if it has too many.
         sqlx::query(
             "DELETE FROM session WHERE expires_at <= $1
                 OR hash IN (SELECT hash FROM session WHERE key_id IS NOT DISTINCT FROM $3
@@ -131,7 +131,8 @@ impl Access {
         Ok(SignIn::Welcome { cookie, session: Session { actor, csrf, expires_at } })
     }
 
-    /// The session of a cookie; `None`: it is not ours, has ended, or its key has.
+    /// Returns the session of a cookie, or `None` if the cookie is invalid or its session or key
+    /// has ended.
     ///
     /// # Errors
     /// When the database fails.
@@ -185,7 +186,8 @@ fn signature(signing: &[u8; 32], secret: &str) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(mac(signing, secret.as_bytes()))
 }
 
-/// The secret of a cookie that we signed; a forged one costs no look into the database.
+/// Returns the secret of a cookie if its signature is valid. A forged cookie thus costs no database
+/// query.
 fn signed<'a>(signing: &[u8; 32], cookie: &'a str) -> Option<&'a str> {
     let (secret, given) = cookie.split_once('.')?;
     let ours = signature(signing, secret);
@@ -193,7 +195,7 @@ fn signed<'a>(signing: &[u8; 32], cookie: &'a str) -> Option<&'a str> {
 }
 
 impl Session {
-    /// Whether `given` is this session's token against forged requests.
+    /// Whether `given` is the CSRF token of this session.
     #[must_use]
     pub fn csrf_ok(&self, given: &str) -> bool {
         self.csrf.as_bytes().ct_eq(given.as_bytes()).into()

@@ -1,7 +1,8 @@
-//! The brake on guessing: after five wrong keys from one address each further try waits longer.
+//! Rate limit on wrong keys: after five in a row from one address, each further attempt waits
+//! longer.
 //!
-//! An address that has shown a right key is trusted with right keys for a while, so that a guesser
-//! behind the same proxy keeps no application out.
+//! An address that has shown a valid key may use valid keys for a while. Somebody who guesses keys
+//! behind the same proxy therefore cannot lock out an application.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,26 +11,27 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// So many wrong keys are a person's typing.
+/// How many wrong keys are allowed without a wait, to allow for typing errors.
 const FREE: u32 = 5;
-/// The first wait, doubled by each further failure.
+/// The first wait. Each further failure doubles it.
 const FIRST: TimeDelta = TimeDelta::seconds(2);
-/// No longer than this.
+/// The longest wait.
 const LONGEST: TimeDelta = TimeDelta::minutes(15);
-/// An address that is quiet so long starts anew.
+/// An address without attempts for this long starts again from zero.
 const FORGOTTEN: TimeDelta = TimeDelta::hours(1);
-/// So many addresses are remembered; the one that was quiet the longest goes first.
+/// How many addresses are remembered. The one without attempts for the longest time is removed
+/// first.
 const MOST: usize = 10_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {
     count: u32,
     last: DateTime<Utc>,
-    /// When it last showed a right key.
+    /// When the address last showed a valid key.
     right: Option<DateTime<Utc>>,
 }
 
-/// Wrong keys by address, within this process.
+/// Counts wrong keys by address, within this process.
 #[derive(Debug)]
 pub(super) struct Throttle {
     known: Mutex<HashMap<IpAddr, Failures>>,
@@ -43,24 +45,24 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// A brake that has nobody wait for longer than `longest`.
+    /// Makes a limit whose waits are at most `longest`.
     pub(super) fn up_to(longest: TimeDelta) -> Self {
         Self { known: Mutex::default(), longest }
     }
 
-    /// Whether `from` has shown a right key lately.
+    /// Whether `from` has shown a valid key recently.
     pub(super) fn trusts(&self, from: IpAddr, now: DateTime<Utc>) -> bool {
         let known = self.lock().get(&network(from)).and_then(|failures| failures.right);
         known.is_some_and(|right| now - right < FORGOTTEN)
     }
 
-    /// Notes that `from` has shown a right key.
+    /// Notes that `from` has shown a valid key.
     pub(super) fn trust(&self, from: IpAddr, now: DateTime<Utc>) {
         let right = Failures { count: 0, last: now, right: Some(now) };
         *Self::entry(&mut self.lock(), from, now) = right;
     }
 
-    /// How long `from` must wait before the next try.
+    /// Returns how long `from` must wait before the next attempt.
     pub(super) fn wait(&self, from: IpAddr, now: DateTime<Utc>) -> Option<Duration> {
         let failures = *self.lock().get(&network(from))?;
         if now - failures.last >= FORGOTTEN {
@@ -71,7 +73,7 @@ impl Throttle {
         (failures.last + wait - now).to_std().ok().filter(|rest| !rest.is_zero())
     }
 
-    /// Counts a try that has not come through yet; answers how many there were in a row.
+    /// Counts an attempt that has not succeeded yet. Returns how many there were in a row.
     pub(super) fn failed(&self, from: IpAddr, now: DateTime<Utc>) -> u32 {
         let mut known = self.lock();
         let failures = Self::entry(&mut known, from, now);
@@ -83,7 +85,7 @@ impl Throttle {
         failures.count
     }
 
-    /// What is known of `from`; room is made for it where too many are known.
+    /// Returns the entry of `from`. Removes another one if there are too many.
     fn entry(
         known: &mut HashMap<IpAddr, Failures>,
         from: IpAddr,
@@ -109,7 +111,7 @@ impl Throttle {
     }
 }
 
-/// Who has one IPv6 address has 2^64 of them.
+/// Groups IPv6 addresses by network, because one client usually has 2^64 of them.
 fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,

@@ -1,5 +1,5 @@
-//! Who is connected. Where it gets crowded those who have taken longest without finishing a request
-//! are let go, so that whoever does not read or does not speak keeps nobody else out.
+//! Tracks connected clients. When there are too many, those that have gone longest without
+//! finishing a request are disconnected. Slow or silent clients therefore cannot keep others out.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,19 +8,19 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-/// So many of the crowd are let go at a time: looking for them costs a look at everybody.
+/// How many clients are disconnected at a time. Finding them needs a scan of all clients.
 const AT_A_TIME: usize = 100;
 
-/// A client that is connected.
+/// A connected client.
 #[derive(Debug)]
 pub(super) struct Client {
     number: u64,
-    /// When it came, or was last given an answer, in milliseconds.
+    /// When the client connected or last got an answer, in milliseconds.
     since: AtomicU64,
     leave: Notify,
 }
 
-/// All of them.
+/// All connected clients.
 #[derive(Debug)]
 pub(super) struct Crowd {
     clients: Mutex<HashMap<u64, Arc<Client>>>,
@@ -29,7 +29,7 @@ pub(super) struct Crowd {
     next: AtomicU64,
 }
 
-/// A client's place, until it is dropped.
+/// The place of one client, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     client: Arc<Client>,
@@ -37,13 +37,13 @@ pub(super) struct Place {
 }
 
 impl Crowd {
-    /// A crowd of at most `most`.
+    /// Allows at most `most` clients.
     pub(super) fn new(most: usize) -> Arc<Self> {
         let (clients, next) = (Mutex::default(), AtomicU64::new(0));
         Arc::new(Self { clients, most, started: Instant::now(), next })
     }
 
-    /// A place for one more, whoever must leave for it.
+    /// Adds a client, and disconnects others if there are too many.
     pub(super) fn enter(self: &Arc<Self>) -> Place {
         if self.lock().len() >= self.most {
             self.thin();
@@ -55,7 +55,7 @@ impl Crowd {
         Place { client, crowd: Arc::clone(self) }
     }
 
-    /// Lets those go who have taken longest; answers whether anybody goes.
+    /// Disconnects the clients that have taken longest. Returns whether there were any.
     pub(super) fn thin(&self) -> bool {
         let mut clients = self.lock();
         let waiting = clients.values().map(|c| (c.since.load(Ordering::Relaxed), c.number));
@@ -83,7 +83,7 @@ impl Crowd {
 }
 
 impl Place {
-    /// Completes when this client must go for the sake of others.
+    /// Completes when this client must be disconnected to make room for others.
     pub(super) async fn must_leave(&self) {
         self.client.leave.notified().await;
     }

@@ -1,8 +1,9 @@
-//! The connections to Postgres: what a session sets, and which connections may be used.
+//! Connections to Postgres: the settings of each session, and the check that a connection is
+//! usable.
 //!
-//! A connection is used only where it leads to a primary and is in no transaction: an address may
-//! lead to a standby for a while (failover, proxy, DNS), and a use that was broken off may leave
-//! anything behind.
+//! A connection is used only if it leads to a primary and is not in a transaction. An address may
+//! lead to a standby for a while (failover, proxy, DNS), and a cancelled use can leave a
+//! transaction open.
 
 mod address;
 mod faults;
@@ -22,17 +23,17 @@ use crate::queue::upkeep::schema::Lagging;
 use address::parse_url;
 pub(crate) use faults::{Fault, POOLER, faults};
 
-/// A connection that has rested for longer is asked whether it may still be used.
+/// A connection that was idle for longer than this is checked before use.
 const TRUSTED: Duration = Duration::from_secs(1);
-/// It answers within this time, or is given up.
+/// The timeout of that check.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How often a server that is starting up is tried.
+/// How often to retry a server that is starting up.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// What our sessions set, whatever the role or the database has: our statements are written for
-/// it. A client that is gone or stands still holds its locks for ten seconds at most, and a machine
-/// that vanished is missed within a minute. No statement runs long enough to be worth compiling, or
-/// for longer than a minute.
+/// Settings of every session. They override those of the role and the database, because the
+/// statements depend on them. A client that is gone or stalled holds its locks for at most ten
+/// seconds, and a machine that vanished is noticed within a minute. No statement runs long enough
+/// to be worth compiling, or for longer than a minute.
 pub(crate) const SESSION: [(&str, &str); 10] = [
     ("jit", "off"),
     ("default_transaction_isolation", "read committed"),
@@ -46,7 +47,7 @@ pub(crate) const SESSION: [(&str, &str); 10] = [
     ("tcp_keepalives_count", "3"),
 ];
 
-/// Connects to Postgres and brings the schema up to date.
+/// Connects to Postgres and migrates the schema to the current version.
 ///
 /// # Errors
 /// When it cannot be reached, used or migrated.
@@ -60,7 +61,7 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
     }
     db.close().await.ok();
     let queue = Queue::new(pool_options(config).connect_lazy_with(options));
-    // A role that may only read and write rows is enough where there is nothing to change.
+    // If there is nothing to migrate, a role that can only read and write rows is enough.
     if !queue.schema_state().await?.is_current() {
         queue.migrate().await.map_err(|error| {
             let denied = told_code(&error).is_some_and(|code| code == "42501");
@@ -78,11 +79,11 @@ pub async fn open_queue(config: &Config, options: PgConnectOptions) -> Result<Qu
 
 const NOT_OURS: &str = "the database schema is not up to date, and this role may not change it: run \
                         `hubferry migrate` with the role that owns it";
-/// Of sequences.
+/// What is wrong with sequences that are behind their tables.
 pub(crate) const BEHIND: &str = "numbers that are taken would be given out again, as after a restore \
                                  of the tables without their sequences";
 
-/// The code of the database's error that is behind `error`.
+/// Returns the code of the database error that caused `error`.
 fn told_code(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -94,9 +95,9 @@ fn told_code(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     None
 }
 
-/// The pool of a process: its connections are looked at when they are made, when they come back and
-/// before they are used after a rest. A round trip before each use would cost more than the
-/// connections that break.
+/// The connection pool of the process. Connections are checked when they are made, when they come
+/// back, and before use if they were idle. A check before each use would cost more than broken
+/// connections do.
 fn pool_options(config: &Config) -> PgPoolOptions {
     let told = Arc::new(AtomicBool::new(false));
     let pooler = config.database.pooler;
@@ -114,7 +115,8 @@ fn pool_options(config: &Config) -> PgPoolOptions {
                     told.store(false, Ordering::Relaxed);
                     return Ok(());
                 }
-                // Tried several times a second, by everybody who needs a connection.
+                // Everyone who needs a connection tries this several times a second, so it is
+                // logged only once.
                 if !told.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         "the address of the database leads to a standby, or to a server that is \
@@ -130,7 +132,8 @@ fn pool_options(config: &Config) -> PgPoolOptions {
                 Ok(trusted || usable(db).await?)
             })
         })
-        // One whose use was broken off may be silent: it would be waited for, and its place with it.
+        // A connection whose use was cancelled may never answer. Waiting for it would also block
+        // its place in the pool.
         .after_release(|db, _| {
             Box::pin(async move {
                 if doubted() { usable(db).await } else { answers(db.ping()).await.map(|()| true) }
@@ -138,18 +141,18 @@ fn pool_options(config: &Config) -> PgPoolOptions {
         })
 }
 
-/// A look that takes longer is ended by Postgres.
+/// The statement timeout of the connections for queries of people and programs.
 const LOOK: &str = "30s";
 
-/// How many connections of a process are for looks: half of those that others do not need (the
-/// listener, two that store, and one for all else).
+/// How many connections of a process serve the queries of people and programs: half of what remains
+/// after the listener, two for storing events, and one for everything else.
 fn looks_of(config: &Config) -> u32 {
     (config.database.max_connections.saturating_sub(4) / 2).max(1)
 }
 
-/// `queue` over connections of their own, for what people and programs look at: looks, however slow,
-/// often asked or given up by whoever asked, keep neither events nor workers waiting. A connection
-/// whose look was given up keeps its place until the look has ended, or has been cut off.
+/// Returns `queue` with separate connections for the queries of people and programs. However slow,
+/// frequent or cancelled such queries are, they cannot delay events or workers. A connection whose
+/// query was cancelled keeps its place until the query has ended or was cut off.
 pub(super) fn looks(config: &Config, queue: &Queue) -> Queue {
     let options = queue.pool().connect_options();
     let options = if config.database.pooler {
@@ -160,8 +163,8 @@ pub(super) fn looks(config: &Config, queue: &Queue) -> Queue {
     queue.over(pool_options(config).max_connections(looks_of(config)).connect_lazy_with(options))
 }
 
-/// Has Postgres look once a second, in the middle of a statement, whether its client is still there.
-/// Not every system can, and one that cannot refuses the setting.
+/// Makes Postgres check once a second, even during a statement, whether its client is still
+/// connected. Some systems do not support this and refuse the setting.
 pub(crate) async fn watch_client(db: &mut PgConnection) -> Result<(), sqlx::Error> {
     let watch = "DO $$ BEGIN
             PERFORM set_config('client_connection_check_interval', '1s', false);
@@ -170,11 +173,11 @@ pub(crate) async fn watch_client(db: &mut PgConnection) -> Result<(), sqlx::Erro
     sqlx::raw_sql(watch).execute(db).await.map(drop)
 }
 
-/// Whether a connection leads to a server that can be written to, and is in no transaction: outside
-/// of one, a statement begins when its transaction does. One in a transaction that failed answers
-/// with an error.
+/// Whether a connection leads to a server that can be written to, and is not in a transaction.
+/// Outside a transaction, a statement starts at the same time as its transaction. A connection in a
+/// failed transaction returns an error.
 async fn usable(db: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // As one text: a prepared statement comes in parts, which have times of their own.
+    // As one text, because a prepared statement is sent in parts, each of which has its own time.
     let asked = sqlx::raw_sql(
         "SELECT now() = statement_timestamp() AND current_setting('transaction_read_only') = 'off'",
     );
@@ -186,8 +189,8 @@ async fn answers<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Resu
     answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-/// The first connection of a process. A server that is not there yet, or is starting up, is tried
-/// for as long as a request waits for a connection.
+/// Makes the first connection of a process. A server that is not there yet, or is starting up, is
+/// retried for as long as a request waits for a connection.
 pub(crate) async fn first(
     config: &Config,
     options: &PgConnectOptions,
@@ -204,7 +207,7 @@ pub(crate) async fn first(
     }
 }
 
-/// Whether a server may be there in a moment.
+/// Whether a server may become available in a moment.
 fn starting(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
@@ -217,7 +220,8 @@ fn starting(error: &sqlx::Error) -> bool {
     }
 }
 
-/// A pooler lets no settings of the session through; there they belong to the role.
+/// Applies the session settings. A pooler does not pass them on; with one, they must be set on the
+/// role.
 pub(crate) fn session(config: &Config, options: PgConnectOptions) -> PgConnectOptions {
     if config.database.pooler { options } else { with_session(config, options) }
 }
@@ -226,9 +230,10 @@ fn with_session(config: &Config, options: PgConnectOptions) -> PgConnectOptions 
     options.options(SESSION).options([("search_path", &config.database.schema)])
 }
 
-/// Why no connection came about, and what to do.
+/// Explains why no connection could be made, and what to do.
 fn unreachable(error: sqlx::Error) -> anyhow::Error {
-    // What PgBouncer says to settings that it does not know (its ignore_startup_parameters).
+    // The message of PgBouncer for settings that it does not know (see its
+    // ignore_startup_parameters).
     let pooler = error.to_string().contains("unsupported startup parameter");
     anyhow::Error::new(error).context(if pooler {
         "a pooler answers at DATABASE_URL: set database.pooler = true \
@@ -238,7 +243,7 @@ fn unreachable(error: sqlx::Error) -> anyhow::Error {
     })
 }
 
-/// How `DATABASE_URL` connects.
+/// Returns the options of a connection to `DATABASE_URL`.
 ///
 /// # Errors
 /// When it is not set or malformed.
@@ -247,8 +252,8 @@ pub fn connect_options(config: &Config) -> Result<PgConnectOptions> {
     Ok(if config.database.pooler { options.extra_float_digits(None) } else { options })
 }
 
-/// Where notifications are listened for; nowhere behind a pooler that has no way past it, since it
-/// gives a connection to somebody else after each transaction.
+/// Returns the pool that listens for notifications. There is none behind a pooler without a direct
+/// address, because a pooler gives the connection to another client after each transaction.
 pub(super) fn ears(config: &Config, queue: &Queue) -> Result<Option<PgPool>> {
     let database = &config.database;
     if !database.pooler {

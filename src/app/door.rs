@@ -1,5 +1,5 @@
-//! The HTTP server: accepts connections and serves each, with a bound on how many there are and on
-//! how long a client may take to say what it wants, and to take what it is given.
+//! The HTTP server: accepts connections and serves them. It limits their number, how long a client
+//! may take to send a request, and how long it may take to read the answer.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -23,32 +23,32 @@ use tower::ServiceExt as _;
 use super::crowd::Crowd;
 use super::stall::Stalling;
 
-/// Connections at a time; one more takes the place of one that stands still.
+/// The most connections at a time. One more replaces one that is idle.
 const CONNECTIONS: usize = 10_000;
-/// Files that are left for all else: the database above all.
+/// How many file descriptors are left for everything else, mainly the database.
 const OTHER_FILES: u64 = 200;
-/// What of a request is read ahead, its head above all, in bytes.
+/// How much of a request is read ahead, in bytes. This bounds its head.
 const BUFFER: usize = 64 * 1024;
-/// What becomes of clients, and is nobody's trouble.
+/// Errors of clients that disconnected. They need no attention.
 const GONE: [ErrorKind; 3] =
     [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::ConnectionRefused];
-/// A client that is in the middle of a request at a shutdown may go on until so long before its end.
+/// At a shutdown, a client in the middle of a request is cut off this long before the end.
 const LAST: Duration = Duration::from_secs(3);
-/// How long to rest when the system has no room for another connection.
+/// How long to wait when the system cannot open another connection.
 const REST: Duration = Duration::from_millis(20);
 
-/// How long a client, and a shutdown, may take.
+/// The timeouts of clients and of a shutdown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// For the head of the next request; idle connections are closed too.
+    /// For the head of the next request. This also closes idle connections.
     pub(super) head: Duration,
-    /// For taking any of what it is given.
+    /// For reading any part of the answer.
     pub(super) stall: Duration,
-    /// From `stop` to the end.
+    /// From `stop` to the end of the shutdown.
     pub(super) grace: Duration,
 }
 
-/// Serves `router` on `listener` until `stop`, and then what is in flight.
+/// Serves `router` on `listener` until `stop`, and then finishes the requests that are running.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -68,10 +68,11 @@ pub(super) async fn serve(
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
-            // Gone before it was accepted.
+            // The client disconnected before its connection was accepted.
             Err(error) if GONE.contains(&error.kind()) => continue,
             Err(error) => {
-                // Too many files are open, most likely: said once, not fifty times a second.
+                // Most likely, too many files are open. This is logged once, not fifty times a
+                // second.
                 if !full {
                     tracing::warn!(error = %error, "no further connection can be accepted for now");
                 }
@@ -115,8 +116,8 @@ pub(super) async fn serve(
     open.shutdown().await;
 }
 
-/// As many connections as are wanted, or as the system lets this process have. Most systems start a
-/// process with far fewer files than it may have.
+/// How many connections to allow: as many as wanted, or as many as the system's limit on files
+/// allows. The limit is raised first, because most systems start a process with a low one.
 fn connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let all = limit.maximum.unwrap_or(u64::MAX).min(CONNECTIONS as u64 * 2);

@@ -1,4 +1,4 @@
-//! What a process hears of the others: that something may be due, and that settings were stored.
+//! Notifications from other processes: something may be due, or settings were stored.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::queue::QueueError;
 use crate::queue::intake::notify::{Heard, Listener};
 use crate::settings::Live;
 
-/// How often the workers look where nobody tells them.
+/// How often workers check for due rows without notifications.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often stored settings are read where no notification says so.
+/// How often stored settings are read without a notification.
 const POLL: Duration = Duration::from_secs(5);
-/// How long the database may take to tell the settings.
+/// The timeout for reading the settings.
 const SILENCE: Duration = Duration::from_secs(20);
-/// How long to rest after the database failed: first and at most.
+/// How long to wait after a database failure: the first wait and the longest one.
 const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// Who is told of what is heard.
+/// The tasks that notifications are passed on to.
 #[derive(Debug, Default)]
 pub(super) struct Ears {
     /// Settings were stored.
@@ -27,14 +27,14 @@ pub(super) struct Ears {
 }
 
 impl Ears {
-    /// Passes on what is heard, with one connection, until shutdown.
+    /// Receives notifications on one connection and passes them on, until shutdown.
     pub(super) async fn listen(&self, pool: &PgPool, due: &Notify, shutdown: &CancellationToken) {
         let mut rest = REST.0;
         while !shutdown.is_cancelled() {
             let heard = async {
                 let mut listener = Listener::connect(pool).await?;
                 rest = REST.0;
-                // What was said while nobody listened is looked up once.
+                // Notifications sent while nobody listened are lost, so everything is checked once.
                 self.tell(Heard::Lost, due);
                 loop {
                     self.tell(listener.heard().await?, due);
@@ -52,7 +52,7 @@ impl Ears {
         }
     }
 
-    /// Where nothing can be heard: has the workers look every second, until shutdown.
+    /// Where no notifications are available: has the workers check every second, until shutdown.
     pub(super) async fn look(&self, due: &Notify, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             due.notify_one();
@@ -69,7 +69,7 @@ impl Ears {
         }
     }
 
-    /// Takes stored settings over, when told and every few seconds, until shutdown.
+    /// Applies stored settings, after each notification and every few seconds, until shutdown.
     pub(super) async fn follow(&self, live: &Live, shutdown: &CancellationToken) {
         while !shutdown.is_cancelled() {
             let reload = shutdown.run_until_cancelled(live.reload());

@@ -1,4 +1,4 @@
-//! A connection whose client must go on reading what it has asked for.
+//! A connection that fails if its client stops reading the answer.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -9,13 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// Fails a write that the client has not let us go on with for `bound`. What a client acknowledges
-/// without reading it counts for nothing, so the system's own time-outs would never end it.
+/// Fails a write that has waited for the client longer than `bound`. The system's own timeouts
+/// would never apply to a client that acknowledges packets without reading them.
 #[derive(Debug)]
 pub(super) struct Stalling {
     stream: TcpStream,
     bound: Duration,
-    /// Runs while a write waits.
+    /// The timer of a waiting write.
     end: Option<Pin<Box<Sleep>>>,
 }
 

@@ -1,4 +1,4 @@
-//! The environment of the process, and which settings its variables set.
+//! The environment of the process, and the settings that its variables set.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 
-/// The well-known names of the environment, and the keys that they set.
+/// Well-known variable names, and the keys that they set.
 const NAMES: [(&str, &str); 14] = [
     ("DATABASE_URL", "database.url"),
     ("HUBSPOT_API_KEY", "hubspot.api_key"),
@@ -25,19 +25,19 @@ const NAMES: [(&str, &str); 14] = [
     ("HUBFERRY_LISTEN", "server.listen"),
 ];
 const PREFIX: &str = "HUBFERRY__";
-/// What errors call the environment.
+/// The name of the environment in errors.
 pub(super) const NAME: &str = "the environment";
 
-/// What the process was started with.
+/// The environment variables of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     values: BTreeMap<String, String>,
-    /// Variables whose values are no text.
+    /// Variables whose values are not valid text.
     unreadable: Vec<String>,
 }
 
 impl Environment {
-    /// The environment of this process.
+    /// Reads the environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let mut environment = Self::default();
@@ -51,7 +51,7 @@ impl Environment {
         environment
     }
 
-    /// An environment of these variables only.
+    /// Makes an environment of these variables only.
     #[must_use]
     pub fn of(variables: &[(&str, &str)]) -> Self {
         let mut environment = Self::default();
@@ -61,18 +61,19 @@ impl Environment {
         environment
     }
 
-    /// A secret that was read from a file often ends with the file's last line break.
+    /// Sets a variable. A trailing line break is removed, because a secret read from a file often
+    /// has one.
     fn set(&mut self, name: String, value: &str) {
         self.values.insert(name, value.trim_end_matches(['\r', '\n']).to_owned());
     }
 
-    /// A variable that is set and not empty.
+    /// Returns a variable that is set and not empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable of ours whose value is no text.
+    /// Returns a hubferry variable whose value is not valid text.
     pub(super) fn unreadable(&self) -> Option<&str> {
         let ours = |name: &&String| {
             name.starts_with(PREFIX) || NAMES.iter().any(|(known, _)| known == name)
@@ -86,8 +87,8 @@ impl Environment {
         self.get("PATH").map(OsString::from)
     }
 
-    /// Where programs keep what may be lost but is missed: `XDG_STATE_HOME`, else `.local/state` at
-    /// home; `None` where neither is known.
+    /// Returns the directory for state that is useful but not essential: `XDG_STATE_HOME`, else
+    /// `.local/state` in the home directory. Returns `None` if neither is known.
     #[must_use]
     pub fn state_dir(&self) -> Option<PathBuf> {
         let named = self.get("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
@@ -102,7 +103,7 @@ impl Environment {
     }
 }
 
-/// Variables that set a key, with the key. The well-known names come last and win.
+/// Returns the variables that set a key, with the key. The well-known names come last and win.
 pub(super) fn environment_keys(environment: &Environment) -> Vec<(String, String)> {
     let prefixed = environment.values.keys().filter_map(|name| {
         let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
@@ -112,7 +113,7 @@ pub(super) fn environment_keys(environment: &Environment) -> Vec<(String, String
     prefixed.chain(known).filter(|(name, _)| environment.get(name).is_some()).collect()
 }
 
-/// Numbers and flags as such, except where the key holds text that may look like one.
+/// Parses numbers and flags, except where the key holds text that may look like one.
 pub(super) fn parse(key: &str, value: &str) -> Value {
     const TEXTS: [&str; 11] = [
         "public_url",
@@ -134,7 +135,7 @@ pub(super) fn parse(key: &str, value: &str) -> Value {
         (Ok(number), ..) => number.into(),
         (_, Ok(number), _) => number.into(),
         (.., Ok(flag)) => flag.into(),
-        // A map, such as {"user.*"="low"}; any other text stays one.
+        // A map, such as {"user.*"="low"}. Any other text stays text.
         _ if value.starts_with('{') => {
             value.parse().unwrap_or_else(|error: std::convert::Infallible| match error {})
         }
@@ -142,7 +143,7 @@ pub(super) fn parse(key: &str, value: &str) -> Value {
     }
 }
 
-/// One variable as a source of settings, so that an error names it.
+/// One variable as a source of settings, so that an error can name it.
 pub(super) struct Variable {
     pub(super) name: String,
     pub(super) key: String,

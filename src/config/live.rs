@@ -1,4 +1,4 @@
-//! The settings that can change while the service runs, as the process is started with them.
+//! The start values of the settings that can change while the service runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::settings::{Base, Bounds, SPECS, Source, Values};
 use crate::worker;
 
 impl Config {
-    /// What the process starts with, checked against the mapping. `sends`: whether this process runs
-    /// workers, which need a token; one that runs none leaves that to those that do.
+    /// Returns the start values, checked against the mapping. `sends` says whether this process
+    /// runs workers. Only workers need a token, so a process without them does not require one.
     ///
     /// # Errors
-    /// Naming the key that is wrong.
+    /// Names the key that is wrong.
     pub fn base(&self, mapping: &Mapping, sends: bool) -> Result<Base, ConfigError> {
         let bounds = Bounds {
             event_types: Some(mapping.event_types().into_iter().collect()),
@@ -30,7 +30,7 @@ impl Config {
         Ok(Base::new(self.values(), &defaults, self.sources.clone(), bounds))
     }
 
-    /// What stays as it is while the process runs.
+    /// Returns the settings that cannot change while the process runs.
     #[must_use]
     pub fn fixed(&self) -> worker::Fixed {
         worker::Fixed {
@@ -40,14 +40,15 @@ impl Config {
         }
     }
 
-    /// The longest time-out that the lease allows; the rest is for those who know more.
+    /// Returns the longest timeout that the lease allows. The other bounds need more context and
+    /// are set later.
     pub(super) fn bounds(&self) -> Bounds {
         let lease = Duration::from_secs(self.worker.lease_seconds);
         let longest = lease.saturating_sub(worker::SETTLE_MARGIN).as_secs().saturating_sub(1);
         Bounds { longest_timeout: i64::try_from(longest).unwrap_or(i64::MAX), ..Bounds::default() }
     }
 
-    /// The checks that hold for stored values too.
+    /// Runs the checks that also apply to stored values.
     pub(super) fn check_live(&self, bounds: &Bounds) -> Result<(), ConfigError> {
         let timeout = self.hubspot.timeout_seconds.max(1);
         if i64::try_from(timeout).unwrap_or(i64::MAX) > bounds.longest_timeout {
@@ -71,7 +72,7 @@ impl Config {
         Ok(())
     }
 
-    /// Their values.
+    /// Returns the start values.
     #[must_use]
     pub fn values(&self) -> Values {
         Values {
@@ -95,11 +96,11 @@ impl Config {
     }
 }
 
-/// Where the settings come from that can change, if not compiled in.
+/// Returns where each changeable setting comes from. Compiled-in ones are left out.
 pub(super) fn sources(figment: &Figment) -> BTreeMap<&'static str, Source> {
     let source = |key: &str| {
         let value = figment.find_value(key).ok()?;
-        // A map is of whoever added to it last.
+        // The source of a map is the last one that added to it.
         let of_members = value.as_dict().and_then(|dict| {
             dict.values().filter_map(|v| source_of(figment, v)).max_by_key(|s| *s as u8)
         });

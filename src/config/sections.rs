@@ -1,4 +1,4 @@
-//! The sections of the settings; config/default.toml says what each key means.
+//! The sections of the settings. config/default.toml explains each key.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,41 +19,41 @@ macro_rules! section {
 
 section!(/// The HTTP server.
 Server {
-    /// Where it listens.
+    /// The address to listen on.
     listen: SocketAddr,
     /// The application's key.
     ingest_key: Option<SecretString>,
-    /// The admins' key.
+    /// The admin key.
     admin_key: Option<SecretString>,
-    /// How long a connection may take for the head of its next request.
+    /// The timeout for the head of the next request on a connection.
     head_seconds: u64,
-    /// How long a connection may take none of what it is given.
+    /// The timeout of a client that does not read its answer.
     stall_seconds: u64,
-    /// How long it says that it is not ready before a shutdown begins.
+    /// How long the process reports that it is not ready before a shutdown begins.
     drain_seconds: u64,
-    /// How people and applications reach it.
+    /// The URL by which people and applications reach the server.
     public_url: Option<String>,
     /// How long a shutdown may take.
     grace_seconds: u64,
 });
 section!(/// Postgres.
 Database {
-    /// Its address.
+    /// The address.
     url: Option<SecretString>,
-    /// Whether the address is a pooler's, in transaction mode.
+    /// Whether the address belongs to a pooler in transaction mode.
     pooler: bool,
-    /// An address past the pooler.
+    /// An address that bypasses the pooler.
     direct_url: Option<SecretString>,
-    /// The schema of the tables.
+    /// The database schema that contains the tables.
     schema: String,
-    /// Connections of this process.
+    /// The size of this process's connection pool.
     max_connections: u32,
-    /// How long to wait for one.
+    /// The timeout for getting a connection.
     acquire_timeout_seconds: u64,
 });
 
 impl Database {
-    /// Whether the schema has a name that needs no quotes.
+    /// Whether the name of the schema needs no quotes.
     pub(super) fn schema_is_a_name(&self) -> bool {
         let mut bytes = self.schema.bytes();
         bytes.next().is_some_and(|first| matches!(first, b'a'..=b'z' | b'_'))
@@ -66,84 +66,84 @@ section!(/// HubSpot.
 HubSpot {
     /// The access token.
     api_key: Option<SecretString>,
-    /// Its address.
+    /// The address.
     api_url: String,
     /// The oldest version of TLS.
     min_tls: String,
-    /// The version in the paths.
+    /// The API version in the paths.
     api_version: String,
-    /// The time-out of a call.
+    /// The timeout of a call.
     timeout_seconds: u64,
-    /// Calls in any rolling ten seconds.
+    /// The most calls in any rolling ten seconds.
     limit_per_10s: u32,
-    /// Calls a day.
+    /// The most calls in a day.
     limit_per_day: u32,
-    /// Whether a larger limit that HubSpot's headers name is used.
+    /// Whether to use a larger limit named by HubSpot's headers.
     learn_limits: bool,
-    /// The owner of what is created.
+    /// The HubSpot owner of new records.
     owner_id: Option<String>,
 });
 section!(/// When failures are tried again.
 Retry {
-    /// The first wait.
+    /// The wait before the first retry.
     delay_ms: u64,
-    /// What each further one is multiplied by.
+    /// The factor between one wait and the next.
     factor: f64,
     /// The most retries of a row.
     max_retries: i32,
-    /// The variation of waits.
+    /// The random variation of waits.
     jitter: f64,
-    /// Whether rejected rows are retried too.
+    /// Whether to retry rejected rows too.
     rejected: bool,
 });
 section!(/// When HubSpot is left alone after failures.
 Breaker {
-    /// So many failures within a minute close the gate.
+    /// How many failures within a minute open the circuit breaker.
     threshold: u32,
-    /// For so long.
+    /// How long it stays open.
     timeout_seconds: u32,
 });
 section!(/// Records that HubSpot had before us.
 Adopted {
-    /// What a delete does to them.
+    /// What a delete does to adopted records.
     on_delete: OnDelete,
-    /// What an erasure does to them.
+    /// What an erasure does to adopted records.
     on_erase: OnErase,
 });
 section!(/// The engine.
 Worker {
-    /// Workers of this process.
+    /// The number of workers in this process.
     count: usize,
-    /// The life of a lease.
+    /// When a lease expires.
     lease_seconds: u64,
-    /// How long an idle worker gathers.
+    /// How long an idle worker collects events before it sends.
     frequency_ms: u64,
-    /// How long a record waits for what its creation lacks.
+    /// How long a record waits for properties that its creation needs.
     wait_create_hours: i64,
     /// Whether anything is sent.
     enabled: bool,
-    /// How long call-log lines are kept.
+    /// How long entries of the call log are kept.
     keep_calls_days: i64,
-    /// How long audit lines are kept.
+    /// How long entries of the audit log are kept.
     keep_audit_days: i64,
-    /// How long rows that are done are kept, with their events; 0: for good.
+    /// How long finished rows and their events are kept. 0 keeps them forever.
     keep_done_days: i64,
 });
 section!(/// The door.
 Ingest {
-    /// The source of events that name none.
+    /// The source of events that do not name one.
     default_source: String,
-    /// How far ahead an event's time may run.
+    /// How far in the future the time of an event may be.
     max_ahead_seconds: i64,
     /// The largest body.
     max_body_bytes: usize,
-    /// The most events of a body.
+    /// The most events in a body.
     max_events: usize,
-    /// What the bodies of all requests may take together.
+    /// The memory limit for the bodies of all requests together.
     max_bodies_bytes: usize,
-    /// The most events of a key in a minute; 0: no bound.
+    /// The most events of a key in a minute. 0 means no limit.
     max_events_per_minute: u32,
-    /// The urgency of events that name none.
+    /// The priority of events that do not name one.
     priorities: Priorities,
 });
 section!(/// The log.
@@ -152,13 +152,13 @@ Log {
     format: String,
 });
 
-/// The mapping files.
+/// Which mapping files to use.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MappingFiles {
-    /// The folder, instead of the compiled-in files.
+    /// The directory to use instead of the compiled-in files.
     pub dir: Option<PathBuf>,
-    /// What keys are put behind.
+    /// The prefix for key values.
     pub namespace: Option<String>,
 }
 
@@ -166,6 +166,6 @@ pub struct MappingFiles {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Security {
-    /// Reserved for stored secrets; nothing is encrypted with it yet.
+    /// Reserved for stored secrets. Nothing is encrypted with it yet.
     pub encryption_key: Option<SecretString>,
 }

@@ -1,4 +1,4 @@
-//! What becomes of records that HubSpot had before us.
+//! How to treat adopted records: those that HubSpot had before hubferry.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDelete {
-    /// It is unlinked and stays in HubSpot.
+    /// The record is unlinked and stays in HubSpot.
     #[default]
     Unlink,
-    /// It is archived like any other.
+    /// The record is archived like any other.
     Archive,
 }
 
@@ -20,6 +20,6 @@ pub enum OnErase {
     /// A person decides.
     #[default]
     Ask,
-    /// It is erased like any other.
+    /// The record is erased like any other.
     Erase,
 }

@@ -1,4 +1,4 @@
-//! Settings as a process was started with them, and what stored values make of them.
+//! The settings a process was started with, and how stored values change them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::spec::{Bounds, SPECS, Spec, Wrong};
 use super::{Entry, Runtime, Source, Values};
 use crate::queue::settings::Stored;
 
-/// What defaults, file and environment say.
+/// The settings from defaults, file and environment.
 #[derive(Debug, Clone)]
 pub struct Base {
     values: Values,
@@ -19,8 +19,8 @@ pub struct Base {
 }
 
 impl Base {
-    /// From the values of a process, which have been checked, those that are compiled in, and where
-    /// each comes from, if not from there.
+    /// Made from the checked values of the process, the compiled-in values, and where each value
+    /// comes from if it is not compiled in.
     #[must_use]
     pub fn new(
         values: Values,
@@ -31,13 +31,13 @@ impl Base {
         Self { flat: flat(&values), defaults: flat(defaults), values, sources, bounds }
     }
 
-    /// The values by key, as they are where none is stored.
+    /// Returns the values by key, without stored values.
     #[must_use]
     pub fn flat(&self) -> &Map<String, Value> {
         &self.flat
     }
 
-    /// All that is wrong with `changes`, each with its key.
+    /// Returns everything that is wrong with `changes`, each with its key.
     #[must_use]
     pub fn check(&self, changes: &BTreeMap<String, Option<Value>>) -> Vec<(String, Wrong)> {
         let mut found = Vec::new();
@@ -52,18 +52,19 @@ impl Base {
         found
     }
 
-    /// The settings in force where nothing is stored.
+    /// Returns the settings in force if nothing is stored.
     #[must_use]
     pub fn alone(&self) -> Runtime {
         let entries = SPECS.iter().map(|spec| self.entry(spec, None)).collect();
         Runtime { values: self.values.clone(), entries, unknown: Vec::new() }
     }
 
-    /// The settings in force with what is stored. A stored value that is not sound any more, such as
-    /// a time-out under a shorter lease, is ignored and says why.
+    /// Returns the settings in force with the `stored` values. A stored value that is no longer
+    /// valid, such as a timeout that a shorter lease does not allow, is ignored and marked with the
+    /// reason.
     ///
     /// # Errors
-    /// When sound values cannot be read: a fault of ours.
+    /// When valid values cannot be read, which is a bug.
     pub fn resolve(&self, stored: &[Stored]) -> Result<Runtime, serde_json::Error> {
         let entry = |spec| self.entry(spec, stored.iter().find(|s| s.key == spec.key));
         let entries: Vec<Entry> = SPECS.iter().map(entry).collect();
@@ -109,7 +110,7 @@ fn unknown() -> Wrong {
     Wrong { member: None, code: "unknown_setting", detail }
 }
 
-/// Values by key. They are plain data, so that nothing can fail.
+/// Returns the values by key. They are plain data, so this cannot fail.
 fn flat(values: &Values) -> Map<String, Value> {
     match serde_json::to_value(values) {
         Ok(Value::Object(map)) => map,

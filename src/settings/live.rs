@@ -1,4 +1,4 @@
-//! The settings in force, published: whoever works looks here, whoever waits is told.
+//! Publishes the settings in force, and tells waiting tasks about changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,29 +10,29 @@ use super::{Base, Entry, Runtime, Wrong};
 use crate::queue::gates::gate::GateKind;
 use crate::queue::{Queue, QueueError};
 
-/// The settings of one process; cheap to clone.
+/// The settings of one process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Live {
     queue: Queue,
     base: Arc<Base>,
     current: Arc<watch::Sender<Arc<Runtime>>>,
-    /// One reads at a time, so that what was read first is not published last.
+    /// Allows one reader at a time, so that older values are never published after newer ones.
     turn: Arc<Mutex<()>>,
 }
 
 /// Why settings were not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Something is wrong with some of them; each with its key.
+    /// Some settings are invalid; each comes with its key.
     #[error("some of the settings are not sound")]
     Invalid(Vec<(String, Wrong)>),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
 impl Live {
-    /// The settings of `base`, until [`Live::reload`] has read what is stored.
+    /// Publishes the settings of `base`, until [`Live::reload`] has read the stored ones.
     #[must_use]
     pub fn new(queue: Queue, base: Base) -> Self {
         let (current, _) = watch::channel(Arc::new(base.alone()));
@@ -40,22 +40,22 @@ impl Live {
         Self { queue, base, current, turn: Arc::default() }
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     #[must_use]
     pub fn now(&self) -> Arc<Runtime> {
         Arc::clone(&self.current.borrow())
     }
 
-    /// Tells of every change from now on.
+    /// Returns a receiver for every change from now on.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Runtime>> {
         self.current.subscribe()
     }
 
-    /// Reads what is stored and publishes it, if it differs; answers whether it did.
+    /// Reads the stored settings and publishes them if they differ. Returns whether they did.
     ///
     /// # Errors
-    /// When the database fails; the settings stay as they are then.
+    /// When the database fails. The settings then stay as they are.
     pub async fn reload(&self) -> Result<bool, QueueError> {
         let _turn = self.turn.lock().await;
         let stored = self.queue.stored_settings().await?;
@@ -75,7 +75,7 @@ impl Live {
         Ok(true)
     }
 
-    /// Stores `changes`, all or none, and takes them over; `None` takes a stored value back.
+    /// Stores `changes`, all or none, and applies them. `None` removes a stored value.
     ///
     /// # Errors
     /// [`Refused::Invalid`] with everything that is wrong, or when the database fails.
@@ -93,7 +93,8 @@ impl Live {
         self.queue.store_settings(changes, self.base.flat(), actor, now).await?;
         self.reload().await?;
         if self.now().values.limit_per_day > before {
-            // What was spent of the smaller one is not spent of this; if it is, they close again.
+            // The old daily limit may have been smaller, so its gates open. If the new limit is
+            // used up too, they close again.
             self.queue.open_gate(GateKind::Daily).await?;
             self.queue.open_gate(GateKind::Reserve).await?;
         }

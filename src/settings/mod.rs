@@ -1,8 +1,8 @@
-//! What can be set while the service runs: which settings, their bounds, and where each comes from.
+//! Settings that can change while the service runs: which ones, their bounds, and their sources.
 //!
-//! A setting is written in the defaults, a file or the environment, and a person may store another
-//! value, which wins. Whoever works takes one [`Runtime`] and finishes with it; [`Live`] publishes
-//! the next one. The same checks hold for every way in.
+//! A setting has a value from the defaults, a file or the environment. A person can store another
+//! value, which wins. Each piece of work takes one [`Runtime`] and keeps it to the end, and
+//! [`Live`] publishes the next one. The same checks apply to every source.
 
 mod adopted;
 mod base;
@@ -22,55 +22,55 @@ pub use live::{Live, Refused};
 pub use priorities::Priorities;
 pub use spec::{Bounds, Kind, SPECS, Spec, Wrong};
 
-/// The settings that can change while the service runs.
+/// The values of the settings that can change while the service runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Values {
     /// Whether anything is sent.
     #[serde(rename = "worker.enabled")]
     pub enabled: bool,
-    /// How long an idle worker gathers, in milliseconds.
+    /// How long an idle worker collects events before it sends, in milliseconds.
     #[serde(rename = "worker.frequency_ms")]
     pub frequency_ms: u64,
-    /// How long a record waits for what its creation lacks.
+    /// How long a record waits for properties that its creation needs.
     #[serde(rename = "worker.wait_create_hours")]
     pub wait_create_hours: i64,
     /// The wait after the first failure.
     #[serde(rename = "retry.delay_ms")]
     pub retry_delay_ms: u64,
-    /// What each further wait is multiplied by.
+    /// The factor between one wait and the next.
     #[serde(rename = "retry.factor")]
     pub retry_factor: f64,
-    /// After so many retries a row fails.
+    /// How many retries a row has before it is marked failed.
     #[serde(rename = "retry.max_retries")]
     pub max_retries: i32,
-    /// The fraction by which waits vary.
+    /// The random variation of waits, as a fraction.
     #[serde(rename = "retry.jitter")]
     pub retry_jitter: f64,
-    /// Whether what HubSpot rejects is retried too.
+    /// Whether to retry rows that HubSpot rejects.
     #[serde(rename = "retry.rejected")]
     pub retry_rejected: bool,
-    /// Calls in any rolling ten seconds.
+    /// The most calls in any rolling ten seconds.
     #[serde(rename = "hubspot.limit_per_10s")]
     pub limit_per_10s: u32,
-    /// Calls a day.
+    /// The most calls in a day.
     #[serde(rename = "hubspot.limit_per_day")]
     pub limit_per_day: u32,
-    /// The time-out of a call.
+    /// The timeout of a call.
     #[serde(rename = "hubspot.timeout_seconds", with = "seconds")]
     pub timeout: Duration,
-    /// So many failures within a minute close the gate.
+    /// How many failures within a minute open the circuit breaker.
     #[serde(rename = "breaker.threshold")]
     pub breaker_threshold: u32,
-    /// For so long.
+    /// How long it stays open.
     #[serde(rename = "breaker.timeout_seconds")]
     pub breaker_timeout_seconds: u32,
-    /// What a delete does to a record that HubSpot had before us.
+    /// What a delete does to an adopted record.
     #[serde(rename = "adopted.on_delete")]
     pub on_delete: OnDelete,
-    /// What an erasure does to it.
+    /// What an erasure does to an adopted record.
     #[serde(rename = "adopted.on_erase")]
     pub on_erase: OnErase,
-    /// The urgency of events that name none.
+    /// The priority of events that do not name one.
     #[serde(rename = "ingest.priorities")]
     pub priorities: Priorities,
 }
@@ -83,16 +83,16 @@ pub enum Source {
     Default,
     /// The file that `--config` names.
     File,
-    /// A variable of the environment.
+    /// An environment variable.
     Environment,
     /// A person stored it.
     Stored,
 }
 
-/// One setting as it stands.
+/// The current state of one setting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Which.
+    /// Which setting it is.
     pub spec: &'static Spec,
     /// The value in force.
     pub value: Value,
@@ -100,28 +100,28 @@ pub struct Entry {
     pub default: Value,
     /// Where the value in force comes from.
     pub source: Source,
-    /// The smallest and the largest value, where it is a number.
+    /// The smallest and the largest value, for a number.
     pub range: Option<(Value, Value)>,
     /// When the stored value was stored.
     pub changed_at: Option<DateTime<Utc>>,
-    /// By whom.
+    /// Who stored it.
     pub changed_by: Option<String>,
     /// Why the stored value is not in force.
     pub ignored: Option<String>,
 }
 
-/// The settings in force: a snapshot that whoever works with it finishes with.
+/// A snapshot of the settings in force. Each piece of work uses one snapshot to the end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Runtime {
-    /// Their values.
+    /// The values.
     pub values: Values,
-    /// Each with its source, in the order of [`SPECS`].
+    /// Each setting with its source, in the order of [`SPECS`].
     pub entries: Vec<Entry>,
     /// Stored settings that this version does not know.
     pub unknown: Vec<String>,
 }
 
-/// A span in seconds, whole where it is.
+/// Serializes a duration in seconds, as a whole number where possible.
 mod seconds {
     use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The urgency of events that name none, by event type.
+//! The priority of events that do not name one, by event type.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{EventType, Priority};
 
-/// By event type, or by entity as `user.*`. The former wins.
+/// Priorities by event type, or by entity as `user.*`. The exact event type wins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Priorities(pub BTreeMap<String, Priority>);
 
 impl Priorities {
-    /// The urgency of an event of this type; `None`: the mapping decides.
+    /// Returns the priority for an event type. With `None`, the mapping decides.
     #[must_use]
     pub fn of(&self, event_type: &EventType) -> Option<Priority> {
         let whole = || self.0.get(&format!("{}.*", event_type.entity()));

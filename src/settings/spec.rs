@@ -1,4 +1,4 @@
-//! The runtime settings, one line each, and what their values must be.
+//! The runtime settings, one line each, and the rules for their values.
 
 use std::collections::BTreeSet;
 
@@ -11,39 +11,39 @@ use crate::event::{EventType, Priority};
 pub enum Kind {
     /// True or false.
     Flag,
-    /// A whole number between two others.
+    /// A whole number within these bounds.
     Whole(i64, i64),
-    /// A number between two others.
+    /// A number within these bounds.
     Number(f64, f64),
-    /// Whole seconds, at least one; the most is what the life of a lease allows.
+    /// Whole seconds, at least one. The lease sets the upper limit.
     Timeout,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// A map of event types, or `<entity>.*`, to urgencies.
+    /// A map from event types, or `<entity>.*`, to priorities.
     Priorities,
 }
 
 /// A setting that can change while the service runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
-    /// Dotted, as in config/default.toml.
+    /// The dotted key, as in config/default.toml.
     pub key: &'static str,
-    /// What it takes.
+    /// What kind of value it takes.
     pub kind: Kind,
     /// The unit of its number.
     pub unit: Option<&'static str>,
-    /// Its well-known name in the environment.
+    /// The well-known environment variable for it.
     pub variable: Option<&'static str>,
     /// What it does, in a sentence.
     pub description: &'static str,
 }
 
-/// What bounds values besides the specs.
+/// Limits on values that are not in the specs.
 #[derive(Debug, Clone, Default)]
 pub struct Bounds {
-    /// The longest time-out of a call that the life of a lease allows, in seconds.
+    /// The longest timeout of a call that the lease allows, in seconds.
     pub longest_timeout: i64,
-    /// The event types that the mapping knows; `None`: it has not been read.
+    /// The event types that the mapping knows. `None` if it has not been read.
     pub event_types: Option<BTreeSet<String>>,
     /// Whether there is a token to send with.
     pub can_send: bool,
@@ -52,9 +52,9 @@ pub struct Bounds {
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
-    /// The member of the value, where it is a map.
+    /// The member of the value that is wrong, for a map.
     pub member: Option<String>,
-    /// Stable, snake_case, for programs.
+    /// A stable snake_case code for programs.
     pub code: &'static str,
     /// A sentence for people.
     pub detail: String,
@@ -70,7 +70,7 @@ const fn spec(
     Spec { key, kind, unit, variable, description }
 }
 
-/// All of them, in the order in which people see them.
+/// All settings, in the order in which people see them.
 pub const SPECS: [Spec; 16] = [
     spec(
         "worker.enabled",
@@ -187,13 +187,13 @@ pub const SPECS: [Spec; 16] = [
 ];
 
 impl Spec {
-    /// The setting of this key.
+    /// Returns the setting with this key.
     #[must_use]
     pub fn of(key: &str) -> Option<&'static Self> {
         SPECS.iter().find(|spec| spec.key == key)
     }
 
-    /// The smallest and the largest value, where it is a number.
+    /// Returns the smallest and the largest value, for a number.
     #[must_use]
     pub fn range(&self, bounds: &Bounds) -> Option<(Value, Value)> {
         match self.kind {
@@ -204,7 +204,7 @@ impl Spec {
         }
     }
 
-    /// All that is wrong with `value`.
+    /// Returns everything that is wrong with `value`.
     #[must_use]
     pub fn check(&self, value: &Value, bounds: &Bounds) -> Vec<Wrong> {
         match self.kind {
@@ -244,7 +244,7 @@ fn out_of_range(least: impl std::fmt::Display, most: impl std::fmt::Display) -> 
 fn whole(value: &Value, least: i64, most: i64) -> Vec<Wrong> {
     match value.as_i64() {
         Some(number) if (least..=most).contains(&number) => Vec::new(),
-        // Beyond 64 bits it is a whole number still.
+        // A whole number of more than 64 bits is out of range, not of the wrong type.
         Some(_) => vec![out_of_range(least, most)],
         None if value.is_u64() => vec![out_of_range(least, most)],
         None => vec![wrong("wrong_type", "must be a whole number")],
@@ -279,7 +279,7 @@ fn priorities(value: &Value, bounds: &Bounds) -> Vec<Wrong> {
     found
 }
 
-/// Whether an event may be of this type, or of this entity.
+/// Whether the mapping knows this event type or entity.
 fn is_known(name: &str, bounds: &Bounds) -> bool {
     match (&bounds.event_types, name.strip_suffix(".*")) {
         (Some(types), None) => types.contains(name),

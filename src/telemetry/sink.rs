@@ -1,7 +1,7 @@
-//! Where log lines go: standard error, written by a thread of its own.
+//! Writes log lines to standard error from a separate thread.
 //!
-//! Whoever logs never waits for it and never fails with it. Where nobody reads the other end, where
-//! it is gone or the disk is full, lines are lost and counted, and the service goes on.
+//! Logging never waits and never fails. If nobody reads standard error, if it is closed, or if the
+//! disk is full, lines are dropped and counted, and the service continues.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -11,32 +11,32 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that wait to be written; further ones are lost.
+/// How many lines may wait to be written. Further ones are dropped.
 const WAITING: usize = 1_024;
-/// How long the end of the process waits until what was logged is written.
+/// How long the process waits at its end for the log to be written.
 const LAST: Duration = Duration::from_secs(1);
 
 enum Job {
     Write(Vec<u8>),
-    /// Answers when everything before it is written.
+    /// Signals when everything before it has been written.
     Tell(SyncSender<()>),
 }
 
-/// Lines that were lost since the last one that was written.
+/// The number of lines dropped since the last one that was written.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 fn jobs() -> &'static SyncSender<Job> {
     static JOBS: OnceLock<SyncSender<Job>> = OnceLock::new();
     JOBS.get_or_init(|| {
         let (sender, receiver) = sync_channel(WAITING);
-        // Without a thread every line is lost, and counted.
+        // Without the thread, every line is dropped and counted.
         let thread = std::thread::Builder::new().name("log".into());
         thread.spawn(move || write_all(&receiver, io::stderr)).ok();
         sender
     })
 }
 
-/// Writes what comes to what `out` opens, for as long as anybody may log.
+/// Writes received lines to what `out` opens, until there are no more senders.
 fn write_all<W: Write>(jobs: &Receiver<Job>, out: impl Fn() -> W) {
     while let Ok(job) = jobs.recv() {
         match job {
@@ -62,7 +62,7 @@ fn lose() {
     metrics::counter!("hubferry_log_lines_lost_total").increment(1);
 }
 
-/// Waits until what was logged is written, but not for long.
+/// Waits for a short time until the logged lines are written.
 pub fn flush() {
     let (written, wait) = sync_channel(1);
     if jobs().try_send(Job::Tell(written)).is_ok() {
@@ -70,19 +70,19 @@ pub fn flush() {
     }
 }
 
-/// Says `line` on standard error behind everything that was logged, if it can be said.
+/// Writes `line` to standard error after everything that was logged, if possible.
 pub fn say(line: &str) {
     let mut sink = Sink;
     writeln!(sink, "{line}").ok();
     flush();
 }
 
-/// Takes the lines of the log.
+/// Receives the lines of the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sink;
 
 impl Write for Sink {
-    /// A line; never waits, never fails.
+    /// Queues a line. Never waits and never fails.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if jobs().try_send(Job::Write(line.to_vec())).is_err() {
             lose();
@@ -111,7 +111,7 @@ impl MakeWriter<'_> for Sink {
 mod tests {
     use super::*;
 
-    /// A disk that is full for two lines.
+    /// A writer that fails twice, like a full disk.
     #[derive(Clone)]
     struct Full(std::sync::Arc<std::sync::Mutex<(u32, Vec<u8>)>>);
 

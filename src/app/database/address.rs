@@ -5,7 +5,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::config::ConfigError;
 
-/// What may stand in an address behind the `?`.
+/// The options allowed in an address after the `?`.
 const OPTIONS: [&str; 12] = [
     "sslmode",
     "sslrootcert",
@@ -21,7 +21,8 @@ const OPTIONS: [&str; 12] = [
     "statement-cache-capacity",
 ];
 
-/// No message repeats any of the address: it holds a password, and may hold it in an odd place.
+/// Parses the address. No message repeats any part of it, because the password in it may be in an
+/// unexpected place.
 pub(super) fn parse_url(
     key: &'static str,
     url: &SecretString,
@@ -53,7 +54,7 @@ pub(super) fn parse_url(
     }
     let options: PgConnectOptions = url.expose_secret().parse().map_err(|_| malformed())?;
     let host = options.get_host();
-    // The brackets of an IPv6 address belong to the URL.
+    // The brackets of an IPv6 address belong to the URL, not to the host.
     Ok(match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(host) => options.clone().host(host),
         None => options,

@@ -1,15 +1,15 @@
-//! What makes a database impossible to work with, told before anything is started.
+//! Checks that find an unusable database before anything is started.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::config::Config;
 
-/// What makes a database impossible to work with.
+/// A reason why the database is unusable.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{what}: {way_out}")]
 pub(crate) struct Fault {
-    /// What was looked at, in a word.
+    /// The name of the check, in a word.
     pub(crate) name: &'static str,
     /// What is wrong.
     pub(crate) what: String,
@@ -17,7 +17,7 @@ pub(crate) struct Fault {
     pub(crate) way_out: String,
 }
 
-/// The name of a fault of the pooler's, with which no statement can be trusted.
+/// The name of the fault of a pooler with which no statement can be trusted.
 pub(crate) const POOLER: &str = "pooler";
 
 #[derive(sqlx::FromRow)]
@@ -30,14 +30,14 @@ struct Session {
     database: String,
 }
 
-/// What makes the database that `db` leads to impossible to work with.
+/// Returns the reasons why the database of `db` is unusable.
 pub(crate) async fn faults(
     config: &Config,
     options: &PgConnectOptions,
     db: &mut PgConnection,
 ) -> Result<Vec<Fault>, sqlx::Error> {
     if config.database.pooler && !keeps_statements(options, db).await? {
-        // Nothing else can be asked.
+        // No further check is possible.
         return Ok(vec![Fault {
             name: POOLER,
             what: "the pooler does not keep prepared statements".into(),
@@ -72,7 +72,7 @@ pub(crate) async fn faults(
             "make one in UTF-8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0".into(),
         );
     }
-    // Only where a pooler does not let our own setting through.
+    // This happens only behind a pooler that does not pass the session settings on.
     if isolation != "read committed" {
         fault(
             "isolation",
@@ -96,8 +96,8 @@ pub(crate) async fn faults(
     Ok(faults)
 }
 
-/// Whether a pooler keeps the prepared statements of its clients apart, which PgBouncer does since
-/// 1.21: two prepare one of the same name, and use it.
+/// Whether a pooler keeps the prepared statements of its clients apart, as PgBouncer does since
+/// 1.21. The check has two clients prepare and use statements of the same name.
 async fn keeps_statements(
     options: &PgConnectOptions,
     db: &mut PgConnection,
@@ -117,6 +117,6 @@ async fn keeps_statements(
     other.close().await.map(|()| true)
 }
 
-/// A prepared statement is not there, or another one has its name
+/// The codes for a prepared statement that does not exist, or whose name is taken
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 const FORGOTTEN: [&str; 2] = ["26000", "42P05"];
