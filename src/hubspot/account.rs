@@ -1,4 +1,4 @@
-//! Which HubSpot account the token belongs to.
+//! Finds out which HubSpot account the token belongs to.
 
 use serde_json::Value;
 
@@ -6,18 +6,18 @@ use super::classify::Failure;
 use super::client::{Call, Sender};
 use super::paths::Version;
 
-/// What the account is.
+/// The details of the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// HubSpot's number of it.
+    /// HubSpot's id of the account.
     pub id: i64,
     /// Its time zone, an IANA name.
     pub time_zone: String,
-    /// The currencies a deal may have.
+    /// The currencies that deals may use.
     pub currencies: Vec<String>,
 }
 
-/// Asks for the account.
+/// Requests the account details.
 ///
 /// # Errors
 /// The classified failure.

@@ -9,32 +9,34 @@ use super::classify::{Failure, Headers, classify};
 use super::client::Call;
 use super::paths::Version;
 
-/// HubSpot takes at most 2,000 pairs a call; fewer keep one refused call cheap.
+/// The most pairs in one call. HubSpot accepts 2,000, but a smaller batch keeps a refused call
+/// cheap.
 pub const LARGEST: usize = 500;
 
 /// A pair of HubSpot ids.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pair {
-    /// The owner's id.
+    /// The HubSpot id of the record that owns the association.
     pub from: String,
-    /// The other end's id.
+    /// The HubSpot id of the other record.
     pub to: String,
 }
 
-/// What became of a pair.
+/// The result for one pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Done.
+    /// The association was made or removed.
     Done,
-    /// Refused.
+    /// HubSpot refused the pair.
     Refused(Failure),
-    /// The reply does not speak of it.
+    /// The reply does not mention the pair.
     Unanswered,
-    /// Nor of it, but of a pair that was not asked for: an end was merged into another record.
+    /// The reply does not mention the pair, but another one that was not sent: one of the two
+    /// records was merged into another.
     Elsewhere,
 }
 
-/// The call that makes `pairs` with the association type `type_id`.
+/// Builds the call that makes `pairs` with the association type `type_id`.
 #[must_use]
 pub fn make(version: &Version, from: &str, to: &str, type_id: u32, pairs: &[Pair]) -> Call {
     let inputs: Vec<Value> = pairs.iter().map(|pair| item(pair, &[type_id])).collect();
@@ -46,7 +48,7 @@ pub fn make(version: &Version, from: &str, to: &str, type_id: u32, pairs: &[Pair
     )
 }
 
-/// The call that drops our `types` from `pairs`, and no label that somebody else put there.
+/// Builds the call that removes our `types` from `pairs`. Labels that somebody else added stay.
 #[must_use]
 pub fn unmake(version: &Version, from: &str, to: &str, types: &[u32], pairs: &[Pair]) -> Call {
     let inputs: Vec<Value> = pairs.iter().map(|pair| item(pair, types)).collect();
@@ -66,7 +68,8 @@ fn item(pair: &Pair, types: &[u32]) -> Value {
     json!({ "from": { "id": pair.from }, "to": { "id": pair.to }, "types": types })
 }
 
-/// One verdict a pair, in the order of `pairs`. A reply without a body covers them all.
+/// Returns one verdict for each pair, in the order of `pairs`. A reply without a body covers all of
+/// them.
 #[must_use]
 pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
     if body.is_null() {
@@ -88,7 +91,7 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
         };
         match places.get(&(from.as_str(), to.as_str())) {
             Some(found) => found.iter().for_each(|&place| verdicts[place] = Verdict::Done),
-            // Each pair may be shown once more from its other end.
+            // HubSpot may list each pair a second time in the other direction.
             None => strangers |= !places.contains_key(&(to.as_str(), from.as_str())),
         }
     }
@@ -110,7 +113,7 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
             nameless.push(failure);
         }
     }
-    // One error without an address and one pair without an answer belong together.
+    // If one error has no id and one pair has no answer, they belong together.
     let open: Vec<usize> =
         (0..pairs.len()).filter(|&i| verdicts[i] == Verdict::Unanswered).collect();
     if let ([place], [failure]) = (open.as_slice(), nameless.as_slice()) {
@@ -123,8 +126,8 @@ pub fn verdicts(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
     verdicts
 }
 
-/// Whether an error speaks of `pair`. Ids of two object kinds may be equal, so the side counts
-/// where the error tells it.
+/// Whether an error refers to `pair`. Ids of two object kinds can be equal, so the direction counts
+/// if the error states it.
 fn names(error: &ErrorBody, pair: &Pair) -> bool {
     let has = |key: &str, id: &String| error.context.get(key).is_some_and(|ids| ids.contains(id));
     let sided = |key: &str| error.context.contains_key(key);
@@ -140,8 +143,8 @@ fn names(error: &ErrorBody, pair: &Pair) -> bool {
     }
 }
 
-/// One verdict a pair of a call that drops: what no error speaks of is gone. HubSpot answers such
-/// calls without results.
+/// Returns one verdict for each pair of a call that removes associations. HubSpot answers such
+/// calls without results, so a pair without an error counts as removed.
 #[must_use]
 pub fn dropped(pairs: &[Pair], body: &Value) -> Vec<Verdict> {
     let silent = |verdict| match verdict {

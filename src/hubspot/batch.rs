@@ -1,8 +1,8 @@
-//! Batch calls on records, and the one verdict that every input gets.
+//! Batch calls on records, and the verdict for each input.
 //!
-//! Verdicts are matched by `objectWriteTraceId`, else by what a reply says of the record, never by
-//! position: HubSpot shuffles its results. An input that no part of the reply speaks of has no
-//! verdict, whatever `numErrors` claims.
+//! Verdicts are matched by `objectWriteTraceId`, or else by what the reply says about the record.
+//! They are never matched by position, because HubSpot shuffles its results. An input that the
+//! reply does not mention has no verdict, whatever `numErrors` says.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,33 +13,33 @@ use super::classify::{Class, Failure, Headers, classify};
 use super::client::Call;
 use super::paths::Version;
 
-/// HubSpot takes at most so many inputs a call.
+/// The most inputs that HubSpot accepts in one call.
 pub const LARGEST: usize = 100;
 
-/// The property that lists the ids that were merged into a record.
+/// The property that lists the ids of records merged into this one.
 pub const MERGED: &str = "hs_merged_object_ids";
 
 /// One record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// The trace id: unique within the call.
+    /// The trace id, which is unique within the call.
     pub trace: String,
-    /// The key's value for an upsert, HubSpot's id otherwise.
+    /// The value of the key property for an upsert, otherwise HubSpot's id.
     pub id: String,
-    /// Property -> value.
+    /// Values by property.
     pub properties: BTreeMap<String, String>,
 }
 
 /// What a batch call does with its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write<'a> {
-    /// Create or update by the unique property named.
+    /// Create or update by this unique property.
     Upsert(&'a str),
     /// Update by HubSpot's id.
     Update,
 }
 
-/// What HubSpot shows of a written record.
+/// What a reply says about a record that was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// HubSpot's id.
@@ -48,22 +48,22 @@ pub struct Written {
     pub new: bool,
     /// The properties it shows.
     pub properties: HashMap<String, String>,
-    /// Property and text of each of HubSpot's warnings.
+    /// The property and text of each HubSpot warning.
     pub warnings: Vec<(Option<String>, String)>,
 }
 
-/// What became of one input.
+/// The result for one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It stands in HubSpot.
+    /// HubSpot has written it.
     Written(Written),
-    /// It was refused.
+    /// HubSpot refused it.
     Refused(Failure),
-    /// The reply does not speak of it.
+    /// The reply does not mention it.
     Unanswered,
 }
 
-/// The call that writes `inputs`.
+/// Builds the call that writes `inputs`.
 #[must_use]
 pub fn write(version: &Version, plural: &str, how: Write<'_>, inputs: &[Input]) -> Call {
     let (operation, key) = match how {
@@ -92,7 +92,7 @@ pub fn write(version: &Version, plural: &str, how: Write<'_>, inputs: &[Input]) 
     )
 }
 
-/// The call that archives the records `ids`.
+/// Builds the call that archives the records `ids`.
 #[must_use]
 pub fn archive(version: &Version, plural: &str, ids: &[String]) -> Call {
     let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
@@ -105,8 +105,8 @@ pub fn archive(version: &Version, plural: &str, ids: &[String]) -> Call {
     )
 }
 
-/// The call that reads `ids` of the unique property `by`, or HubSpot's own ids, with the properties
-/// named.
+/// Builds the call that reads the named properties of records. `ids` are values of the unique
+/// property `by`, or else HubSpot's ids.
 #[must_use]
 pub fn read(
     version: &Version,
@@ -124,13 +124,14 @@ pub fn read(
     Call::post(version.batch(plural, "read"), format!("read {plural}"), body, ids.len())
 }
 
-/// The records that a reply shows.
+/// Returns the records that a reply contains.
 #[must_use]
 pub fn results(body: &Value) -> Vec<Written> {
     items(body, "results").filter_map(written).collect()
 }
 
-/// The ids that a reply says are not there. What it does not speak of at all may be.
+/// Returns the ids that a reply reports as not found. An id that it does not mention may still
+/// exist.
 #[must_use]
 pub fn missing(body: &Value) -> HashSet<String> {
     items(body, "errors")
@@ -140,7 +141,8 @@ pub fn missing(body: &Value) -> HashSet<String> {
         .collect()
 }
 
-/// One verdict an input, in the order of `inputs`. `key` is the unique property of an upsert.
+/// Returns one verdict for each input, in the order of `inputs`. `key` is the unique property of an
+/// upsert.
 #[must_use]
 pub fn verdicts(inputs: &[Input], key: Option<&str>, body: &Value) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict::Unanswered; inputs.len()];
@@ -152,7 +154,7 @@ pub fn verdicts(inputs: &[Input], key: Option<&str>, body: &Value) -> Vec<Verdic
     for result in items(body, "results") {
         let Some(record) = written(result) else { continue };
         let named = match trace_of(result) {
-            // A trace id that we never sent belongs to nobody.
+            // A trace id that was not sent matches no input.
             Some(trace) => places(&by_trace, &trace),
             None => match key {
                 Some(key) => {
@@ -185,7 +187,7 @@ pub fn verdicts(inputs: &[Input], key: Option<&str>, body: &Value) -> Vec<Verdic
             nameless.push(failure);
         }
     }
-    // One error without an address and one input without an answer belong together.
+    // If one error has no id and one input has no answer, they belong together.
     let open: Vec<usize> =
         (0..inputs.len()).filter(|&i| verdicts[i] == Verdict::Unanswered).collect();
     if let ([place], [failure]) = (open.as_slice(), nameless.as_slice()) {
@@ -198,7 +200,7 @@ fn items<'a>(body: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     body.get(key).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// The places of each name; names may repeat, and then stand for all their places.
+/// Maps each name to its positions. A repeated name stands for all its positions.
 fn index<'a>(
     inputs: &'a [Input],
     of: impl Fn(&'a Input) -> &'a str,
@@ -210,7 +212,8 @@ fn index<'a>(
     index
 }
 
-/// The trace id of a result: text, a number, or a list of one. Anything else names nobody.
+/// Returns the trace id of a result: a text, a number, or a list of one. Anything else matches no
+/// input.
 fn trace_of(result: &Value) -> Option<String> {
     let trace = match result.get("objectWriteTraceId")? {
         Value::Null => return None,

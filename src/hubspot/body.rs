@@ -1,23 +1,24 @@
-//! HubSpot's error bodies, decoded leniently: every field is optional, and types vary.
+//! Decodes HubSpot's error bodies leniently: every field is optional, and types vary.
 //!
-//! What ends in a table or a log line is bounded and free of control characters (Postgres takes no
-//! NUL), except the message, which is cleaned where it is kept.
+//! Values that are stored or logged are limited in length and free of control characters, because
+//! Postgres accepts no NUL. The message is the exception: it is cleaned when it is stored.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The longest code, name or id that is kept, in characters.
+/// The longest code, name or id that is stored, in characters.
 const LONGEST_LABEL: usize = 200;
 
-/// How the sentence about a unique value begins: `Cannot set PropertyValueCoordinates{portalId=1,
-/// objectTypeId=0-3, propertyName=p, value=v} on 111. 222 already has that value.`
+/// The start of the sentence about a unique value that is taken: `Cannot set
+/// PropertyValueCoordinates{portalId=1, objectTypeId=0-3, propertyName=p, value=v} on 111. 222
+/// already has that value.`
 const TAKEN: &str = "Cannot set PropertyValueCoordinates{";
 
-/// A fault inside an error body.
+/// One fault inside an error body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Detail {
-    /// Such as `INVALID_EMAIL`.
+    /// The code, such as `INVALID_EMAIL`.
     pub code: Option<String>,
     /// The property at fault.
     pub property: Option<String>,
@@ -25,12 +26,12 @@ pub struct Detail {
     pub message: Option<String>,
 }
 
-/// A unique value that belongs to another record.
+/// A unique value that another record has already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Taken {
     /// The unique property.
     pub property: Option<String>,
-    /// The record that holds the value.
+    /// The id of the record that has the value.
     pub owner: Option<String>,
 }
 
@@ -39,32 +40,32 @@ pub struct Taken {
 pub struct ErrorBody {
     /// What HubSpot says.
     pub message: String,
-    /// A status of the body's own, from a number or its text; 400 to 599.
+    /// The status inside the body, 400 to 599, as a number or text.
     pub status: Option<u16>,
-    /// Such as `VALIDATION_ERROR`.
+    /// The category, such as `VALIDATION_ERROR`.
     pub category: Option<String>,
-    /// Such as `crm.associations.INVALID_IDENTIFIER`.
+    /// The subcategory, such as `crm.associations.INVALID_IDENTIFIER`.
     pub sub_category: Option<String>,
-    /// Such as `DAILY`.
+    /// The rate limit's name, such as `DAILY`.
     pub policy: Option<String>,
-    /// The token endpoint's word for a grant that is dead: its `status`, else its `error`.
+    /// The token endpoint's word for an invalid grant: its `status`, or else its `error`.
     pub oauth: Option<String>,
     /// HubSpot's id of the call.
     pub correlation_id: Option<String>,
-    /// Lists of strings by key; single values and numbers are taken as lists of strings.
+    /// Lists of texts by key. Single values and numbers become lists of texts.
     pub context: BTreeMap<String, Vec<String>>,
     /// The faults, from `errors` or from the JSON text inside `message`.
     pub details: Vec<Detail>,
-    /// The existing record's id, wherever it stands.
+    /// The id of the existing record, from whichever place has it.
     pub existing_id: Option<String>,
     /// A unique value is taken.
     pub taken: Option<Taken>,
-    /// The body is a page of a gateway.
+    /// The body is an HTML page from a gateway.
     pub is_page: bool,
 }
 
 impl ErrorBody {
-    /// Decodes `value`; what is not an object gives an empty body with the text as its message.
+    /// Decodes `value`. Anything but an object gives an empty body with the text as its message.
     #[must_use]
     pub fn decode(value: &Value) -> Self {
         let text = |key: &str| value.get(key).and_then(scalar);
@@ -74,7 +75,7 @@ impl ErrorBody {
             _ => text("message").or_else(|| text("error_description")).unwrap_or_default(),
         };
         let mut context = value.get("context").map(lists).unwrap_or_default();
-        // The v1 API lists the same faults under another name.
+        // The v1 API uses another name for the same list.
         let errors = ["errors", "validationResults"].into_iter().find_map(|key| {
             value.get(key).and_then(Value::as_array).filter(|errors| !errors.is_empty())
         });
@@ -118,20 +119,21 @@ impl ErrorBody {
         }
     }
 
-    /// The first fault that names a code.
+    /// Returns the first fault that has a code.
     #[must_use]
     pub fn first(&self) -> Option<&Detail> {
         self.details.iter().find(|d| d.code.is_some()).or_else(|| self.details.first())
     }
 
-    /// Whether the message begins with `sentence`. Further on it may be a value that speaks.
+    /// Whether the message begins with `sentence`. Only the beginning is checked, because later
+    /// parts may be values that were sent.
     #[must_use]
     pub fn says(&self, sentence: &str) -> bool {
         self.message.trim_start().starts_with(sentence)
     }
 
-    /// Whether the message alone says that the record is there already: `Contact already exists`,
-    /// with any kind's name, and perhaps an id behind it.
+    /// Whether the message alone says that the record exists: `Contact already exists`, for any
+    /// object kind, with or without an id.
     #[must_use]
     pub fn exists_already(&self) -> bool {
         let (kind, rest) = self.message.trim_start().split_once(' ').unwrap_or_default();
@@ -141,14 +143,15 @@ impl ErrorBody {
     }
 }
 
-/// A name, code or id as it may be kept: without control characters, bounded; `None` if empty.
+/// Prepares a name, code or id for storage: removes control characters and limits the length.
+/// Returns `None` if nothing is left.
 #[must_use]
 pub fn label(text: &str) -> Option<String> {
     let kept: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_LABEL).collect();
     (!kept.is_empty()).then_some(kept)
 }
 
-/// A string, or a number as one.
+/// Returns a string, or a number as a string.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -172,7 +175,7 @@ fn lists(value: &Value) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// The words of a grant or an app that no retry brings back. `invalid_request` alone is not one.
+/// Returns the word for a grant or app that no retry can fix. `invalid_request` alone is not one.
 fn dead_grant(status: Option<String>, error: Option<String>) -> Option<String> {
     const STATUSES: [&str; 6] = [
         "BAD_REFRESH_TOKEN",
@@ -187,7 +190,7 @@ fn dead_grant(status: Option<String>, error: Option<String>) -> Option<String> {
     status.or_else(|| error.filter(|word| ERRORS.contains(&word.as_str())))
 }
 
-/// The faults that `errors` lists with codes, else those that stand in the message.
+/// Returns the faults with codes in `errors`, or else those inside the message.
 fn details(message: &str, errors: &[Value]) -> Vec<Detail> {
     let listed: Vec<Detail> = errors.iter().map(detail).collect();
     if listed.iter().any(|d| d.code.is_some()) {
@@ -208,7 +211,7 @@ fn detail(error: &Value) -> Detail {
     }
 }
 
-/// The faults that stand as JSON text inside a message: `Property values were not valid: [{…}]`.
+/// Returns the faults given as JSON text inside a message: `Property values were not valid: [{…}]`.
 fn embedded(message: &str) -> Option<Vec<Detail>> {
     let list = message.trim().strip_prefix("Property values were not valid:")?;
     let list = list.get(list.find('[')?..=list.rfind(']')?)?;
@@ -216,7 +219,8 @@ fn embedded(message: &str) -> Option<Vec<Detail>> {
     (!items.is_empty()).then(|| items.iter().map(detail).collect())
 }
 
-/// `'name' Property does not exist`, the whole message of recorded items without a code.
+/// Reads `'name' Property does not exist`. In recorded items without a code, this is the whole
+/// message.
 fn unknown_property(message: &str) -> Option<Vec<Detail>> {
     let name = message
         .strip_prefix('\'')
@@ -231,14 +235,14 @@ fn unknown_property(message: &str) -> Option<Vec<Detail>> {
     plain.then(|| vec![fault])
 }
 
-/// The digits that follow `marker`.
+/// Returns the digits that follow `marker`.
 fn id_after(message: &str, marker: &str) -> Option<String> {
     let rest = &message[message.find(marker)? + marker.len()..];
     let id: String = rest.chars().take_while(char::is_ascii_digit).collect();
     label(&id)
 }
 
-/// The property, and the second id of `… on 111. 222 already has that value.`
+/// Returns the property and the second id of `… on 111. 222 already has that value.`
 fn taken(message: &str) -> Option<Taken> {
     let rest = message.trim_start().strip_prefix(TAKEN)?;
     let before = &rest[..rest.rfind(" already has that value")?];

@@ -1,9 +1,10 @@
-//! Whose fault a failure is: one pure function over status, headers and body.
+//! Classifies a failure from its status, headers and body, to decide who is responsible for it.
 //!
-//! The status decides first, then the category, then the codes of single faults, the message
-//! last. A message repeats values that were sent, so a sentence of HubSpot's only counts where the
-//! message begins with it: no value can pass a rejected row off as a failure of the whole call.
-//! Facts about the bodies come from HubSpot's error guide and from recorded replies.
+//! The status decides first, then the category, then the codes of single faults, and the message
+//! last. A message repeats values that were sent. A known sentence therefore counts only at the
+//! beginning of the message, so that no value can make a rejected row look like a failure of the
+//! whole call. The facts about the bodies come from HubSpot's error guide and from recorded
+//! replies.
 
 mod failure;
 mod hint;
@@ -15,13 +16,15 @@ use serde_json::Value;
 use super::body::{Detail, ErrorBody};
 pub use failure::{Blame, Class, Failure, Headers};
 
-/// HubSpot's longest `Retry-After`, that of an account on the move; nothing waits longer.
+/// The longest wait: HubSpot's longest `Retry-After`, for an account that moves between data
+/// centres.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
-/// The longest message that is kept before it is redacted; a property value has up to 65,536.
+/// The longest message kept before redaction. A property value has up to 65,536 characters.
 const LONGEST_MESSAGE: usize = 200_000;
 
-/// Classifies a reply that is not a success, or (with the status 207) one item of its `errors`.
+/// Classifies a reply that is not a success. With the status 207, it classifies one item of its
+/// `errors`.
 #[must_use]
 pub fn classify(status: u16, headers: &Headers, body: &Value) -> Failure {
     let body = ErrorBody::decode(body);
@@ -47,16 +50,17 @@ pub fn classify(status: u16, headers: &Headers, body: &Value) -> Failure {
         wait: wait(class, headers, &body),
         existing_id: body.existing_id.clone().filter(|_| conflict),
         ids: named_inputs(&body),
-        // A gateway that lost the answer says 502, 503, 504 or 524; the write may stand.
+        // 502, 503, 504 or 524 can mean that a gateway lost the answer, so the write may have been
+        // applied.
         ambiguous: class == Class::Unavailable,
         code,
     }
 }
 
 fn class_of(status: u16, body: &ErrorBody) -> Class {
-    // An item of a 207 may bear a status of its own, a number or its text.
+    // An item of a 207 can have its own status, as a number or text.
     let status = if status == 207 { body.status.unwrap_or(status) } else { status };
-    // The token endpoint says so with a status that means something else.
+    // The token endpoint reports this with a status that means something else.
     if body.says("Migration in progress") {
         return Class::Migrating;
     }
@@ -67,11 +71,11 @@ fn class_of(status: u16, body: &ErrorBody) -> Class {
         429 => throttled(body),
         401 => Class::Unauthorized,
         403 => Class::Forbidden,
-        // The API answers in JSON: a page means that it was not reached.
+        // The API answers in JSON, so an HTML page means that the call did not reach it.
         404 if body.is_page => Class::BadRequestWholeBatch,
         404 => Class::NotFound,
         409 => Class::Conflict,
-        // 414 is also the status of a record that was merged too often.
+        // HubSpot also uses 414 for a record that was merged too often.
         414 if !body.says("Cannot have more than") => Class::BadRequestWholeBatch,
         300..=399 | 405 | 406 | 415 => Class::BadRequestWholeBatch,
         400 if body.oauth.is_some() => Class::OauthTerminal,
@@ -86,7 +90,7 @@ fn by_category(status: u16, body: &ErrorBody) -> Class {
         Some("MISSING_SCOPES" | "BANNED") => Class::Forbidden,
         Some("INVALID_AUTHENTICATION" | "EXPIRED_AUTHENTICATION") => Class::Unauthorized,
         Some("RATE_LIMITS") => throttled(body),
-        // Said with the category of a bad value.
+        // HubSpot reports this with the category of a bad value.
         _ if body.taken.is_some() => Class::Conflict,
         None if body.exists_already() => Class::Conflict,
         None if body.says("Could not get some ") => Class::NotFound,
@@ -104,7 +108,7 @@ fn throttled(body: &ErrorBody) -> Class {
     if daily { Class::ThrottledDaily } else { Class::ThrottledWindow }
 }
 
-/// Faults of the request's form: they name no property, and no row can be blamed for them.
+/// Faults in the form of the request. They name no property, so they cannot be blamed on a row.
 fn form_fault(body: &ErrorBody) -> Option<&'static str> {
     const FORMS: [(&str, &str); 6] = [
         ("Duplicate IDs found", "DUPLICATE_IDS"),
@@ -117,11 +121,11 @@ fn form_fault(body: &ErrorBody) -> Option<&'static str> {
     FORMS.iter().find(|(sentence, _)| body.says(sentence)).map(|(_, code)| *code)
 }
 
-/// HubSpot's code where it gives one that fits the class, else a word of ours.
+/// Returns HubSpot's code if it fits the class, or else hubferry's own word.
 fn code_of(status: u16, class: Class, fault: &Detail, body: &ErrorBody) -> String {
     let http = || format!("HTTP_{status}");
     let ours = match class {
-        // A category in such a body is no reason: it has been seen to be `VALIDATION_ERROR`.
+        // The category is not reliable in such a body: it has been seen to be `VALIDATION_ERROR`.
         Class::Unavailable if status != 207 => return http(),
         Class::Migrating => "MIGRATING",
         Class::Locked => "LOCKED",
@@ -145,7 +149,8 @@ fn code_of(status: u16, class: Class, fault: &Detail, body: &ErrorBody) -> Strin
     theirs.into_iter().flatten().next().cloned().unwrap_or_else(item)
 }
 
-/// A message a person can read and a table can hold: gateways answer with a page or nothing.
+/// Makes a message readable for people and safe to store. Gateways answer with a page or with
+/// nothing.
 fn readable(message: &str, status: u16) -> String {
     let text = message.trim();
     if text.is_empty() || text.starts_with('<') {

@@ -1,4 +1,4 @@
-//! The HTTP client: one try a call, with a time-out, and every end of it named.
+//! The HTTP client sends each call once, with a timeout, and names every way it can end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,36 +10,36 @@ use serde_json::Value;
 use super::classify::{Class, Failure, Headers, classify};
 use super::paths::Version;
 
-/// The largest reply that is read: a full batch with all its properties is far below.
+/// The largest reply that is read. A full batch with all its properties is far smaller.
 const LONGEST_REPLY: usize = 32 * 1024 * 1024;
-/// No connection takes longer to be made.
+/// The timeout for making a connection.
 const LONGEST_CONNECT: Duration = Duration::from_secs(5);
 
 /// How to reach HubSpot.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Such as `https://api.hubapi.com`.
+    /// The address of the API, such as `https://api.hubapi.com`.
     pub api_url: String,
-    /// The oldest version of TLS that is spoken.
+    /// The oldest TLS version to use.
     pub min_tls: Tls,
     /// The version in the paths.
     pub version: Version,
     /// The access token.
     pub token: SecretString,
-    /// From send to the end of the reply; see [`Client::within`].
+    /// The timeout from sending to the end of the reply; see [`Client::within`].
     pub timeout: Duration,
 }
 
 /// A version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tls {
-    /// 1.2, for proxies that know no better.
+    /// TLS 1.2, for proxies that do not support 1.3.
     V1_2,
-    /// 1.3.
+    /// TLS 1.3.
     V1_3,
 }
 
-/// Whether `url` leads to this machine, as in tests.
+/// Whether `url` points to this machine, as in tests.
 #[must_use]
 pub fn is_local(url: &str) -> bool {
     reqwest::Url::parse(url).is_ok_and(|url| match url.host_str() {
@@ -49,10 +49,10 @@ pub fn is_local(url: &str) -> bool {
     })
 }
 
-/// Why no HTTP client could be made.
+/// Why the HTTP client could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// An address with https, and nothing to check the other side by.
+    /// The address uses https, but there are no CA certificates to verify the server with.
     #[error(
         "https needs CA certificates, and none were found: install the package ca-certificates, or \
          name a file of them with SSL_CERT_FILE"
@@ -63,8 +63,8 @@ pub enum ClientError {
     Tls(#[source] reqwest::Error),
 }
 
-/// The client that `settings` come to, for addresses like `url`. Without CA certificates on this
-/// machine it speaks plain HTTP only.
+/// Builds the client for `settings` and addresses like `url`. Without CA certificates on this
+/// machine it supports plain HTTP only.
 ///
 /// # Errors
 /// [`ClientError`].
@@ -80,7 +80,7 @@ pub fn build(
     })
 }
 
-/// A call, ready to be sent.
+/// A call that is ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// The method.
@@ -89,68 +89,68 @@ pub struct Call {
     pub path: String,
     /// The JSON body.
     pub body: Option<Value>,
-    /// What it is for, such as `upsert contacts`; a log field.
+    /// What the call is for, such as `upsert contacts`. It is a log field.
     pub purpose: String,
-    /// The object kind, where it has one.
+    /// The object kind, if the call has one.
     pub sync_type: Option<String>,
-    /// Inputs in its body.
+    /// The number of inputs in the body.
     pub inputs: usize,
 }
 
 impl Call {
-    /// A call that reads.
+    /// Makes a call that reads.
     #[must_use]
     pub fn get(path: String, purpose: &str) -> Self {
         let purpose = purpose.to_owned();
         Self { method: Method::GET, path, body: None, purpose, sync_type: None, inputs: 0 }
     }
 
-    /// A call that carries a body.
+    /// Makes a call with a body.
     #[must_use]
     pub fn post(path: String, purpose: String, body: Value, inputs: usize) -> Self {
         Self { method: Method::POST, path, body: Some(body), purpose, sync_type: None, inputs }
     }
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status, if there was a reply.
     pub status: Option<u16>,
-    /// The body of a 2xx (`null` when it is empty), or the classified failure.
+    /// The body of a 2xx (`null` if empty), or the classified failure.
     pub result: Result<Value, Failure>,
     /// HubSpot's id of the call.
     pub correlation_id: Option<String>,
-    /// From send to the end of the reply.
+    /// The time from sending to the end of the reply.
     pub duration: Duration,
-    /// What the reply's headers say of the quota.
+    /// The limits in the reply's headers.
     pub quota: Quota,
 }
 
-/// What a reply's headers say of the quota: limit and remainder of the window and of the day.
+/// The limits in a reply's headers: limit and remaining calls of the window and of the day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quota {
     /// `X-HubSpot-RateLimit-Max` and `-Remaining`.
     pub window: Option<(i32, i32)>,
-    /// `X-HubSpot-RateLimit-Daily` and `-Daily-Remaining`; absent for OAuth apps.
+    /// `X-HubSpot-RateLimit-Daily` and `-Daily-Remaining`. OAuth apps do not get them.
     pub day: Option<(i32, i32)>,
 }
 
 impl Answer {
-    /// Whether HubSpot failed the call, or did not answer: what an outage looks like.
+    /// Whether HubSpot failed or did not answer, as in an outage.
     #[must_use]
     pub fn failed(&self) -> bool {
         matches!(&self.result, Err(failure) if failure.class == Class::Unavailable)
     }
 }
 
-/// Whoever can send a call: the client itself, or one that keeps the quota's ledger.
+/// Sends calls to HubSpot: either the client itself, or a wrapper that enforces the rate limit.
 pub trait Sender: Sync {
     /// Sends `call` once.
     fn send(&self, call: Call) -> impl Future<Output = Answer> + Send;
 }
 
-/// HubSpot's API, reached over HTTP.
+/// HubSpot's API over HTTP.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -158,30 +158,31 @@ pub struct Client {
     timeout: Duration,
 }
 
-/// Chooses the TLS backend of the process; the first choice stays.
+/// Installs the TLS backend of the process. Only the first call has an effect.
 pub fn install_tls() {
-    // The only failure is that somebody chose before.
+    // The only possible failure is that a backend is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 impl Client {
-    /// A client with its own connection pool.
+    /// Makes a client with its own connection pool.
     ///
     /// # Errors
     /// When the TLS backend cannot be set up.
     pub fn new(settings: Settings) -> Result<Self, ClientError> {
         let http = build(&settings.api_url, || {
             let http = reqwest::Client::builder();
-            // No proxy leads back to this machine.
+            // A proxy cannot reach this machine.
             let http = if is_local(&settings.api_url) { http.no_proxy() } else { http };
             http.user_agent(concat!("hubferry/", env!("CARGO_PKG_VERSION")))
                 .tls_version_min(match settings.min_tls {
                     Tls::V1_2 => reqwest::tls::Version::TLS_1_2,
                     Tls::V1_3 => reqwest::tls::Version::TLS_1_3,
                 })
-                // Each call brings its own time-out, which ends a connection in the making too.
+                // Each call sets its own timeout, which also covers making a connection.
                 .connect_timeout(LONGEST_CONNECT)
-                // HubSpot closes idle connections; a pooled one that it has just closed costs a try.
+                // HubSpot closes idle connections. Using one that it has just closed would cost a
+                // retry.
                 .pool_idle_timeout(Duration::from_secs(20))
                 .redirect(reqwest::redirect::Policy::none())
         })?;
@@ -194,7 +195,7 @@ impl Client {
         &self.settings.version
     }
 
-    /// The same client, the same connections, with another time-out.
+    /// Returns the same client with the same connections and another timeout.
     #[must_use]
     pub fn within(&self, timeout: Duration) -> Self {
         Self { timeout, ..self.clone() }
@@ -215,7 +216,7 @@ impl Client {
         let broken = |mut failure: Failure| {
             failure.http_status = Some(status.as_u16());
             failure.correlation_id = headers.correlation_id.clone();
-            // Where the status alone decides, a lost body changes nothing.
+            // If the status alone decides the result, a lost body changes nothing.
             if speaks_for_itself(status) {
                 failure = classify(status.as_u16(), &headers, &Value::Null);
             }
@@ -269,8 +270,8 @@ impl Sender for Client {
     }
 }
 
-/// JSON where it is JSON, a string for any other text, null for nothing. A 2xx that is cut, or no
-/// object, is no verdict; nor is one without a body where its status promises one.
+/// Decodes JSON as JSON, any other text as a string, and an empty body as null. A 2xx counts as no
+/// answer if its body is cut, is not an object, or is missing where the status promises one.
 fn decode(status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
     let broken = |message: &str| Failure::lost("BROKEN_REPLY", message.to_owned(), true);
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -291,7 +292,7 @@ fn speaks_for_itself(status: StatusCode) -> bool {
     matches!(status.as_u16(), 401 | 403 | 423 | 429 | 477) || status.is_server_error()
 }
 
-/// No reply. Only a connection that was never made is sure to have written nothing.
+/// A call without a reply. It has certainly written nothing only if the connection was never made.
 fn lost(error: &reqwest::Error) -> Failure {
     if error.is_connect() {
         Failure::lost("CONNECTION_REFUSED", "no connection to HubSpot could be made".into(), false)

@@ -1,16 +1,17 @@
-//! The key by which HubSpot knows our records: the value of `hubferry_id`.
+//! The value of `hubferry_id`, the key that identifies a record in HubSpot.
 
 use sha2::{Digest, Sha256};
 
-/// Whether unique values are matched by case, trimmed or limited is not documented, so only what
-/// cannot be altered goes as it is.
+/// The longest id that is used as its own key. HubSpot does not document how it compares, trims or
+/// limits unique values, so only ids that it cannot change are used as they are.
 const LONGEST: usize = 100;
 
-/// The key of `external_id`: itself when it is lower-case ASCII of at most 100 characters out of
-/// `a-z 0-9 . _ : -`, else a hash of it; behind `namespace` and a colon where there is one.
+/// Returns the key of `external_id`. It is the id itself if that has at most 100 characters out of
+/// `a-z 0-9 . _ : -`, and otherwise a hash of it. The `namespace` and a colon come first, if there
+/// is one.
 ///
-/// A hash is marked with `sha256:`, and an id that looks like one is hashed as well, so that two
-/// ids never share a key.
+/// A hash starts with `sha256:`. An id that looks like a hash is hashed too, so that two ids never
+/// share a key.
 #[must_use]
 pub fn key(namespace: Option<&str>, external_id: &str) -> String {
     let prefix = namespace.map(|n| format!("{n}:")).unwrap_or_default();

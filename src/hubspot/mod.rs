@@ -1,7 +1,7 @@
-//! The way out: HubSpot's API as it is known to behave, and nothing of the queue.
+//! The client for HubSpot's API. It knows how the API behaves, and nothing about the queue.
 //!
-//! A call is tried once; whoever owes it decides about another try. Every reply becomes either
-//! per-input verdicts or one classified failure.
+//! Each call is sent once; the caller decides whether to retry. Every reply becomes either verdicts
+//! for each input or one classified failure.
 
 pub mod account;
 pub mod associate;

@@ -21,18 +21,18 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// The part of the limit that may leave at once: one in this many.
+/// The share of the limit that may be sent at once: one in this many.
 const BURST_SHARE: u32 = 5;
 
-/// Burst, and time between two further calls, for `limit` calls in any `window`.
+/// Returns the burst, and the time between two further calls, for `limit` calls in any `window`.
 #[must_use]
 pub fn bucket(limit: u32, window: Duration) -> (NonZeroU32, Duration) {
     let limit = limit.max(1);
     let burst = (limit / BURST_SHARE).clamp(1, limit);
-    // A limit of one leaves nothing to spread: one call per window.
+    // With a limit of one there is nothing to spread: one call per window.
     let spread = (limit - burst).max(1);
     let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-    // Rounded up, so that the last nanosecond does not let one more through.
+    // Rounded up, so that the last nanosecond does not allow one call too many.
     (burst, window / spread + Duration::from_nanos(1))
 }
 
@@ -41,7 +41,7 @@ pub fn bucket(limit: u32, window: Duration) -> (NonZeroU32, Duration) {
 pub struct Pacer<C: Clock = DefaultClock> {
     limiter: RateLimiter<NotKeyed, InMemoryState, C, NoOpMiddleware<C::Instant>>,
     clock: C,
-    /// The largest number of turns that can be kept.
+    /// The most turns that can be kept.
     burst: u32,
     state: Mutex<State<C::Instant>>,
 }
@@ -50,18 +50,18 @@ pub struct Pacer<C: Clock = DefaultClock> {
 struct State<I> {
     /// Turns that were taken and not used.
     unused: u32,
-    /// When the ledger's spacing lets the next call leave; `None` before the first place.
+    /// When the ledger's spacing allows the next call. `None` before the first place.
     spaced: Option<I>,
 }
 
 impl Pacer {
-    /// A pacer for `limit` calls in any `window`.
+    /// Makes a pacer for `limit` calls in any `window`.
     #[must_use]
     pub fn new(limit: u32, window: Duration) -> Self {
         Self::with_clock(limit, window, DefaultClock::default())
     }
 
-    /// Waits for a turn.
+    /// Waits until a call may be sent.
     pub async fn wait(&self) {
         while let Some(wait) = self.check() {
             tokio::time::sleep(wait).await;
@@ -70,7 +70,7 @@ impl Pacer {
 }
 
 impl<C: Clock + Clone> Pacer<C> {
-    /// A pacer on another clock.
+    /// Makes a pacer with another clock.
     #[must_use]
     pub fn with_clock(limit: u32, window: Duration, clock: C) -> Self {
         let (burst, period) = bucket(limit, window);
@@ -85,7 +85,7 @@ impl<C: Clock + Clone> Pacer<C> {
         }
     }
 
-    /// Takes a turn, or says how long to wait before asking again.
+    /// Takes a turn, or returns how long to wait before asking again.
     pub fn check(&self) -> Option<Duration> {
         let mut state = self.lock();
         if let Some(left) = state.unused.checked_sub(1) {
@@ -103,13 +103,14 @@ impl<C: Clock + Clone> Pacer<C> {
         }
     }
 
-    /// Gives back a turn on which no call has left.
+    /// Returns a turn that no call has used.
     pub fn give_back(&self) {
         let mut state = self.lock();
         state.unused = (state.unused + 1).min(self.burst);
     }
 
-    /// The ledger gave a place: `left` more are free now, and the next one becomes free after `next`.
+    /// The ledger has given a place. `left` more are free now, and the next one becomes free after
+    /// `next`.
     pub fn granted(&self, left: u32, next: Duration) {
         let spacing = u64::try_from((next / left.max(1)).as_nanos()).unwrap_or(u64::MAX);
         let at = self.clock.now() + Nanos::new(spacing);
@@ -133,7 +134,8 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(10);
 
     proptest! {
-        /// Whatever the pauses between asks, the bucket alone lets no window hold more than the limit.
+        /// Whatever the pauses between checks, the bucket alone never lets a window exceed the
+        /// limit.
         #[test]
         fn no_window_is_ever_broken(limit in 2u32..300, pauses in prop::collection::vec(0u64..400, 200..1500)) {
             let clock = FakeRelativeClock::default();
@@ -152,14 +154,14 @@ mod tests {
         }
     }
 
-    /// A process with a ledger of its own, on a clock that is moved by hand.
+    /// A process with its own ledger and a clock that the test moves.
     struct Simulated {
         clock: FakeRelativeClock,
         now: Duration,
         pacer: Pacer<FakeRelativeClock>,
         limit: u32,
         latency: Duration,
-        /// When each place that is held becomes free.
+        /// When each taken place becomes free.
         held: VecDeque<Duration>,
         sent: Vec<Duration>,
     }
@@ -177,7 +179,7 @@ mod tests {
             self.now += by;
         }
 
-        /// Sends one call as soon as pacer and ledger allow it. Answers how long that took.
+        /// Sends one call as soon as the pacer and the ledger allow it. Returns how long that took.
         fn send(&mut self) -> Duration {
             let asked = self.now;
             while let Some(wait) = self.pacer.check() {
@@ -211,7 +213,7 @@ mod tests {
             }
             let used = process.sent.iter().filter(|at| **at >= WINDOW).count() as f64 / 19.0;
             assert!(used >= 0.95 * f64::from(limit), "{used} of {limit}");
-            // Whatever comes in the middle of it has its turn soon.
+            // A call that arrives in the middle of the window gets a turn soon.
             let (_, period) = bucket(limit, WINDOW);
             assert!(longest <= period + latency, "{limit}: a pause of {longest:?}");
         }
@@ -230,7 +232,7 @@ mod tests {
         let mut process = Simulated::new(100, Duration::from_millis(100));
         for _ in 0..1_000 {
             process.advance(Duration::from_millis(125));
-            // Two workers see the same event; one finds nothing to lease.
+            // Two workers see the same event, and one of them finds nothing to lease.
             assert_eq!(process.pacer.check(), None);
             process.pacer.give_back();
             let waited = process.send();

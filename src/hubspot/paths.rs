@@ -1,11 +1,11 @@
-//! Where each call goes: one function a path, one constant for the version.
+//! The path of each call: one function for each path, and one place for the version.
 //!
-//! The version's place moved with the dated versions: after the API's name, before the object.
+//! In dated versions the version comes after the name of the API and before the object.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A version of HubSpot's API: `2026-09` and its like, or `v3`.
+/// A version of HubSpot's API, such as `2026-09` or `v3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(String);
 
@@ -38,19 +38,19 @@ impl Version {
         if self.is_v3() { format!("/crm/v3/{api}") } else { format!("/crm/{api}/{self}") }
     }
 
-    /// An operation on a batch of objects: `upsert`, `update`, `read`, `archive`.
+    /// The path of an operation on a batch of objects: `upsert`, `update`, `read`, `archive`.
     #[must_use]
     pub fn batch(&self, plural: &str, operation: &str) -> String {
         format!("{}/{plural}/batch/{operation}", self.crm("objects"))
     }
 
-    /// Erasing a contact for good.
+    /// The path for erasing a contact permanently.
     #[must_use]
     pub fn gdpr_delete(&self, plural: &str) -> String {
         format!("{}/{plural}/gdpr-delete", self.crm("objects"))
     }
 
-    /// An operation on a batch of associations: `create`, `labels/archive`.
+    /// The path of an operation on a batch of associations: `create`, `labels/archive`.
     #[must_use]
     pub fn associations(&self, from: &str, to: &str, operation: &str) -> String {
         if self.is_v3() {
@@ -60,25 +60,25 @@ impl Version {
         }
     }
 
-    /// The property definitions of an object type.
+    /// The path of an object type's property definitions.
     #[must_use]
     pub fn properties(&self, plural: &str) -> String {
         format!("{}/{plural}", self.crm("properties"))
     }
 
-    /// The property groups of an object type.
+    /// The path of an object type's property groups.
     #[must_use]
     pub fn property_groups(&self, plural: &str) -> String {
         format!("{}/groups", self.properties(plural))
     }
 
-    /// The pipelines of an object type.
+    /// The path of an object type's pipelines.
     #[must_use]
     pub fn pipelines(&self, plural: &str) -> String {
         format!("{}/{plural}", self.crm("pipelines"))
     }
 
-    /// What the account is.
+    /// The path of the account details.
     #[must_use]
     pub fn account(&self) -> String {
         format!("/account-info/{self}/details")

@@ -1,30 +1,30 @@
-//! Taking personal data out of HubSpot's messages, which repeat the values they refuse.
+//! Removes personal data from HubSpot's messages, which repeat the values that HubSpot refuses.
 //!
-//! Four passes: the values that were sent, the places where HubSpot's sentences hold a value (it may
-//! have altered or cut it), addresses, phone numbers. Record ids, dates and the names of
-//! properties stay.
+//! There are four passes: the values that were sent, the places where HubSpot's sentences contain a
+//! value (it may be changed or cut), e-mail addresses, and phone numbers. Record ids, dates and
+//! property names stay.
 
 mod phone;
 #[cfg(test)]
 mod tests;
 
-/// What stands in a value's place.
+/// The text that replaces a value.
 const MARK: &str = "[value]";
 
-/// The longest message that is kept, in bytes.
+/// The longest message that is stored, in bytes.
 const LONGEST: usize = 500;
 
 /// The longest message that is read, in characters; the longest property value has 65,536.
 const LONGEST_READ: usize = 200_000;
 
-/// Shorter values are left alone: a word of two letters is no datum, and too common.
+/// Shorter values stay. A word of two letters is not personal data and is too common.
 const SHORTEST: usize = 3;
 
-/// From this length on a value is found inside a longer word too.
+/// From this length on, a value is also found inside a longer word.
 const LONG: usize = 8;
 
-/// `message` with everything that may be a value of ours replaced: addresses, phone numbers, and
-/// each of `sent` (values of the request) of three characters or more, in any case.
+/// Returns `message` without any personal data: e-mail addresses, phone numbers, and each value in
+/// `sent` (the values of the request) of three or more characters, in any case.
 #[must_use]
 pub fn redact<'a>(message: &str, sent: impl Iterator<Item = &'a str>) -> String {
     let text = visible(&message.chars().take(LONGEST_READ).collect::<String>());
@@ -37,13 +37,14 @@ pub fn redact<'a>(message: &str, sent: impl Iterator<Item = &'a str>) -> String 
     text
 }
 
-/// Control characters as blanks: a message is one line, and Postgres takes no NUL.
+/// Replaces control characters with blanks: a message is a single line, and Postgres accepts no
+/// NUL.
 fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The values in the forms in which a message may repeat them, the longest first, so that no part
-/// of a longer one stays.
+/// Returns the values in every form in which a message may repeat them. The longest come first, so
+/// that no part of a longer value remains.
 fn forms<'a>(sent: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut forms = Vec::new();
     for value in sent {
@@ -82,7 +83,7 @@ fn values(text: &str, forms: &[String]) -> String {
     out
 }
 
-/// The length of `form` at the start of `text`, in any case.
+/// Returns the length of `form` at the start of `text`, in any case.
 fn prefix(text: &str, form: &str) -> Option<usize> {
     let mut rest = text.chars();
     for wanted in form.chars() {
@@ -94,7 +95,8 @@ fn prefix(text: &str, form: &str) -> Option<usize> {
     Some(text.len() - rest.as_str().len())
 }
 
-/// Whether a value is a word of its own, and not a part of HubSpot's: `ann` in `cannot`.
+/// Whether a value is a separate word, and not a part of one of HubSpot's words, such as `ann` in
+/// `cannot`.
 fn stands_alone(form: &str, before: Option<char>, after: Option<char>) -> bool {
     let word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     form.chars().nth(LONG - 1).is_some()
@@ -102,12 +104,12 @@ fn stands_alone(form: &str, before: Option<char>, after: Option<char>) -> bool {
             || word(after) && word(form.chars().next_back()))
 }
 
-/// Replaces what stands where HubSpot's sentences are known to hold a value.
+/// Replaces the text in the places where HubSpot's sentences contain a value.
 fn places(text: String) -> String {
     let mut text = between(&text, "Email address ", " is invalid");
     let option = " was not one of the allowed options";
     if let Some(end) = text.find(option) {
-        // Inside the JSON of a list of faults the sentence begins after a quote.
+        // Inside the JSON of a list of faults, the sentence begins after a quote.
         let listed = text.starts_with("Property values were not valid");
         let start = if listed { text[..end].rfind('"').map_or(end, |quote| quote + 1) } else { 0 };
         text.replace_range(start..end, MARK);
@@ -134,7 +136,7 @@ fn between(text: &str, open: &str, close: &str) -> String {
     out + rest
 }
 
-/// Replaces e-mail addresses, whatever they are glued to.
+/// Replaces e-mail addresses, whatever text surrounds them.
 fn addresses(text: &str) -> String {
     let chars: Vec<char> = text.replace("%40", "@").chars().collect();
     let mut out: Vec<char> = Vec::with_capacity(chars.len());
@@ -164,7 +166,8 @@ fn addresses(text: &str) -> String {
     out.into_iter().collect()
 }
 
-/// Removes what is left of an `@`: a quoted text, or all that no sentence puts before an address.
+/// Removes the part left of an `@`: a quoted text, or all characters that cannot belong to the
+/// sentence.
 fn take_back_local_part(out: &mut Vec<char>) {
     if out.last() == Some(&'"') {
         let open = out[..out.len() - 1].iter().rposition(|&c| c == '"');

@@ -1,7 +1,7 @@
-//! Making an account ready: group, key and custom properties of every object kind.
+//! Prepares an account: group, key and custom properties of every object kind.
 //!
-//! Idempotent: what is there stays, what is missing is created, and what cannot be changed by us
-//! (a key without uniqueness, options and stages that people own) is reported.
+//! Setup is idempotent. What exists stays, and what is missing is created. What hubferry cannot
+//! change is reported: a key that is not unique, and options and stages that people manage.
 
 use serde::Serialize;
 
@@ -13,39 +13,39 @@ use super::definitions::{
 use super::paths::Version;
 use crate::mapping::{Mapping, ObjectKind};
 
-/// One thing that setup looked at.
+/// The result for one thing that setup checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The object kind.
     pub object: String,
-    /// What it is: `group`, `property`, `option`, `stage`.
+    /// What was checked: `group`, `property`, `option` or `stage`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// How it stands.
+    /// The result of the check.
     pub state: State,
-    /// What to do, where a person must.
+    /// What to do, if a person has to act.
     pub hint: Option<String>,
 }
 
-/// How a thing stands.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// There as wanted.
+    /// It exists as required.
     Present,
-    /// Was missing, and has been created.
+    /// It was missing and has been created.
     Created,
-    /// Missing; only looked at, or not ours to create.
+    /// It is missing: setup only checked, or a person must create it.
     Missing,
-    /// There, but not as wanted.
+    /// It exists, but not as required.
     Wrong,
 }
 
-/// Looks at all that the mapping needs and, unless `check`, creates what is missing.
+/// Checks everything that the mapping needs and, unless `check`, creates what is missing.
 ///
 /// # Errors
-/// The first call that fails for another reason than that the thing exists.
+/// The first call that fails, unless it failed because the thing exists.
 pub async fn setup(
     sender: &impl Sender,
     version: &Version,
@@ -94,7 +94,7 @@ fn finding(object: &ObjectKind, kind: &'static str, name: &str, state: State) ->
     Finding { object: object.sync_type.clone(), kind, name: name.to_owned(), state, hint: None }
 }
 
-/// The key and the custom properties of an object kind.
+/// Returns the key and the custom properties of an object kind.
 fn wanted(object: &ObjectKind) -> Vec<NewProperty> {
     let key = NewProperty {
         name: object.key.clone(),
@@ -120,7 +120,7 @@ fn wanted(object: &ObjectKind) -> Vec<NewProperty> {
     std::iter::once(key).chain(custom).collect()
 }
 
-/// Options that the mapping can write and the account's property lacks.
+/// Returns the options that the mapping can write and the account's property lacks.
 fn missing_options(object: &ObjectKind, mapping: &Mapping, known: &Properties) -> Vec<Finding> {
     let mut findings = Vec::new();
     let staged =
@@ -141,7 +141,7 @@ fn missing_options(object: &ObjectKind, mapping: &Mapping, known: &Properties) -
     findings
 }
 
-/// Stages that the mapping can write and its pipelines in the account lack.
+/// Returns the stages that the mapping can write and the account's pipelines lack.
 async fn missing_stages(
     sender: &impl Sender,
     version: &Version,

@@ -1,4 +1,4 @@
-//! A failure, its class, and whose fault it is.
+//! A failure, its class, and who is responsible for it.
 
 use std::time::Duration;
 
@@ -7,50 +7,51 @@ use chrono::DateTime;
 use super::hint;
 use crate::hubspot::body::label;
 
-/// What a failed reply is.
+/// The kinds of failed replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// This record's data, or something the account lacks; permanent until one of them changes.
+    /// The fault is in this record's data, or the account lacks something. It is permanent until
+    /// one of them changes.
     RowRejected,
-    /// Another record holds a value that must be unique.
+    /// Another record has a value that must be unique.
     Conflict,
-    /// The record, or the other end of an association, is not there.
+    /// The record, or the other end of an association, does not exist.
     NotFound,
-    /// The request as a whole is malformed; nothing was written.
+    /// The whole request is malformed. Nothing was written.
     BadRequestWholeBatch,
-    /// The token is refused.
+    /// HubSpot does not accept the token.
     Unauthorized,
-    /// A scope is missing, or the app is barred.
+    /// The token lacks a scope, or the app is blocked.
     Forbidden,
-    /// The OAuth grant is dead.
+    /// The OAuth grant is no longer valid.
     OauthTerminal,
-    /// The day's quota is spent.
+    /// The daily limit is used up.
     ThrottledDaily,
-    /// The rolling window, or a shorter one, is full.
+    /// The rate limit of the rolling window, or of a shorter one, is reached.
     ThrottledWindow,
-    /// Written too often in a very short time; a lock lasts two seconds.
+    /// The record was written too often in a very short time. The lock lasts two seconds.
     Locked,
-    /// The account moves between data centres.
+    /// The account is moving between data centres.
     Migrating,
-    /// HubSpot's own trouble, or no reply at all.
+    /// HubSpot has a problem, or there was no reply.
     Unavailable,
 }
 
-/// Whose fault it is; that alone decides what happens.
+/// Who is responsible for a failure. This alone decides what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// HubSpot's: counted, and tried again after a while.
+    /// HubSpot: the failure is counted and retried later.
     Transient,
-    /// We were too fast: the gate waits, nothing is counted.
+    /// hubferry was too fast: the gate closes for a while, and nothing is counted.
     Throttled,
-    /// The row's: failed at once.
+    /// The row: it fails at once.
     Rejected,
-    /// The settings': the gate closes until somebody mends them, nothing is counted.
+    /// The settings: the gate closes until somebody corrects them, and nothing is counted.
     Misconfigured,
 }
 
 impl Class {
-    /// Whose fault it is.
+    /// Returns who is responsible for the failure.
     #[must_use]
     pub fn blame(self) -> Blame {
         match self {
@@ -99,35 +100,36 @@ impl Blame {
     }
 }
 
-/// A classified failure. Its message may still hold values that were sent; see [`redact`](crate::hubspot::redact).
+/// A classified failure. Its message may still contain values that were sent; see
+/// [`redact`](crate::hubspot::redact).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What it is.
+    /// The kind of failure.
     pub class: Class,
-    /// HubSpot's code where it gives one, else a word of ours.
+    /// HubSpot's code if there is one, or else hubferry's own word.
     pub code: String,
     /// The property at fault.
     pub property: Option<String>,
-    /// What HubSpot says.
+    /// HubSpot's message.
     pub message: String,
-    /// What a person can do.
+    /// What a person can do about it.
     pub hint: Option<String>,
     /// HubSpot's id of the call.
     pub correlation_id: Option<String>,
-    /// The status; `None` when there was no reply.
+    /// The HTTP status; `None` if there was no reply.
     pub http_status: Option<u16>,
     /// How long HubSpot asks to wait.
     pub wait: Option<Duration>,
-    /// The record that holds the value in conflict.
+    /// The record that has the conflicting value.
     pub existing_id: Option<String>,
-    /// The inputs that the body names, by id.
+    /// The ids of the inputs that the body names.
     pub ids: Vec<String>,
-    /// The write may have been applied all the same.
+    /// Whether the write may have been applied although the call failed.
     pub ambiguous: bool,
 }
 
 impl Failure {
-    /// Whether a refusal of a whole call may be the fault of some of its inputs.
+    /// Whether some inputs alone may have caused the refusal of the whole call.
     #[must_use]
     pub fn blames_inputs(&self) -> bool {
         match self.class {
@@ -139,7 +141,7 @@ impl Failure {
         }
     }
 
-    /// A failure without a reply: refused connection, time-out, lost or cut connection.
+    /// A failure without a reply: the connection was refused, lost or cut, or the call timed out.
     #[must_use]
     pub fn lost(code: &str, message: String, ambiguous: bool) -> Self {
         Self {
@@ -158,17 +160,17 @@ impl Failure {
     }
 }
 
-/// What of a reply's headers matters here.
+/// The reply headers that matter for a failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
-    /// `Retry-After`: seconds, or the time from `Date` to the date it names.
+    /// `Retry-After`: seconds, or the difference between its date and the `Date` header.
     pub retry_after: Option<Duration>,
     /// `X-HubSpot-Correlation-Id`.
     pub correlation_id: Option<String>,
 }
 
 impl Headers {
-    /// Reads the headers by name; what is malformed counts as absent.
+    /// Reads the headers by name. Malformed ones count as absent.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
         let retry_after = header("retry-after").map(str::trim).and_then(|told| {
             if let Ok(seconds) = told.parse() {

@@ -1,9 +1,10 @@
-//! What a person can do about a failure: never empty, and never a value that was sent.
+//! Hints on what a person can do about a failure. A hint is never empty and never contains a value
+//! that was sent.
 
 use super::Class;
 use crate::hubspot::body::ErrorBody;
 
-/// The hint for a classified reply.
+/// Returns the hint for a classified reply.
 pub(super) fn hint(status: u16, class: Class, code: &str, body: &ErrorBody) -> String {
     if class == Class::Forbidden {
         return forbidden(body);
@@ -11,7 +12,7 @@ pub(super) fn hint(status: u16, class: Class, code: &str, body: &ErrorBody) -> S
     by_code(code).unwrap_or_else(|| by_class(status, class, body.is_page)).to_owned()
 }
 
-/// The hint for a call without a reply, by its code.
+/// Returns the hint for a call without a reply, by its code.
 pub(super) fn without_reply(code: &str) -> &'static str {
     match code {
         "CONNECTION_REFUSED" => {

@@ -1,7 +1,8 @@
-//! What is known of the account's property definitions, shared within the process.
+//! Caches the account's property definitions within the process.
 //!
-//! Without them no value is coerced, and HubSpot itself refuses what is invalid: definitions that cannot
-//! be read (a missing scope, an outage) hold nothing up. What was read before stays in force.
+//! Definitions are optional. Without them no value is coerced, and HubSpot refuses invalid values
+//! itself. Nothing waits if they cannot be read (a missing scope, an outage), and older ones stay
+//! in force.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -9,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use super::Definitions;
 
-/// How long definitions are trusted.
+/// How long definitions stay in the cache.
 const FRESH: Duration = Duration::from_secs(600);
-/// How long they are trusted when a refusal says that they may be out of date.
+/// How long they stay when a refusal suggests that they are out of date.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// The definitions by sync type; cheap to clone, and every clone is the same.
+/// The definitions by sync type. Cheap to clone, and all clones share the cache.
 #[derive(Debug, Clone, Default)]
 pub struct DefinitionCache {
     kinds: Arc<RwLock<BTreeMap<String, Known>>>,
 }
 
-/// What is known of a kind.
+/// The cached state of an object kind.
 #[derive(Debug, Default)]
 struct Known {
     definitions: Option<Arc<Definitions>>,
@@ -29,13 +30,14 @@ struct Known {
 }
 
 impl DefinitionCache {
-    /// The definitions of a kind, if they could be read.
+    /// Returns the definitions of an object kind, if they could be read.
     #[must_use]
     pub fn of(&self, sync_type: &str) -> Option<Arc<Definitions>> {
         self.read().get(sync_type)?.definitions.clone()
     }
 
-    /// Asks for fresh definitions if `code`, a refusal's, says that ours may be out of date.
+    /// Requests fresh definitions if `code`, from a refusal, suggests that the cached ones are out
+    /// of date.
     pub(crate) fn doubt(&self, sync_type: &str, code: &str) {
         const SIGNS: [&str; 4] = [
             "INVALID_OPTION",
@@ -48,14 +50,14 @@ impl DefinitionCache {
         }
     }
 
-    /// Asks for fresh definitions of every kind.
+    /// Requests fresh definitions of all object kinds.
     pub(crate) fn doubt_all(&self) {
         for known in self.write().values_mut() {
             known.doubted = true;
         }
     }
 
-    /// Whether the definitions of a kind are to be read again.
+    /// Whether the definitions of an object kind must be read again.
     pub(crate) fn is_stale(&self, sync_type: &str, now: Instant) -> bool {
         let kinds = self.read();
         let Some(known) = kinds.get(sync_type) else { return true };
@@ -63,7 +65,8 @@ impl DefinitionCache {
         known.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= trusted)
     }
 
-    /// Marks a kind as asked for, before it is read: a doubt that comes meanwhile stays.
+    /// Marks the definitions of a kind as requested. Call it before reading them, so that a doubt
+    /// that arrives meanwhile is kept.
     pub(crate) fn ask(&self, sync_type: &str, now: Instant) {
         let mut kinds = self.write();
         let known = kinds.entry(sync_type.to_owned()).or_default();

@@ -1,4 +1,4 @@
-//! What the account's schema holds: property definitions, groups, pipelines, currencies.
+//! Reads the account's definitions: properties, groups, pipelines and currencies.
 
 mod cache;
 
@@ -16,60 +16,60 @@ use crate::mapping::{Mapping, ObjectKind, StageProperties};
 
 pub use cache::DefinitionCache;
 
-/// The property that holds an amount's currency; the account says which ones it has.
+/// The property that holds an amount's currency. The account lists the possible ones.
 pub const CURRENCY: &str = "deal_currency_code";
 
 /// One value that a property takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// What is sent: HubSpot's internal value.
+    /// HubSpot's internal value, which is sent.
     pub value: String,
-    /// What people see; they may change it at any time.
+    /// The label that people see. They can change it at any time.
     pub label: String,
 }
 
-/// A property definition, as far as it matters here.
+/// The parts of a property definition that hubferry needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Property {
-    /// `string`, `number`, `enumeration` …
+    /// HubSpot's type: `string`, `number`, `enumeration` …
     pub property_type: String,
-    /// `text`, `select`, `checkbox` (several values at once) …
+    /// HubSpot's field type: `text`, `select`, `checkbox` (several values at once) …
     pub field_type: String,
-    /// Set at creation for good.
+    /// Whether values must be unique. This is fixed at creation.
     pub unique: bool,
-    /// HubSpot computes it, or keeps it to itself.
+    /// Whether HubSpot computes the value, or does not let anybody write it.
     pub read_only: bool,
-    /// Its options, in the order in which people see them; none where HubSpot does not list them.
+    /// The options, in the order in which people see them. Empty if HubSpot does not list them.
     pub options: Vec<Choice>,
 }
 
-/// Property name -> definition.
+/// Property definitions by name.
 pub type Properties = BTreeMap<String, Property>;
 
-/// Pipeline id -> its stages, in their order.
+/// The stages of each pipeline in their order, by pipeline id.
 pub type Pipelines = BTreeMap<String, Vec<Choice>>;
 
-/// What the account says of one object kind, and what of it we cannot do without.
+/// The account's definitions of one object kind, and the properties that rows cannot do without.
 #[derive(Debug, Clone, Default)]
 pub struct Definitions {
-    /// The properties. Options of pipeline, stage and currency are the account's own, where those
+    /// The properties. The options of pipeline, stage and currency come from the account, if they
     /// could be read.
     pub properties: Properties,
-    /// The pipelines; empty where the kind has none, or they could not be read.
+    /// The pipelines. Empty if the kind has none or they could not be read.
     pub pipelines: Pipelines,
-    /// Pipeline and stage, for kinds that move through one.
+    /// The names of the pipeline and stage properties, for kinds that have them.
     pub stage: Option<StageProperties>,
-    /// Properties without whose value a row is not worth sending.
+    /// Properties without which a row is not sent.
     pub required: BTreeSet<String>,
-    /// Where the account's days begin.
+    /// The account's time zone, which decides when a day begins.
     pub time_zone: Tz,
 }
 
-/// Reads what the account says of `object`. Pipelines and currencies that the token may not read
-/// are done without.
+/// Reads the account's definitions of `object`. Pipelines and currencies are optional and left out
+/// if the token may not read them.
 ///
 /// # Errors
-/// The classified failure of reading the properties, or of HubSpot at large.
+/// The classified failure of reading the properties, or of HubSpot as a whole.
 pub async fn definitions(
     sender: &impl Sender,
     version: &Version,
@@ -104,7 +104,7 @@ pub async fn definitions(
         let currencies = account.map(|a| a.currencies).unwrap_or_default();
         let choice = |code: String| Choice { label: code.clone(), value: code };
         replace_options(&mut properties, CURRENCY, currencies.into_iter().map(choice).collect());
-        // An amount in another currency would be a lie.
+        // An amount without its currency would be wrong.
         required.insert(CURRENCY.to_owned());
     }
     let stage = object.stage.clone();
@@ -112,7 +112,7 @@ pub async fn definitions(
     Ok(Definitions { properties, pipelines, stage, required, time_zone })
 }
 
-/// `None` where the token may not read something that can be done without.
+/// Returns `None` if the token may not read something optional.
 fn without<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match result {
         Ok(read) => Ok(Some(read)),
@@ -147,7 +147,7 @@ pub async fn properties(
 
 fn property(value: &Value) -> Option<(String, Property)> {
     let flag = |pointer: &str| value.pointer(pointer).and_then(Value::as_bool).unwrap_or(false);
-    // Such options, owners for one, are kept elsewhere: what is listed here says nothing.
+    // HubSpot stores such options (for example owners) elsewhere, so the list here means nothing.
     let external = flag("/externalOptions");
     let definition = Property {
         property_type: text(value, "type").unwrap_or_default(),
@@ -159,7 +159,7 @@ fn property(value: &Value) -> Option<(String, Property)> {
     Some((text(value, "name")?, definition))
 }
 
-/// The choices in `list`, in the order in which people see them.
+/// Returns the choices in `list`, in the order in which people see them.
 fn choices(value: &Value, key: &str, id: &str) -> Vec<Choice> {
     let mut found: Vec<(i64, Choice)> = list(value, key)
         .iter()
@@ -206,7 +206,7 @@ pub async fn pipelines_of(
         .collect())
 }
 
-/// Creates a property group; one that is there already is fine.
+/// Creates a property group. It is no error if the group exists.
 ///
 /// # Errors
 /// The classified failure.
@@ -238,28 +238,28 @@ pub async fn has_group(
     Ok(list(&body, "results").iter().any(|g| g.get("name").and_then(Value::as_str) == Some(name)))
 }
 
-/// A property to be created.
+/// The definition of a property to create.
 #[derive(Debug, Clone)]
 pub struct NewProperty {
     /// Its name.
     pub name: String,
-    /// What people see.
+    /// The label that people see.
     pub label: String,
-    /// What it is for.
+    /// What the property is for.
     pub description: String,
-    /// Its group.
+    /// The group that contains it.
     pub group: String,
-    /// Such as `string`.
+    /// The type, such as `string`.
     pub property_type: String,
-    /// Such as `text`.
+    /// The field type, such as `text`.
     pub field_type: String,
-    /// A key; can only be set now.
+    /// Whether values must be unique. It cannot be changed later.
     pub unique: bool,
-    /// Value and label of each option.
+    /// The value and label of each option.
     pub options: Vec<(String, String)>,
 }
 
-/// Creates a property; one that is there already is fine.
+/// Creates a property. It is no error if the property exists.
 ///
 /// # Errors
 /// The classified failure.

@@ -1,11 +1,11 @@
-//! Telling phone numbers from the numbers that HubSpot means: ids, dates, limits.
+//! Tells phone numbers from HubSpot's own numbers: ids, dates and limits.
 
 use super::MARK;
 
-/// No number has more digits; two ids side by side do.
+/// The most digits of a phone number. Two ids next to each other have more.
 const MOST_DIGITS: usize = 15;
 
-/// Replaces phone numbers: with a plus, with a leading zero, or grouped like one.
+/// Replaces phone numbers: those with a plus or a leading zero, or with digits in groups.
 pub(super) fn phones(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::with_capacity(text.len());
@@ -18,7 +18,7 @@ pub(super) fn phones(text: &str) -> String {
         }
         out.push(c);
         at += 1;
-        // No number begins in the middle of another.
+        // A phone number does not begin in the middle of another number.
         while c.is_ascii_digit() && chars.get(at).is_some_and(char::is_ascii_digit) {
             out.push(chars[at]);
             at += 1;
@@ -27,7 +27,7 @@ pub(super) fn phones(text: &str) -> String {
     out
 }
 
-/// Where the phone number that begins at `at` ends.
+/// Returns where the phone number that begins at `at` ends.
 fn phone(chars: &[char], at: usize) -> Option<usize> {
     let plus = matches!(chars[at], '+' | '＋');
     let bracket = chars[at] == '(';
@@ -51,14 +51,14 @@ fn phone(chars: &[char], at: usize) -> Option<usize> {
     phone.then_some(end)
 }
 
-/// Whether a number at `at` continues a word, a name with a hyphen or a decimal.
+/// Whether a number at `at` is part of a word, a hyphenated name or a decimal.
 fn is_part_of_a_word(chars: &[char], at: usize) -> bool {
     let before = |n: usize| at.checked_sub(n).and_then(|i| chars.get(i));
     let word = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric() || *c == '_');
     word(before(1)) || matches!(before(1), Some('-' | '.')) && word(before(2))
 }
 
-/// The lengths of the groups of digits from `at` on, and where the last one ends.
+/// Returns the lengths of the digit groups from `at` on, and where the last one ends.
 fn groups(chars: &[char], mut at: usize) -> (Vec<usize>, usize) {
     let (mut groups, mut end) = (Vec::new(), at);
     loop {
@@ -76,7 +76,8 @@ fn groups(chars: &[char], mut at: usize) -> (Vec<usize>, usize) {
     }
 }
 
-/// Whether one character between two groups; two, as in `111. 222`, are an end.
+/// Whether there is one character between two groups. Two characters, as in `111. 222`, end the
+/// number.
 fn is_gap(chars: &[char], at: usize, start: usize) -> bool {
     let gap = |c: &char| matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '-' | '.' | '/');
     chars.get(at).is_some_and(gap) && !chars[start.min(at)..at].iter().any(gap)

@@ -1,4 +1,4 @@
-//! What goes, and what stays.
+//! Tests what is removed from messages, and what stays.
 
 use super::redact;
 
