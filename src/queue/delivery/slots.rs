@@ -1,7 +1,7 @@
-//! Associations: which pairs are owed to HubSpot, and what became of them.
+//! Associations: selects the pairs that are owed to HubSpot, and stores the results.
 //!
-//! A pair that is about to be made is noted before its call leaves, so that a lost reply can never
-//! leave a pair in HubSpot that nobody drops when the slot's target changes.
+//! A pair is stored as intended before its call is sent. Otherwise a lost reply could leave a pair
+//! in HubSpot that is never removed when the slot's target changes.
 
 mod settle;
 
@@ -11,7 +11,7 @@ use crate::queue::{Queue, QueueError};
 /// A slot of a leased record that owes a call.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct OwedSlot {
-    /// The owner.
+    /// The record that has the slot.
     pub record_id: i64,
     /// The slot's name.
     pub slot: String,
@@ -25,56 +25,58 @@ pub struct OwedSlot {
     pub to_id: Option<String>,
     /// The object kind of the end of the old pair.
     pub made_target_type: Option<String>,
-    /// The old pair.
+    /// The owner's link in the old pair.
     pub made_from: Option<String>,
-    /// The old pair.
+    /// The target's link in the old pair.
     pub made_to: Option<String>,
-    /// Whether the old pair goes first.
+    /// Whether the old pair must be removed first.
     pub drops: bool,
-    /// Whether another slot holds the old pair, so that it stays in HubSpot.
+    /// Whether another slot has the same old pair, so that the pair stays in HubSpot.
     pub shared: bool,
-    /// Whether this very pair was tried before, without a verdict.
+    /// Whether this pair was tried before, without a verdict.
     pub again: bool,
-    /// Whether the other end is in doubt, so that its next write may show another link.
+    /// Whether the other end is in doubt, so that its next write may change its link.
     pub settling: bool,
     /// The owner's transient failures in a row.
     pub failures: i32,
 }
 
-/// What became of a slot.
+/// The result of a call for one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SlotVerdict {
-    /// The pair stands in HubSpot.
+    /// HubSpot has the pair.
     Made,
-    /// The old pair is gone.
+    /// The old pair was removed.
     Dropped,
-    /// HubSpot will not have it: its row fails.
+    /// HubSpot refuses the pair, so its row fails.
     Refused(Reason),
-    /// Counted, and tried again.
+    /// The failure is counted, and the pair is retried.
     Retry(Reason),
-    /// HubSpot's reply does not speak of the pair: counted, and tried again, but not for ever.
+    /// HubSpot's reply does not mention the pair. The failure is counted and the pair is retried,
+    /// up to the limit.
     Unanswered(Reason),
-    /// The same, and an end was merged into another record: both are written, to learn of it.
+    /// The same, and an end was merged into another record. Both ends are written again, to find
+    /// its link.
     Elsewhere(Reason),
-    /// No verdict and no attempt.
+    /// There was no verdict and no attempt.
     Untried,
 }
 
-/// What an association call came to.
+/// The result of an association call.
 #[derive(Debug, Clone, Copy)]
 pub struct SlotSettlement<'a> {
-    /// The leased records, whether or not one of their slots was in the call.
+    /// The leased records, even if none of their slots was in the call.
     pub records: &'a [i64],
     /// The slots' verdicts.
     pub verdicts: &'a [(OwedSlot, SlotVerdict)],
-    /// A row that was retried so often fails.
+    /// A row fails after this many retries.
     pub max_retries: i32,
     /// The call that the verdicts come from.
     pub call: Option<i64>,
 }
 
 impl Queue {
-    /// The slots of `records` that owe a call.
+    /// Returns the slots of `records` that owe a call.
     ///
     /// # Errors
     /// When the database fails.
@@ -96,8 +98,8 @@ impl Queue {
         .await?)
     }
 
-    /// Notes that the pairs of `slots` are about to be made. `false`: the lease is lost, and
-    /// nothing may be sent.
+    /// Stores that the pairs of `slots` are about to be created. Returns `false` if the lease is
+    /// lost; then nothing may be sent.
     ///
     /// # Errors
     /// When the database fails.
@@ -107,8 +109,9 @@ impl Queue {
         let targets: Vec<Option<i64>> = slots.iter().map(|s| s.target_id).collect();
         let from: Vec<Option<&str>> = slots.iter().map(|s| s.from_id.as_deref()).collect();
         let to: Vec<Option<&str>> = slots.iter().map(|s| s.to_id.as_deref()).collect();
-        // The records are locked before the slots, in the order of their ids. Without the lock a merge
-        // that commits meanwhile could move a pair, and this would overwrite it under a lost lease.
+        // Records are locked before slots, in the order of their ids. Without the lock, a
+        // concurrent merge could move a pair, and this statement would overwrite it although the
+        // lease is lost.
         let noted = sqlx::query(
             "WITH held AS MATERIALIZED (
                  SELECT id FROM crm_record WHERE id = ANY($2) AND lease_token = $1

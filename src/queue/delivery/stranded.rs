@@ -1,9 +1,9 @@
-//! A look for what must never be there: open rows whose record nobody will take.
+//! Finds stranded rows: open rows whose record no worker will ever lease.
 //!
-//! Whoever changes what a record owes refreshes it in the same transaction (`refresh.rs`), so an open
-//! row always has a record that is due or leased; one that waits is due at its deadline. A row without
-//! that would wait for ever and no count would show it. This finds such rows all the same, makes
-//! their records due and says how many there were: more than none is a bug.
+//! Code that changes what a record owes refreshes it in the same transaction (`refresh.rs`). So the
+//! record of an open row is always due or leased; a record that waits is due at its deadline.
+//! Otherwise the row would wait forever, and no count would show it. This module finds such rows
+//! anyway, makes their records due and returns how many there were. More than none is a bug.
 
 use std::sync::atomic::Ordering;
 
@@ -13,13 +13,13 @@ use crate::queue::delivery::refresh::{lock, refresh};
 use crate::queue::intake::notify::notify;
 use crate::queue::{Queue, QueueError};
 
-/// A look goes through at most so many index entries of each kind of open row.
+/// One search reads at most this many index entries of each kind of open row.
 const LOOK: i64 = 500;
 
 impl Queue {
-    /// Looks at the next open rows and makes those of their records due that are neither due nor
-    /// leased. Answers how many records that were. Each call goes on behind the last one, so that
-    /// all are seen in turn, however many there are: a million in half an hour at a call a second.
+    /// Checks the next open rows, and makes those of their records due that are neither due nor
+    /// leased. Returns the number of such records. Each call continues after the previous one, so
+    /// that all rows are checked in turn: a million in half an hour with one call a second.
     ///
     /// # Errors
     /// When the database fails.
@@ -27,7 +27,7 @@ impl Queue {
         let mut tx = self.begin().await?;
         let behind = self.unstranded.load(Ordering::SeqCst);
         let (next, stranded): (i64, Vec<i64>) = sqlx::query_as(
-            // One statement, and so one state of all tables: in each of them rows and records agree.
+            // One statement sees one state of all tables, so rows and records are consistent.
             "WITH unwritten AS MATERIALIZED (
                  SELECT record_id FROM sync_queue
                  WHERE status IN ('pending', 'retry') AND NOT written AND record_id > $1
@@ -56,7 +56,7 @@ impl Queue {
             return Ok(0);
         }
         lock(&mut tx, &stranded).await?;
-        // Somebody may have done it meanwhile.
+        // Another transaction may have done it meanwhile.
         let still: Vec<i64> = sqlx::query_scalar(
             "SELECT r.id FROM UNNEST($1::bigint[]) AS s (id)
              CROSS JOIN LATERAL (

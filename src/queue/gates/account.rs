@@ -1,4 +1,5 @@
-//! The HubSpot account that the links were made in, remembered.
+//! Stores the HubSpot account that the links belong to, so that a token of another account is
+//! noticed.
 
 use chrono::{DateTime, Utc};
 
@@ -6,24 +7,24 @@ use crate::queue::doubt::begin;
 use crate::queue::quota::day::day_of;
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// What is remembered of the account.
+/// What is stored about the HubSpot account.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Account {
-    /// HubSpot's number of the account; `None` before the first connection.
+    /// HubSpot's id of the account. `None` before the first connection.
     pub hubspot_portal_id: Option<i64>,
-    /// Its time zone, an IANA name: the daily quota ends at its midnight.
+    /// The account's time zone, an IANA name. The daily quota ends at midnight in this zone.
     pub time_zone: String,
     /// The window's limit that HubSpot's headers named last.
     pub window_limit: Option<i32>,
-    /// The day's limit that they named last.
+    /// The daily limit that HubSpot's headers named last.
     pub day_limit: Option<i32>,
-    /// Calls of the account's day that it is now.
+    /// The number of calls in the account's current day.
     pub day_used: i32,
-    /// When that day began; `None` before the first call.
+    /// When that day began. `None` before the first call.
     pub day_started_at: Option<DateTime<Utc>>,
 }
 
-/// What the day is computed from.
+/// The values that the account's day is computed from.
 #[derive(sqlx::FromRow)]
 struct Zone {
     now: DateTime<Utc>,
@@ -32,7 +33,7 @@ struct Zone {
 }
 
 impl Queue {
-    /// What is remembered.
+    /// Returns what is stored about the account.
     ///
     /// # Errors
     /// When the database fails.
@@ -47,7 +48,7 @@ impl Queue {
         .await?;
         let today = day_of(self.about_now().await?, &account.time_zone).0;
         Ok(match account.day_started_at {
-            // The first call of the new day has not been made yet.
+            // No call has been made in the new day yet.
             Some(counted) if counted < today => {
                 Account { day_used: 0, day_started_at: Some(today), ..account }
             }
@@ -55,7 +56,7 @@ impl Queue {
         })
     }
 
-    /// When the account's day of `now` ends: its quota starts anew then.
+    /// Returns when the account's day of `now` ends. A new daily quota starts then.
     ///
     /// # Errors
     /// When the database fails.
@@ -67,15 +68,15 @@ impl Queue {
         Ok(day_of(now, &zone).1)
     }
 
-    /// Remembers the account at the first connection and says which one is remembered. Where its
-    /// time zone is another than was thought, what was counted counts for the day that it is now in
-    /// the new one: rather twice than not at all.
+    /// Stores the account at the first connection, and returns the id of the stored account. If its
+    /// time zone differs from the stored one, the calls counted so far count for the current day in
+    /// the new zone. A call may then be counted twice, but none is missed.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn remember_account(&self, id: i64, time_zone: &str) -> Result<i64, QueueError> {
         let mut tx = begin(&self.pool).await?;
-        // The ledger's lock: nobody counts a call by the old zone meanwhile.
+        // The ledger's lock: no call is counted by the old zone meanwhile.
         let known: Zone = sqlx::query_as(
             "SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now, hubspot_portal_id, time_zone
              FROM crm_portal WHERE portal = $1 FOR NO KEY UPDATE",

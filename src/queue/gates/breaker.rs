@@ -1,5 +1,5 @@
-//! The breaker's memory, shared by all replicas: what the last minute's calls came to, and the gate
-//! that an outage closes.
+//! Stores the circuit breaker's state, which all replicas share: the results of recent calls, and
+//! the gate that an outage closes.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,17 +8,17 @@ use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify;
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// What the calls of a while came to.
+/// How many calls failed and how many were answered in a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Tally {
-    /// Calls that HubSpot failed, or that had no reply.
+    /// Calls that failed because of HubSpot, or that had no reply.
     pub failures: i64,
-    /// Calls that it answered otherwise.
+    /// All other calls, which HubSpot answered.
     pub answers: i64,
 }
 
 impl Queue {
-    /// The tally of the calls that ended after `since`.
+    /// Counts the calls that ended after `since`.
     ///
     /// # Errors
     /// When the database fails.
@@ -34,9 +34,9 @@ impl Queue {
         .await?)
     }
 
-    /// Closes the gate for an outage until `until`, and gives the failures since `since` back to
-    /// their rows: it was not their fault. Calls that were in flight when it closed do the same once
-    /// they end. Answers whether it was open before.
+    /// Closes the gate for an outage until `until`. The failures since `since` are no longer
+    /// counted against their rows, because the rows did not cause them. Calls that were in flight
+    /// at that time do the same when they end. Returns whether the gate was open before.
     ///
     /// # Errors
     /// When the database fails.
@@ -98,8 +98,8 @@ impl Queue {
         Ok(closed > 0)
     }
 
-    /// Notes a probe. One that came through may be followed by the next at once, and opens the
-    /// gate when it is the `enough`th in a row; after one that did not, the gate waits for `rest`.
+    /// Stores the result of a probe. After a success, the next probe may be sent at once, and the
+    /// gate opens after `enough` successes in a row. After a failure, the gate waits for `rest`.
     ///
     /// # Errors
     /// When the database fails.
@@ -131,7 +131,7 @@ impl Queue {
         Ok(tx.commit().await?)
     }
 
-    /// Gives the right to probe back: no call was needed, so nothing was learned.
+    /// Gives back the right to probe: no call was needed, so the probe showed nothing.
     ///
     /// # Errors
     /// When the database fails.

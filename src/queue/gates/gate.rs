@@ -1,7 +1,9 @@
-//! Why nothing is sent: closed by a person, by HubSpot's answers, or by a spent quota.
+//! Gates stop sending, for one object kind or for all. A person, HubSpot's answers or a spent quota
+//! can close one.
 //!
-//! One line a reason, shared by all replicas. Quota lines end by themselves. Those that stand for
-//! a fault stay after their time and let one record through to see whether it is mended.
+//! There is one row for each reason, and all replicas share them. Gates for a quota end by
+//! themselves. A gate for a fault stays closed after its time is over, and then lets one record
+//! through as a probe, to test whether the fault is fixed.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -12,33 +14,33 @@ use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify;
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// Which kind of reason closes a gate.
+/// The kind of reason that closes a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateKind {
-    /// A person paused it.
+    /// A person paused sending.
     Paused,
-    /// The token belongs to another account than the links.
+    /// The token belongs to an account other than the linked one.
     Account,
-    /// The rolling window, by HubSpot's word.
+    /// HubSpot says that the rolling window's rate limit is exceeded.
     Window,
-    /// The day's quota.
+    /// The daily quota is spent.
     Daily,
-    /// The last of the day's quota, kept for high priority: the others wait.
+    /// The last of the daily quota is reserved for rows of high priority. Other rows wait.
     Reserve,
-    /// HubSpot locks what is written too often.
+    /// HubSpot has locked something that was written too often.
     Locked,
-    /// The account moves between data centres.
+    /// HubSpot is moving the account between data centres.
     Migrating,
-    /// The token is refused.
+    /// HubSpot refuses the token.
     Credentials,
     /// The token lacks a scope.
     Scope,
-    /// A property that the mapping names is missing.
+    /// HubSpot lacks a property that the mapping names.
     Schema,
 }
 
 impl GateKind {
-    /// The word in the table and in answers.
+    /// The name in the table and in API responses.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,39 +58,40 @@ impl GateKind {
     }
 }
 
-/// A closed gate.
+/// A gate that is closed.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Gate {
     /// The object kind, or empty for all.
     pub sync_type: String,
     /// The kind of reason.
     pub kind: String,
-    /// HubSpot's word, where it gave one.
+    /// HubSpot's error code, if it gave one.
     pub code: Option<String>,
     /// The reason as a sentence.
     pub reason: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Since when.
+    /// When it was closed.
     pub closed_at: DateTime<Utc>,
-    /// Until when; `None`: until a person opens it. See [`Gate::is_probed`].
+    /// When it ends. `None` means that a person must open it. See [`Gate::is_probed`].
     pub until: Option<DateTime<Utc>>,
 }
 
 impl Gate {
-    /// Whether its end opens nothing: one record is tried then, and the gate opens if HubSpot takes it.
+    /// Whether the gate needs a probe at its end: one record is tried, and the gate opens if
+    /// HubSpot accepts it.
     #[must_use]
     pub fn is_probed(&self) -> bool {
         matches!(&*self.kind, "account" | "credentials" | "scope" | "schema" | "breaker")
     }
 }
 
-/// The words of a closed gate.
+/// What is stored and shown about a closed gate.
 #[derive(Debug, Clone, Default)]
 pub struct Closure {
     /// The object kind; `None`: all.
     pub sync_type: Option<String>,
-    /// HubSpot's word, where it gave one.
+    /// HubSpot's error code, if it gave one.
     pub code: Option<String>,
     /// The reason as a sentence.
     pub reason: String,
@@ -97,7 +100,8 @@ pub struct Closure {
 }
 
 impl Queue {
-    /// Closes the gate until `until`, or until a person opens it. A later end wins.
+    /// Closes the gate until `until`, or until a person opens it. If it is closed already, the
+    /// later end wins.
     ///
     /// # Errors
     /// When the database fails.
@@ -112,8 +116,8 @@ impl Queue {
         close(&mut db, kind, closure, until, now).await
     }
 
-    /// Takes the right to probe the gates of `sync_type` whose time is up: nobody else may until
-    /// `now + patience`. `false`: somebody else is at it.
+    /// Claims the right to probe the gates of `sync_type` whose time is over. No other worker may
+    /// probe until `now + patience`. Returns `false` if another worker is probing.
     ///
     /// # Errors
     /// When the database fails.
@@ -138,7 +142,7 @@ impl Queue {
         Ok(claimed > 0)
     }
 
-    /// Opens the gates that stand for a fault of `sync_type`, after a call went through.
+    /// Opens the gates that a fault of `sync_type` had closed, after a call succeeded.
     ///
     /// # Errors
     /// When the database fails.
@@ -156,7 +160,7 @@ impl Queue {
         Ok(tx.commit().await?)
     }
 
-    /// Opens one gate of the whole portal.
+    /// Opens one gate that applies to all object kinds.
     ///
     /// # Errors
     /// When the database fails.
@@ -171,7 +175,7 @@ impl Queue {
         Ok(tx.commit().await?)
     }
 
-    /// The gates that are closed at `now`, and those that wait for a probe.
+    /// Returns the gates that are closed at `now`, and those that wait for a probe.
     ///
     /// # Errors
     /// When the database fails.
@@ -188,7 +192,7 @@ impl Queue {
         .await?)
     }
 
-    /// Pauses sending, by a person.
+    /// Pauses sending, on behalf of a person.
     ///
     /// # Errors
     /// When the database fails.
@@ -209,8 +213,8 @@ impl Queue {
         Ok(tx.commit().await?)
     }
 
-    /// Opens what a person may open: the pause, and the gates that stand for a fault, which close
-    /// again if it is still there.
+    /// Opens the gates that a person may open: the pause, and gates for a fault. A gate for a fault
+    /// closes again if the fault is still there.
     ///
     /// # Errors
     /// When the database fails.

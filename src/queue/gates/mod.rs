@@ -1,4 +1,4 @@
-//! Why nothing is sent: gates, the circuit breaker, the account.
+//! Everything that stops sending: gates, the circuit breaker and the account check.
 
 pub mod account;
 pub mod breaker;

@@ -1,8 +1,9 @@
-//! Links that meet: one HubSpot record behind two of ours.
+//! Handles aliases: two hubferry records that lead to one HubSpot record.
 //!
-//! An adoption that finds the HubSpot record taken is not made. A linked record that people merged
-//! into the record of another becomes its alias: rows, values and slots go over to the survivor,
-//! later events too, and a delete of the alias never takes the survivor along.
+//! If a HubSpot record is already linked to another record, it is not adopted. If people merged the
+//! HubSpot record of a linked record into another record's, the linked record becomes an alias of
+//! the other record, which is called the survivor. Rows, values and slots move to the survivor, and
+//! so do later events. A delete of the alias never removes the survivor's HubSpot record.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,9 +17,9 @@ use crate::queue::delivery::settle::Settlement;
 use crate::queue::delivery::settle::subject::keep_apart;
 use crate::queue::model::Accepted;
 
-/// For each settlement that would link to a HubSpot record which another record of ours holds: that
-/// record. Those that would link to the same one wait for each other here, before any record is
-/// locked; of two in one settlement the first takes it.
+/// Finds, for each settlement that would link to a HubSpot record, the record that is already
+/// linked to it. Settlements that would link to the same HubSpot record wait for each other here,
+/// before any record is locked. Of two in one settle, the first gets the link.
 pub(super) async fn holders(
     db: &mut PgConnection,
     settlements: &[Settlement],
@@ -58,8 +59,8 @@ pub(super) async fn holders(
     Ok(holders)
 }
 
-/// Records linked to what was merged into the HubSpot record of a settlement, and the settlement's
-/// record, whose aliases they become.
+/// Finds the records that are linked to HubSpot records that were merged into that of a settlement,
+/// together with the settlement's record. They become its aliases.
 pub(super) async fn absorbed(
     db: &mut PgConnection,
     settlements: &[Settlement],
@@ -79,8 +80,8 @@ pub(super) async fn absorbed(
     Ok(found.bind(records).bind(links).fetch_all(db).await?)
 }
 
-/// The aliases of records that are deleted or merged on, and the survivors of those that are deleted,
-/// which change with them: they are locked in the order of their numbers like all others.
+/// Finds the aliases of records that are deleted or merged again, and the survivors of aliases that
+/// are deleted. They change too, so they are locked in the order of their ids like all others.
 pub(super) async fn aliases(
     db: &mut PgConnection,
     settlements: &[Settlement],
@@ -103,7 +104,7 @@ pub(super) async fn aliases(
     Ok(locks)
 }
 
-/// Makes `pairs` of record and survivor one: everything that is the record's goes over. The caller
+/// Merges each record of `pairs` into its survivor, which takes over all of its data. The caller
 /// has locked and settled both.
 pub(super) async fn merge(
     db: &mut PgConnection,
@@ -113,7 +114,7 @@ pub(super) async fn merge(
     let mut touched = HashSet::new();
     let mut gone_over = HashSet::new();
     for &(alias, survivor) in pairs {
-        // Two that each would take the other in.
+        // Two records would each become an alias of the other.
         if gone_over.contains(&survivor) || !gone_over.insert(alias) {
             continue;
         }
@@ -130,8 +131,9 @@ pub(super) async fn merge(
                 newest.insert(name, register);
             }
         }
-        // Doubtful: the survivor is sent whole, its own key first of all. Whoever holds it knows
-        // nothing of what comes over, and would write what he knew: he is fenced.
+        // In doubt: the survivor is sent whole, its own key first. A worker that holds the survivor
+        // does not know what moves to it, and would store what it read before, so its lease is
+        // revoked.
         sqlx::query(
             "UPDATE crm_record
              SET accepted = $2, doubt = nextval('lease_token'), lease_token = NULL,
@@ -176,7 +178,7 @@ async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(
         .bind(survivor)
         .execute(&mut *db)
         .await?;
-    // Failed ones too: retried under their old record they would create it again.
+    // Failed rows move too: if they were retried under the old record, they would create it again.
     sqlx::query(
         "UPDATE sync_queue SET record_id = $2, subject_id = NULLIF(COALESCE(subject_id, $1), $2)
          WHERE record_id = $1 AND status <> 'synced' AND operation = 'upsert'",
@@ -200,8 +202,9 @@ async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(
     part(db, alias, survivor).await
 }
 
-/// Both may have made a pair for the same slot, and both pairs stand in HubSpot now. The survivor
-/// keeps one, the wanted one if it is there; the other stays with the alias, which owes its end.
+/// Both records may have created a pair for the same slot, and HubSpot has both pairs now. The
+/// survivor keeps one, the wanted one if it exists. The alias keeps the other one and owes its
+/// removal.
 async fn part(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), QueueError> {
     sqlx::query(
         "WITH kept AS (
@@ -239,7 +242,7 @@ async fn part(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), Qu
     .execute(&mut *db)
     .await?;
     sqlx::query(
-        // The alias itself has said nothing of late.
+        // The alias itself has no recent value.
         "UPDATE crm_association SET target_id = NULL, refused = false, set_at = 'epoch',
              made_from = (SELECT hubspot_id FROM crm_record WHERE id = $2)
          WHERE record_id = $1",

@@ -1,4 +1,5 @@
-//! What goes with a record: its slots when it is deleted, all that is stored of it when it is erased.
+//! Removes what belongs to a record: its slots when it is deleted, all its stored data when it is
+//! erased.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -7,9 +8,10 @@ use sqlx::PgConnection;
 use crate::queue::delivery::settle::Settlement;
 use crate::queue::{QueueError, audit};
 
-/// Voids the slots of records that are gone. HubSpot drops a record's associations with it; slots
-/// that are newer than the delete are made again with the record. An alias has no record there: the
-/// pairs that it still has to part stand at its survivor's.
+/// Voids the slots of records that were deleted. HubSpot removes a record's associations with the
+/// record. Slots that are newer than the delete are created again with the record. An alias has no
+/// HubSpot record of its own: the pairs that it must still remove belong to its survivor's HubSpot
+/// record.
 pub(super) async fn void_slots(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -38,8 +40,8 @@ pub(super) async fn void_slots(
     Ok(())
 }
 
-/// Opens the rows again that are newer than the delete of their record: what they brought is gone
-/// with it, and they create it anew. If they cannot, they fail as any row that cannot.
+/// Reopens the rows that are newer than the delete of their record. Their values were deleted with
+/// the record, so they create it again. If they cannot, they fail like any other row.
 pub(super) async fn reopen_newer(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -63,16 +65,17 @@ pub(super) async fn reopen_newer(
     Ok(())
 }
 
-/// Removes what is stored of erased records but their numbers and ids, by which later events are
-/// refused, and leaves an audit line without personal data. An event is emptied as a whole: what its
-/// other rows say of it goes too, and those that are still open end with `SUBJECT_ERASED`.
+/// Removes the stored data of erased records, and writes an audit line without personal data. Only
+/// the numbers and ids of the records stay, so that later events can be refused. An event is
+/// emptied as a whole: its other rows lose their data too, and those that are still open end with
+/// `SUBJECT_ERASED`.
 pub(super) async fn erase(
     db: &mut PgConnection,
     ours: &[&Settlement],
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
     for record in ours.iter().filter(|s| s.erase).map(|s| s.record) {
-        // Without its hash an event that comes again is a duplicate, whatever its body.
+        // Without its hash, an event that is sent again is a duplicate, whatever its body.
         let rows: Vec<i64> = sqlx::query_scalar(
             "WITH emptied AS (
                  UPDATE event SET data = NULL, hash = NULL, subject = ''

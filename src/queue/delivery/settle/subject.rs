@@ -1,9 +1,10 @@
-//! Subjects that share one HubSpot record, after people merged theirs.
+//! Handles subjects that share one HubSpot record, after people merged their records.
 //!
-//! The survivor has the link and what HubSpot holds, which is the newest value of any of them. What
-//! each subject's own events brought stands apart, in `brought`, so that a delete voids that and nothing
-//! else: another subject's older value comes back. A survivor that is deleted while an alias lives
-//! hands the HubSpot record to it and becomes its alias.
+//! The survivor has the link and the values that HubSpot holds: the newest of all subjects. The
+//! column `brought` also keeps what each subject's own events supplied. So a delete voids only the
+//! values of its subject, and an older value of another subject returns. If a survivor is deleted
+//! while an alias is live, the alias takes over the HubSpot record and the survivor becomes its
+//! alias.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,7 +17,7 @@ use crate::queue::delivery::settle::{OwnPart, Settlement};
 use crate::queue::model::{Accepted, Register, Stamp};
 use crate::queue::{Queue, QueueError};
 
-/// The newest of what one subject's own events brought and HubSpot was sent.
+/// The newest values that one subject's own events supplied and that HubSpot was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Own {
     properties: Accepted,
@@ -25,7 +26,7 @@ struct Own {
 }
 
 impl Own {
-    /// Takes out what is not newer than `tombstone`, or all.
+    /// Removes and returns what is not newer than `tombstone`, or everything.
     fn void(&mut self, tombstone: Option<Stamp>) -> Own {
         let dead = |stamp: Stamp| tombstone.is_none_or(|dead| stamp <= dead);
         let slot = |at: DateTime<Utc>, row: i64| dead(Stamp { at, row });
@@ -35,14 +36,14 @@ impl Own {
         }
     }
 
-    /// The rows that brought it.
+    /// The rows that supplied it.
     fn rows(&self) -> Vec<i64> {
         let values = self.properties.values().map(|register| register.stamp.row);
         values.chain(self.slots.values().map(|slot| slot.2)).collect()
     }
 }
 
-/// Aliases that still have something to say, of the survivors `$1`.
+/// Selects the live aliases of the survivors `$1`: those that still have values.
 const LIVING: &str = "SELECT a.alias_of, a.id FROM crm_record a
     WHERE a.alias_of = ANY($1) AND a.erased_at IS NULL
       AND (a.tombstone_at IS NULL OR a.brought -> 'properties' <> '{}'
@@ -53,7 +54,8 @@ const LIVING: &str = "SELECT a.alias_of, a.id FROM crm_record a
     ORDER BY a.alias_of, a.id DESC";
 
 impl Queue {
-    /// Which of `records` have aliases that live: what HubSpot holds is theirs too.
+    /// Returns those of `records` that have live aliases: HubSpot's values belong to the aliases
+    /// too.
     ///
     /// # Errors
     /// When the database fails.
@@ -63,7 +65,7 @@ impl Queue {
     }
 }
 
-/// The alias that takes over from each of `survivors`, where one lives.
+/// Finds the alias that takes over from each of `survivors`, if one is live.
 pub(super) async fn living(
     db: &mut PgConnection,
     survivors: &[i64],
@@ -75,7 +77,7 @@ pub(super) async fn living(
     Ok(found.into_iter().collect())
 }
 
-/// Begins to keep apart what is each of `records` own.
+/// Starts to store separately what each of `records` supplied itself.
 pub(super) async fn keep_apart(db: &mut PgConnection, records: &[i64]) -> Result<(), QueueError> {
     sqlx::query(
         "UPDATE crm_record r SET brought = jsonb_build_object('properties', r.accepted, 'slots', COALESCE(
@@ -89,7 +91,7 @@ pub(super) async fn keep_apart(db: &mut PgConnection, records: &[i64]) -> Result
     Ok(())
 }
 
-/// Notes what the rows of each subject brought.
+/// Stores what the rows of each subject supplied.
 pub(super) async fn write_own(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -115,14 +117,15 @@ pub(super) async fn write_own(
     Ok(())
 }
 
-/// Hands the HubSpot record of `survivor` over to its alias `heir`, with all that is owed to it;
-/// the survivor becomes an alias, the other aliases are the heir's. The deletes stay where they are.
+/// Moves the HubSpot record of `survivor` to its alias `heir`, with everything that is owed to it.
+/// The survivor becomes an alias of the heir, and so do the other aliases. The deletes stay with
+/// their own records.
 pub(super) async fn promote(
     db: &mut PgConnection,
     survivor: i64,
     heir: i64,
 ) -> Result<(), QueueError> {
-    // Doubtful: it is sent whole, its own key first of all.
+    // In doubt: it is sent whole, its own key first.
     sqlx::query(
         "UPDATE crm_record h
          SET alias_of = NULL, hubspot_id = s.hubspot_id, lost_link = s.lost_link,
@@ -158,8 +161,8 @@ pub(super) async fn promote(
     .bind(heir)
     .execute(&mut *db)
     .await?;
-    // The pairs stand at the HubSpot record; an alias has only those that are still to be dropped.
-    // Sorted, so that all are gone before the first comes back.
+    // Pairs belong to the HubSpot record. An alias has only the pairs that are still to be removed.
+    // They are sorted, so that all are removed before the first one is added again.
     sqlx::query(
         "WITH gone AS (DELETE FROM crm_association WHERE record_id IN ($1, $2) RETURNING *)
          INSERT INTO crm_association (record_id, slot, target_id, set_at, set_by, made_target_id,
@@ -175,8 +178,9 @@ pub(super) async fn promote(
     Ok(())
 }
 
-/// Voids what the deleted or erased aliases among `ours` brought to their survivors, which are
-/// answered: another subject's value comes back, and what nobody else brought is cleared in HubSpot.
+/// Voids what the deleted or erased aliases among `ours` supplied to their survivors, and returns
+/// these survivors. The value of another subject returns. A value that no other subject supplied is
+/// cleared in HubSpot.
 pub(super) async fn void_aliases(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -198,7 +202,7 @@ pub(super) async fn void_aliases(
         let Some(&survivor) = survivors.get(&gone.record) else { continue };
         touched.push(survivor);
         if gone.erase {
-            // What came before the erasure says nothing any more.
+            // Events from before the erasure have no effect any more.
             sqlx::query(
                 "UPDATE sync_queue SET status = 'synced', written = true, processed_at = $2
                  WHERE subject_id = $1 AND operation = 'upsert' AND status IN ('pending', 'retry')",
@@ -216,8 +220,9 @@ pub(super) async fn void_aliases(
     Ok(touched)
 }
 
-/// Replaces the values of `void` that `survivor` still has by the next-newest of the group. Whoever
-/// holds it knows nothing of that: it is fenced, and sent whole.
+/// Replaces the values of `void` that `survivor` still has with the next-newest values of the
+/// group. A worker that holds the survivor does not know of this. So its lease is revoked, and the
+/// survivor is sent whole.
 async fn take_back(db: &mut PgConnection, survivor: i64, void: &Own) -> Result<(), QueueError> {
     let group: Vec<(Json<Own>,)> = sqlx::query_as(
         "SELECT brought FROM crm_record WHERE (id = $1 OR alias_of = $1) AND brought IS NOT NULL",
@@ -236,7 +241,7 @@ async fn take_back(db: &mut PgConnection, survivor: i64, void: &Own) -> Result<(
             continue;
         }
         let others = group.iter().filter_map(|(own,)| own.properties.get(name));
-        // Older than whatever may come.
+        // Older than every other stamp.
         let nobody = Stamp { at: DateTime::UNIX_EPOCH, row: 0 };
         let cleared = Register { value: String::new(), stamp: nobody };
         let next = others.max_by_key(|r| r.stamp).cloned().unwrap_or(cleared);
@@ -261,7 +266,7 @@ async fn take_back(db: &mut PgConnection, survivor: i64, void: &Own) -> Result<(
         .await?;
         changed |= rows.rows_affected() > 0;
     }
-    // The mark: a target may be linked at this moment by somebody who does not see the slot yet.
+    // Set the mark: another transaction may link a target now, and it cannot see the slot yet.
     sqlx::query(
         "UPDATE crm_record
          SET accepted = $2, lease_token = NULL, lease_until = NULL, lease_holder = NULL,
@@ -278,8 +283,8 @@ async fn take_back(db: &mut PgConnection, survivor: i64, void: &Own) -> Result<(
     Ok(())
 }
 
-/// Records whose HubSpot record is gone, and their aliases, stand for themselves again: each is made
-/// anew from what its own events brought. Answers the aliases.
+/// Separates records whose HubSpot record was deleted from their aliases. Each one is created again
+/// from what its own events supplied. Returns the aliases.
 pub(super) async fn part_ways(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -305,8 +310,8 @@ pub(super) async fn part_ways(
     Ok(apart.into_iter().filter_map(|(id, alias_of)| alias_of.map(|_| id)).collect())
 }
 
-/// Gives a record what is its own: values, slots and rows. The rows are opened again, so that what
-/// cannot be made anew fails and is seen.
+/// Gives a record what it supplied itself: values, slots and rows. The rows are reopened, so that
+/// those that cannot be sent again fail visibly.
 async fn restore(db: &mut PgConnection, record: i64, own: &Own) -> Result<(), QueueError> {
     sqlx::query(
         "UPDATE sync_queue SET record_id = $1, subject_id = NULL

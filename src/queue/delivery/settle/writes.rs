@@ -1,4 +1,4 @@
-//! The statements of a settle: records, slots and rows, a batch each.
+//! The SQL statements of a settle. Each one writes all records, slots or rows of the batch.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::queue::QueueError;
 use crate::queue::delivery::settle::{Certainty, RowVerdict, Settlement};
 use crate::queue::model::{Accepted, Reason};
 
-/// Ends the leases and writes what has become of the records.
+/// Ends the leases and stores the new state of the records.
 pub(super) async fn write_records(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -117,7 +117,7 @@ pub(super) async fn write_records(
     Ok(())
 }
 
-/// Writes slots that are newer than what is stored.
+/// Stores the slots that are newer than the stored ones.
 pub(super) async fn write_slots(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -153,7 +153,7 @@ pub(super) async fn write_slots(
     Ok(())
 }
 
-/// Writes the rows' verdicts. Rows whose record owes associations wait for them as `written`.
+/// Stores the rows' verdicts. Rows whose record owes associations wait for them as `written`.
 pub(super) async fn write_rows(
     db: &mut PgConnection,
     ours: &[&Settlement],
@@ -194,7 +194,7 @@ pub(super) async fn write_rows(
              error_correlation_id = NULL, error_http_status = NULL
          FROM UNNEST($3::bigint[], $4::bool[], $5::jsonb[]) AS v (id, owes, warnings)
          WHERE q.id = v.id AND (q.status IN ('pending', 'retry')
-                                -- What has gone along.
+                                -- Rows that were sent along.
                                 OR (q.status = 'failed' AND q.along AND q.discarded_at IS NULL))",
     )
     .bind(now)
@@ -207,9 +207,10 @@ pub(super) async fn write_rows(
     refuse_rows(db, &refused, call, now).await
 }
 
-/// Marks rows `retry` or `failed` with their reasons and writes an attempt each. A row that had ended
-/// before its record became an alias, and whose association is refused only now, goes over to the
-/// survivor, which owes it: retried under its old record it would create that again.
+/// Marks rows `retry` or `failed` with their reasons, and writes an attempt for each. A row may
+/// have ended before its record became an alias, and its association is refused only now. Such a
+/// row moves to the survivor, which owes the association. If it were retried under its old record,
+/// it would create that record again.
 pub(in crate::queue) async fn refuse_rows(
     db: &mut PgConnection,
     refused: &[(i64, &str, &Reason)],
@@ -219,7 +220,7 @@ pub(in crate::queue) async fn refuse_rows(
     if refused.is_empty() {
         return Ok(());
     }
-    // One verdict a row: the first.
+    // Each row has one verdict: the first one.
     let refused: BTreeMap<i64, (&str, &Reason)> =
         refused.iter().rev().map(|(row, status, reason)| (*row, (*status, *reason))).collect();
     let ids: Vec<i64> = refused.keys().copied().collect();

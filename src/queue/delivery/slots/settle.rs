@@ -1,4 +1,4 @@
-//! What became of the pairs of a call, in one transaction with the end of the lease.
+//! Stores the results of an association call, and ends the lease in the same transaction.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -11,7 +11,8 @@ use crate::queue::model::{Lease, Reason};
 use crate::queue::{PORTAL, Queue, QueueError};
 
 impl Queue {
-    /// Ends `lease` for the records of `settlement`, fenced, in one transaction.
+    /// Ends `lease` for the records of `settlement`, guarded by the lease's token, in one
+    /// transaction.
     ///
     /// # Errors
     /// When the database fails; nothing has changed then.
@@ -46,7 +47,7 @@ impl Queue {
             refused.extend(refusals(&mut tx, slot, verdict, max_retries).await?);
         }
         refuse_rows(&mut tx, &refused, call, now).await?;
-        // A call of ours that came after the next holder's may have undone it: made once more.
+        // The call may have undone a call of the next worker, so the pair is created again.
         if call.is_some() {
             note(&mut tx, UNSURE, late.iter()).await?;
         }
@@ -81,7 +82,7 @@ const UNSURE: &str = "UPDATE crm_association a SET sure = false
     FROM UNNEST($1::bigint[], $2::text[]) AS s (record_id, slot)
     WHERE a.record_id = s.record_id AND a.slot = s.slot AND a.made_to IS NOT NULL";
 
-/// Runs `statement` over the slots of `verdicts`.
+/// Runs `statement` on the slots of `verdicts`.
 async fn note<'a>(
     db: &mut PgConnection,
     statement: &'static str,
@@ -95,7 +96,7 @@ async fn note<'a>(
     Ok(())
 }
 
-/// The rows that `verdict` refuses; notes at the slot whether it is given up.
+/// The rows that `verdict` refuses. Also stores whether the slot is given up.
 async fn refusals<'a>(
     db: &mut PgConnection,
     slot: &OwedSlot,
@@ -127,7 +128,7 @@ async fn refusals<'a>(
             Ok(refused)
         }
         SlotVerdict::Refused(reason) => {
-            // A pair that was not made is forgotten; one that was not dropped still stands.
+            // A pair that was not created is forgotten. A pair that was not removed still exists.
             let row = sqlx::query_scalar(
                 "UPDATE crm_association SET refused = true, sure = true,
                      made_target_id = CASE WHEN $3 THEN made_target_id END,
@@ -141,7 +142,7 @@ async fn refusals<'a>(
     }
 }
 
-/// The ends of pairs that HubSpot made of other records than were asked for.
+/// Finds the ends of pairs that HubSpot created for other records than requested.
 async fn ends(db: &mut PgConnection, verdicts: &[Verdict]) -> Result<Vec<i64>, QueueError> {
     let moved: Vec<&OwedSlot> = verdicts
         .iter()
@@ -154,7 +155,7 @@ async fn ends(db: &mut PgConnection, verdicts: &[Verdict]) -> Result<Vec<i64>, Q
     let owners: Vec<i64> = moved.iter().map(|slot| slot.record_id).collect();
     let kinds: Vec<Option<&str>> = moved.iter().map(|slot| slot.target_type.as_deref()).collect();
     let links: Vec<Option<&str>> = moved.iter().map(|slot| slot.to_id.as_deref()).collect();
-    // By the link: the target may be an alias.
+    // Found by the link, because the target may be an alias.
     let far = sqlx::query_scalar(
         "SELECT r.id FROM UNNEST($2::text[], $3::text[]) AS t (sync_type, link)
          JOIN crm_record r ON r.portal = $1 AND r.sync_type = t.sync_type AND r.hubspot_id = t.link",
@@ -167,7 +168,7 @@ async fn ends(db: &mut PgConnection, verdicts: &[Verdict]) -> Result<Vec<i64>, Q
     Ok([owners, far].concat())
 }
 
-/// The rows of a record that wait for its associations, and how often they were retried.
+/// The rows of a record that wait for its associations, with their retry counts.
 async fn written_rows(db: &mut PgConnection, record: i64) -> Result<Vec<(i64, i32)>, QueueError> {
     let rows = sqlx::query_as(
         "SELECT id, retry_count FROM sync_queue
