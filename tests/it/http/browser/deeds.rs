@@ -3,8 +3,8 @@
 use hubferry::access::Role;
 
 use super::{add_pounds_in_hubspot, deals_in_pounds, sign_in, sign_in_at};
-use crate::api::make_key;
-use crate::dashboard::filled;
+use crate::http::api::make_key;
+use crate::http::dashboard::filled;
 use crate::support::World;
 use crate::support::browser::{Screen, visit};
 
@@ -93,7 +93,7 @@ async fn sending_is_paused_with_a_reason_that_everybody_sees_and_resumed() {
 }
 
 async fn deals_waiting(world: &World) -> String {
-    let answer = world.accept(&crate::api::bad_deal("d-1", "m-1")).await;
+    let answer = world.accept(&crate::http::api::bad_deal("d-1", "m-1")).await;
     world.drain().await;
     crate::support::row_id(&answer, 0)
 }

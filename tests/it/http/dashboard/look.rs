@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Browser, between};
 use crate::support::World;
 
-const STYLE: &str = include_str!("../../../assets/hubferry.css");
+const STYLE: &str = include_str!("../../../../assets/hubferry.css");
 
 #[tokio::test]
 async fn files_are_kept_for_good_under_the_address_that_pages_name() {

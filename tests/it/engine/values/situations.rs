@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::files::files;
 use crate::support::{Setup, World};
 
-const SITUATIONS: &str = include_str!("../../fixtures/situations.jsonl");
+const SITUATIONS: &str = include_str!("../../../fixtures/situations.jsonl");
 /// Properties that the situations need beside the built-in ones: name, type, field, transform.
 const FIELDS: [(&str, &str, &str, &str); 5] = [
     ("a_text", "string", "text", "text"),

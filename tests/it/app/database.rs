@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 
-use crate::chaos::trial::{Application, Trial};
+use crate::reliability::chaos::trial::{Application, Trial};
 use crate::support::binary::{Server, database_url, hubferry};
 use crate::support::gulf::Gulf;
 use crate::support::{ADMIN_KEY, INGEST_KEY, World, database, event};
@@ -235,7 +235,7 @@ async fn a_role_that_may_only_read_and_write_rows_is_enough_to_serve() {
     let trial = Trial::new(database().await).await;
     let (name, theirs) = role(&trial.database, "").await;
     run(&trial.database, "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
-    let guide = include_str!("../../docs/OPS.md");
+    let guide = include_str!("../../../docs/OPS.md");
     let grants: Vec<&str> = guide.lines().filter(|line| line.starts_with("GRANT ")).collect();
     assert_eq!(grants.len(), 3, "{grants:?}");
     run(&trial.database, &grants.concat().replace("hubferry_app", &name)).await;

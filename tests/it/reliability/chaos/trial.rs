@@ -16,7 +16,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 
-use crate::soak::audit;
+use crate::reliability::soak::audit;
 use crate::support::binary::Server;
 use crate::support::{INGEST_KEY, event};
 

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::story::Theme;
 use super::wire::{self, Fate, Pending};
-use crate::soak::audit;
+use crate::reliability::soak::audit;
 use crate::support::{Setup, World};
 
 const WORKERS: usize = 3;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-use crate::chaos::trial::Trial;
+use crate::reliability::chaos::trial::Trial;
 use crate::support::binary::Server;
 use crate::support::{ADMIN_KEY, INGEST_KEY, World, database, event};
 
@@ -91,7 +91,7 @@ async fn entries(db: &mut sqlx::PgConnection) -> i64 {
 #[tokio::test]
 async fn the_tables_of_the_pages_benchmark_can_be_filled() {
     let world = World::new().await;
-    let fill = include_str!("../../examples/bench_pages/fill.sql");
+    let fill = include_str!("../../../examples/bench_pages/fill.sql");
     let fill = fill.replace("{rows}", "2000").replace("{records}", "400");
     let mut db = world.queue.pool().acquire().await.expect("a connection");
     sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut *db).await.expect("it is filled");

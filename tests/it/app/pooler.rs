@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::chaos::trial::{Application, Trial};
+use crate::reliability::chaos::trial::{Application, Trial};
 use crate::support::binary::{database_url, hubferry};
 use crate::support::database;
 use crate::support::pooler::Pooler;

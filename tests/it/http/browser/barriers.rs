@@ -1,7 +1,7 @@
 //! The accessibility checker on every page: in light and dark, on a desktop and a phone.
 
 use super::{deals_in_pounds, fits, sign_in};
-use crate::dashboard::filled;
+use crate::http::dashboard::filled;
 use crate::support::World;
 use crate::support::browser::{Screen, Tab, visit};
 

@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
 
 use super::Lane;
-use crate::simulation::story;
+use crate::reliability::simulation::story;
 use crate::support;
 
 impl Lane {

@@ -14,10 +14,10 @@ use serde_json::Value;
 
 use crate::support::World;
 
-const BODIES: &str = include_str!("../fixtures/bodies.jsonl");
-const MAPPINGS: &str = include_str!("../fixtures/mappings.jsonl");
-const SETTINGS: &str = include_str!("../fixtures/settings.jsonl");
-const OBJECTS: &str = include_str!("../../config/objects.toml");
+const BODIES: &str = include_str!("../../fixtures/bodies.jsonl");
+const MAPPINGS: &str = include_str!("../../fixtures/mappings.jsonl");
+const SETTINGS: &str = include_str!("../../fixtures/settings.jsonl");
+const OBJECTS: &str = include_str!("../../../config/objects.toml");
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect()

@@ -12,7 +12,7 @@ mod arbitrary;
 
 /// One JSON object a line. `sent` are the values of ours that the reply repeats. Batch replies
 /// answer [`inputs`] (or [`pairs`]); `of` holds the record's id or the failure's code.
-const REPLIES: &str = include_str!("../fixtures/hubspot-replies.jsonl");
+const REPLIES: &str = include_str!("../../fixtures/hubspot-replies.jsonl");
 
 fn replies() -> Vec<Value> {
     REPLIES.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

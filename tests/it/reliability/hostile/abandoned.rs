@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::chaos::trial::Trial;
+use crate::reliability::chaos::trial::Trial;
 use crate::support::{ADMIN_KEY, INGEST_KEY, database, event};
 
 /// Connections of the server's.

@@ -13,7 +13,7 @@ mod screenshots;
 
 use serde_json::{Value, json};
 
-use crate::api::bad_deal;
+use crate::http::api::bad_deal;
 use crate::support::browser::{Screen, Tab};
 use crate::support::{ADMIN_KEY, World, row_id};
 

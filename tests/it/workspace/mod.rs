@@ -1,0 +1,4 @@
+//! The other crates of the workspace.
+
+pub mod cluster;
+pub mod sandbox;
