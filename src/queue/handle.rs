@@ -1,4 +1,4 @@
-//! The handle on the queue: its connections and its clock.
+//! The handle that all code uses to reach the queue: its database connections and its clock.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgPool, Postgres, Transaction};
@@ -10,10 +10,10 @@ use crate::queue::delivery::due_cursor;
 use crate::queue::doubt;
 use crate::queue::error::QueueError;
 
-/// The portal that everything belongs to for now; the tables already carry the column.
+/// The portal that everything belongs to for now. The tables already have the column.
 pub const PORTAL: &str = "default";
 
-/// A handle on the queue's tables; cheap to clone.
+/// A handle on the queue's tables. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queue {
     pub(in crate::queue) pool: PgPool,
@@ -21,34 +21,34 @@ pub struct Queue {
     pub(in crate::queue) ahead: Arc<AtomicI64>,
     pub(in crate::queue) read: Arc<RwLock<Option<Reading>>>,
     pub(in crate::queue) lines: Arc<due_cursor::Lines>,
-    /// The record behind which the search for stranded rows goes on; see [`Queue::unstrand`].
+    /// The record after which the search for stranded rows continues; see [`Queue::unstrand`].
     pub(in crate::queue) unstranded: Arc<AtomicI64>,
 }
 
-/// When the database's clock was read last, by this process' own, and what it said.
+/// When this process last read the database's clock, on its own clock, and the time that it read.
 type Reading = (Instant, DateTime<Utc>);
 
 const BY_INDEX: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL plan_cache_mode = force_generic_plan";
 
-/// The database's clock is read anew after so long.
+/// The database's clock is read again after this time.
 const CLOCK: Duration = Duration::from_secs(1);
 
 impl Queue {
-    /// A queue on `pool`, whose schema must be up to date (see [`Queue::migrate`]).
+    /// Creates a queue on `pool`. Its schema must be up to date (see [`Queue::migrate`]).
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let (ahead, read, lines) = (Arc::default(), Arc::default(), Arc::default());
         Self { pool, ahead, read, lines, unstranded: Arc::default() }
     }
 
-    /// The same queue over other connections.
+    /// Returns the same queue with other connections.
     #[must_use]
     pub fn over(&self, pool: PgPool) -> Self {
         Self { pool, ..self.clone() }
     }
 
-    /// The database's time: the queue's only clock, read once a step.
+    /// The database's time. This is the queue's only clock, and each step reads it once.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -59,7 +59,7 @@ impl Queue {
         Ok(now + self.ahead())
     }
 
-    /// Whether the database can be written to, which a standby cannot.
+    /// Whether the database accepts writes. A standby does not.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -68,9 +68,9 @@ impl Queue {
         Ok(sqlx::query_scalar(asked).fetch_one(&self.pool).await?)
     }
 
-    /// The database's time as far as it was read within the last second: for the door, which must not
-    /// ask for every event. It is late by the way of the answer, never ahead, so no value is ordered by
-    /// it.
+    /// The database's time, from a reading that is at most a second old. The HTTP API uses it,
+    /// because it must not ask the database for every event. The time may be late by as long as the
+    /// answer took, but it is never ahead. So it must not decide the order of values.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -82,7 +82,7 @@ impl Queue {
         }
     }
 
-    /// Moves the queue's clock ahead of the database's, for tests that must not sleep.
+    /// Moves the queue's clock ahead of the database's clock, for tests that must not sleep.
     pub fn advance(&self, by: TimeDelta) {
         self.ahead.fetch_add(by.num_microseconds().unwrap_or(0), Ordering::SeqCst);
     }
@@ -91,15 +91,15 @@ impl Queue {
         TimeDelta::microseconds(self.ahead.load(Ordering::SeqCst))
     }
 
-    /// A transaction of the hot path, whose statements go by their indexes: their plans are made
-    /// once, perhaps when a table was empty, and must hold when it has millions of rows.
+    /// Begins a transaction of the hot path, which forces index plans. Its plans are made once,
+    /// perhaps while a table was empty, and must still work when the table has millions of rows.
     pub(in crate::queue) async fn begin(
         &self,
     ) -> Result<Transaction<'static, Postgres>, QueueError> {
         Ok(doubt::begin_with(&self.pool, BY_INDEX).await?)
     }
 
-    /// The connection pool, for the readiness check and for closing at the end.
+    /// The connection pool, for the readiness check and for closing it at shutdown.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool

@@ -1,8 +1,9 @@
-//! What is owed to HubSpot: the only code that touches the queue's tables.
+//! The queue stores what must still be sent to HubSpot. No other code accesses its tables.
 //!
-//! The record is the unit of delivery, the queue row the unit of accounting. Every way out of
-//! *leased* is fenced by the lease's token, records are locked in the order of their ids, and no
-//! transaction outlives the function that opened it. Nothing here knows HTTP.
+//! Records are delivered; queue rows are what is counted. A lease ends only under its own token, so
+//! a worker that lost it cannot change the record. Records are locked in the order of their ids, to
+//! avoid deadlocks. No transaction outlives the function that began it. The queue knows nothing
+//! about HTTP.
 
 pub mod actions;
 pub mod audit;

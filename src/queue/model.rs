@@ -1,4 +1,4 @@
-//! The queue's words as types: statuses, stages, stamps, leases, reasons.
+//! The queue's basic types: statuses, stages, stamps, leases and reasons.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -9,28 +9,28 @@ use serde::{Deserialize, Serialize};
 use crate::event::Priority;
 use crate::mapping::Operation;
 
-/// The status of a queue row, as everybody outside sees it.
+/// The status of a queue row, as the API and the dashboard show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Awaiting processing.
+    /// The row waits to be processed.
     Pending,
-    /// Its record is leased by a worker.
+    /// The row's record is leased by a worker.
     Processing,
-    /// Done: HubSpot holds it, or something newer.
+    /// The row is done: HubSpot holds its values or newer ones.
     Synced,
-    /// Scheduled for another try.
+    /// The row failed and is scheduled for another try.
     Retry,
-    /// Needs a person.
+    /// The row failed and needs a person.
     Failed,
 }
 
 impl Status {
-    /// All of them, in the order in which they are shown.
+    /// All statuses, in the order in which they are shown.
     pub const ALL: [Self; 5] =
         [Self::Pending, Self::Processing, Self::Synced, Self::Retry, Self::Failed];
 
-    /// The word, in lower case.
+    /// The name, in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,29 +53,29 @@ impl FromStr for Status {
     }
 }
 
-/// Which call a record is due for.
+/// The call that a record is due for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// Erase it for good.
+    /// Erase the record permanently.
     Erase,
-    /// Archive it: a delete is owed.
+    /// Archive the record, because a delete is owed.
     Archive,
-    /// HubSpot holds a unique value of it elsewhere: look whose record that is.
+    /// Look up a HubSpot record, because it holds a unique value of this record.
     Resolve,
-    /// Not linked yet: upsert by our key.
+    /// Create the record: it has no link yet, so it is upserted by hubferry's key.
     Create,
-    /// Linked: update by HubSpot's id.
+    /// Update the linked record, by HubSpot's id.
     Update,
-    /// Only associations are owed.
+    /// Send associations only, because nothing else is owed.
     Associate,
 }
 
 impl Stage {
-    /// All of them; at equal rank an earlier one goes first.
+    /// All stages. At equal rank the earlier stage goes first.
     pub const ALL: [Self; 6] =
         [Self::Erase, Self::Archive, Self::Resolve, Self::Create, Self::Update, Self::Associate];
 
-    /// The word in the table.
+    /// The name in the table.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -100,20 +100,20 @@ impl FromStr for Stage {
     }
 }
 
-/// Where a value comes from; the greatest stamp wins.
+/// When and from which row a value comes. The greatest stamp wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     /// When the event happened.
     pub at: DateTime<Utc>,
-    /// The queue row that carries it.
+    /// The id of the queue row that carries the value.
     pub row: i64,
 }
 
-/// A value with its stamp: one last-writer-wins register. Stored as `[value, time, row]`.
+/// A value with its stamp: one last-writer-wins register. It is stored as `[value, time, row]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(String, DateTime<Utc>, i64)", into = "(String, DateTime<Utc>, i64)")]
 pub struct Register {
-    /// The value; empty clears the property.
+    /// The value. An empty value clears the property.
     pub value: String,
     /// Where it comes from.
     pub stamp: Stamp,
@@ -131,10 +131,11 @@ impl From<Register> for (String, DateTime<Utc>, i64) {
     }
 }
 
-/// What HubSpot has accepted of a record.
+/// The values of a record that HubSpot has accepted.
 pub type Accepted = BTreeMap<String, Register>;
 
-/// The head start of a priority: a low row goes before any high row that came ten minutes later.
+/// The head start of a priority: a low row is sent before any high row that arrives ten minutes
+/// later.
 #[must_use]
 pub fn head_start(priority: Priority) -> TimeDelta {
     TimeDelta::minutes(match priority {
@@ -160,77 +161,80 @@ pub(in crate::queue) fn priority_of(number: i16) -> Priority {
     }
 }
 
-/// The exclusive, expiring right to a batch of records. Consumed by settling or releasing.
+/// The exclusive right to a batch of records, which expires. Settling or releasing consumes it.
 #[derive(Debug)]
 pub struct Lease {
-    /// The fencing token: all records of the batch carry it.
+    /// The fencing token, which all records of the batch carry. It stops a worker whose lease
+    /// expired.
     pub token: i64,
     /// When it expires, on the queue's clock.
     pub until: DateTime<Utc>,
 }
 
-/// A record's `resolve`: look for one with its address before it is created.
+/// A record's `resolve`: look up its e-mail address before it is created.
 pub const READ_AHEAD: &str = "?";
-/// A record's `resolve`: looked for, and nothing is there.
+/// A record's `resolve`: HubSpot was asked and has no such record.
 pub const NOTHING_THERE: &str = "!";
-/// A record's `resolve`: HubSpot named no id, so look for what it is in conflict with by its address.
+/// A record's `resolve`: HubSpot named no id, so look up the conflicting record by e-mail address.
 pub const BY_EMAIL: &str = "";
-/// A record's `resolve` begins with it: look for it by its key, since it may not be created yet, or since
-/// a lost call may have created it. Then comes the id that it is in conflict with, if HubSpot named one.
+/// The prefix of a record's `resolve`: look it up by its key, because it cannot be created yet, or
+/// because a lost call may have created it. The conflicting id follows, if HubSpot named one.
 pub const BY_KEY: &str = "#";
-/// A record's `resolve`: looked for by its key, and it is not there.
+/// A record's `resolve`: it was looked up by its key, and HubSpot does not have it.
 pub const NOT_BY_KEY: &str = "~";
 /// A record's `resolve`: its link was read and is still its own, so it may be archived.
 pub const ITS_OWN: &str = "=";
-/// A record's `resolve`: found by our key after its delete was done; it goes once more.
+/// A record's `resolve`: HubSpot has its key again after its delete was done, so it is deleted
+/// again.
 pub const GO_AGAIN: &str = "-";
 
-/// The code of an erasure that waits for a person, since HubSpot had the record before us.
+/// The error code of an erasure that waits for a person, because HubSpot had the record before
+/// hubferry.
 pub const ADOPTED_RECORD: &str = "ADOPTED_RECORD";
 
 /// A leased record.
 #[derive(Debug)]
 pub struct Record {
-    /// Our number of it.
+    /// The record's id in the queue.
     pub id: i64,
     /// The application's id of the entity.
     pub external_id: String,
-    /// The link.
+    /// The id of the linked HubSpot record.
     pub hubspot_id: Option<String>,
-    /// What HubSpot has accepted.
+    /// The values that HubSpot has accepted.
     pub accepted: Accepted,
     /// The newest delete.
     pub tombstone: Option<Stamp>,
-    /// Token of the last call without a definite verdict; 0 when certain.
+    /// The token of the last call without a definite verdict. 0 if there is no doubt.
     pub doubt: i64,
-    /// The HubSpot record that holds a unique value of ours; empty where it is not known yet. See
-    /// the marks above, such as [`READ_AHEAD`].
+    /// The HubSpot record that holds a unique value of this record. Empty if its id is not known
+    /// yet. See the constants above, such as [`READ_AHEAD`].
     pub resolve: Option<String>,
-    /// Whether other subjects share its HubSpot record, after people merged theirs into it.
+    /// Whether other subjects share its HubSpot record, because people merged records.
     pub shared: bool,
-    /// The last link, if HubSpot knew it no longer.
+    /// The last link, if HubSpot no longer knows it.
     pub lost_link: Option<String>,
-    /// Whether HubSpot had its record before us.
+    /// Whether HubSpot had the record before hubferry.
     pub adopted: bool,
-    /// Whether a person has decided that an erasure takes the adopted record along.
+    /// Whether a person has confirmed that an erasure deletes the adopted record too.
     pub erase_confirmed: bool,
-    /// Transient failures in a row.
+    /// The number of transient failures in a row.
     pub failures: i32,
-    /// Its open rows that are not written yet, oldest first.
+    /// The open rows that are not written yet, oldest first.
     pub rows: Vec<Row>,
 }
 
 /// An open row of a leased record.
 #[derive(Debug)]
 pub struct Row {
-    /// Its number.
+    /// The row's id.
     pub id: i64,
-    /// What it asks for.
+    /// What the row asks for.
     pub operation: Operation,
-    /// Failed deliveries so far.
+    /// The number of failed deliveries so far.
     pub retry_count: i32,
-    /// It has failed by HubSpot's fault, and goes along with its record: the clock tries nothing more
-    /// for its sake.
+    /// The row failed because of HubSpot, and is sent along with its record. It is not retried on
+    /// its own.
     pub along: bool,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
@@ -242,14 +246,14 @@ pub struct Row {
     pub subject: String,
     /// The event's data; `None` once erased.
     pub data: Option<serde_json::Value>,
-    /// The alias whose event it is, where that is not the record itself.
+    /// The alias that the event belongs to, if that is not the record itself.
     pub of_alias: Option<i64>,
     /// The newest delete of that alias.
     pub alias_tombstone: Option<Stamp>,
 }
 
 impl Row {
-    /// The stamp of every value this row carries.
+    /// The stamp of every value that this row carries.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
         Stamp { at: self.occurred_at, row: self.id }
@@ -259,24 +263,24 @@ impl Row {
 /// A batch of leased records of one kind, due for one call.
 #[derive(Debug)]
 pub struct Batch {
-    /// The right to them.
+    /// The lease of the records.
     pub lease: Lease,
     /// The object kind.
     pub sync_type: String,
-    /// The call they are due for.
+    /// The call that they are due for.
     pub stage: Stage,
-    /// The records, first in line first.
+    /// The records, lowest rank first.
     pub records: Vec<Record>,
 }
 
-/// Why a row failed or waits, as a person reads it.
+/// Why a row failed or waits, as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// Whose fault: `transient`, `rejected` …
+    /// The class of the cause: `transient`, `rejected` …
     pub class: &'static str,
-    /// Stable word, HubSpot's where it gives one.
+    /// A stable code. It is HubSpot's code if there is one.
     pub code: String,
-    /// The property at fault.
+    /// The property that caused it.
     pub property: Option<String>,
     /// What happened, without personal data.
     pub message: String,

@@ -1,4 +1,4 @@
-//! Settings that people have stored. What they mean, and whether they are sound, others know.
+//! Stores the settings that people changed. Other modules know what they mean and validate them.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ pub struct Stored {
     pub key: String,
     /// Its value.
     pub value: Value,
-    /// Since when.
+    /// When it was changed.
     pub changed_at: DateTime<Utc>,
-    /// By whom.
+    /// Who changed it.
     pub changed_by: String,
 }
 
 impl Queue {
-    /// All stored settings, by key.
+    /// Returns all stored settings, ordered by key.
     ///
     /// # Errors
     /// When the database fails.
@@ -42,12 +42,12 @@ impl Queue {
         Ok(rows.into_iter().map(stored).collect())
     }
 
-    /// Stores `changes`, and takes back what is `None`, with one line in the audit. What is already
-    /// as it should be is left alone. `unset` holds the values that are in force where none is
+    /// Stores `changes` with one audit line. A `None` removes the stored value. Settings that
+    /// already have the value are left alone. `unset` contains the values that apply where none is
     /// stored, for the audit.
     ///
     /// # Errors
-    /// When the database fails; nothing is changed then.
+    /// When the database fails. Nothing is changed then.
     pub async fn store_settings(
         &self,
         changes: &BTreeMap<String, Option<Value>>,
@@ -56,7 +56,7 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<(), QueueError> {
         let mut tx = begin(&self.pool).await?;
-        // One change at a time, so that the audit tells what each has found.
+        // One change at a time, so that the audit shows the value that each change replaced.
         sqlx::query("LOCK TABLE setting IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
         let stored: Vec<(String, Json<Value>)> =
             sqlx::query_as("SELECT key, value FROM setting").fetch_all(&mut *tx).await?;

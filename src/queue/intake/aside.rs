@@ -1,7 +1,9 @@
-//! Requests about records that somebody holds for long: they wait here, and the lanes go on.
+//! Holds requests about records that another transaction has locked for long. They wait here, so
+//! that the lanes can store other requests.
 //!
-//! One request waits for each such record, on a connection that is not a lane's, and at most
-//! [`CONNECTIONS`] do. What comes for the same record meanwhile waits behind it, and is stored together.
+//! One request waits for each such record, on a connection that no lane uses. At most
+//! [`CONNECTIONS`] requests wait this way. Later requests about the same record queue up behind it
+//! and are stored together.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,11 +18,11 @@ use crate::queue::intake::enqueue::RecordKey;
 use crate::queue::intake::lane::Lane;
 use crate::queue::intake::request::{News, Request, away};
 
-/// Connections that may wait for records at the same time.
+/// The number of connections that may wait for records at the same time.
 const CONNECTIONS: usize = 2;
-/// Requests that may wait for a place in the list, and as many in the list.
+/// The number of requests that may wait to enter the list. The list may hold as many again.
 const WAITING: usize = 256;
-/// How long a request waits. Postgres ends a transaction that stands still after ten seconds.
+/// How long a request waits. Postgres ends a transaction that has been idle for ten seconds.
 const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A request, and the records that it waits for.
@@ -31,10 +33,10 @@ pub(super) struct Blocked {
     since: Instant,
 }
 
-/// The records that requests wait for, and how many do.
+/// The records that requests wait for, with the number of waiting requests.
 pub(super) type Held = Arc<Mutex<HashMap<RecordKey, usize>>>;
 
-/// Where lanes put what they must not wait for.
+/// Where lanes put the requests that they must not wait for.
 #[derive(Debug, Clone)]
 pub(super) struct Aside {
     requests: mpsc::Sender<Blocked>,
@@ -51,12 +53,12 @@ impl Aside {
         Arc::clone(&self.held)
     }
 
-    /// Takes what is about a record that others wait for already out of `group`.
+    /// Removes from `group` the requests about a record that others already wait for.
     pub(super) fn take(&self, group: &mut Vec<Request>) {
         *group = std::mem::take(group).into_iter().filter_map(|r| self.unless_held(r)).collect();
     }
 
-    /// `request`, unless it is about a record that others wait for already.
+    /// Returns `request`, unless it is about a record that others already wait for.
     pub(super) fn unless_held(&self, request: Request) -> Option<Request> {
         let keys: Vec<RecordKey> = {
             let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +74,7 @@ impl Aside {
         None
     }
 
-    /// Takes what is about `locked` records out of `group`.
+    /// Removes from `group` the requests about `locked` records.
     pub(super) fn wait(&self, group: &mut Vec<Request>, locked: &HashSet<RecordKey>) {
         for request in std::mem::take(group) {
             let keys: Vec<RecordKey> = request.keys().filter(|key| locked.contains(key)).collect();
@@ -84,7 +86,8 @@ impl Aside {
         }
     }
 
-    /// Lets `request` wait for `keys`; for any of its own where it is not known for which.
+    /// Makes `request` wait for `keys`. If it is not known which record is locked, it waits for any
+    /// of its own.
     pub(super) fn put(&self, request: Request, keys: Option<Vec<RecordKey>>) {
         let mut keys = keys.unwrap_or_else(|| request.keys().collect());
         keys.sort_unstable();
@@ -116,7 +119,7 @@ fn release(held: &Held, keys: &[RecordKey]) {
     }
 }
 
-/// Stores what comes by `requests`, until no more can come.
+/// Stores the requests that arrive through `requests`, until the channel closes.
 pub(super) async fn wait_aside(
     queue: &Queue,
     mut requests: mpsc::Receiver<Blocked>,
@@ -131,7 +134,7 @@ pub(super) async fn wait_aside(
             let Some(next) = waiting.iter().position(free).and_then(|n| waiting.remove(n)) else {
                 break;
             };
-            // With it goes what waits for nothing else.
+            // Requests that wait for no other record are stored with it.
             let (same, others) = std::mem::take(&mut waiting)
                 .into_iter()
                 .partition(|b: &Blocked| b.keys.iter().all(|key| next.keys.contains(key)));
@@ -162,8 +165,8 @@ pub(super) async fn wait_aside(
     }
 }
 
-/// Stores the first of `turn` once its records are free, and then the others together, or each for
-/// itself; answers whether anything was stored, and what each waited for.
+/// Stores the first request of `turn` once its records are unlocked, then the others together, or
+/// one by one. Returns whether anything was stored, and the records that each request waited for.
 async fn store(queue: &Queue, turn: VecDeque<Blocked>) -> (bool, Vec<Vec<RecordKey>>) {
     let mut lane = Lane { queue, db: None };
     let (mut stored, mut waited_for) = (false, Vec::with_capacity(turn.len()));
@@ -175,13 +178,13 @@ async fn store(queue: &Queue, turn: VecDeque<Blocked>) -> (bool, Vec<Vec<RecordK
     }
     while let Some((request, since)) = requests.pop_front().zip(since.pop_front()) {
         let mut alone = vec![request];
-        // Zero would be for ever.
+        // Zero would mean no timeout.
         let left = PATIENCE.saturating_sub(since.elapsed()).max(Duration::from_millis(1));
         match lane.store_all(&mut alone, left).await {
             Ok(()) if !stored => {
                 stored = true;
                 let mut rest = Vec::from(requests);
-                // What fails together is tried alone.
+                // If they fail together, each one is tried alone.
                 let _ = lane.store_all(&mut rest, left).await;
                 requests = VecDeque::from(rest);
             }

@@ -1,5 +1,5 @@
-//! Accepting events: the events, their records and their rows, in one transaction and one round
-//! trip. The statements are those of the function `enqueue` in the schema.
+//! Stores accepted events, their records and their rows, in one transaction and one round trip. The
+//! statements are in the SQL function `enqueue`.
 
 mod known;
 mod locked;
@@ -22,25 +22,25 @@ use known::known_events;
 pub(in crate::queue) use locked::locked_records;
 pub(in crate::queue) use records::ensure_records;
 
-/// What an event takes in a statement beside its data, in bytes: more than most take.
+/// The size of an event in a statement, without its data, in bytes. Most events are smaller.
 const AN_EVENT: usize = 512;
-/// A statement with more data is long, in bytes.
+/// A statement with more data than this is large, in bytes.
 const LARGE: usize = 256 * 1024;
 
-/// An event that passed the door, and what it means for records, with no more than its rows need:
-/// many of them wait at the same time.
+/// An event that passed validation, and its changes to records. It contains only what its rows
+/// need, because many events wait at the same time.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     /// The event, without its data.
     pub event: Event,
     /// Its data, as JSON.
     pub data: String,
-    /// One change a record, without the values.
+    /// The changes, one for each record, without the values.
     pub changes: Vec<Change>,
 }
 
 impl Admitted {
-    /// `event`, which comes to `changes`.
+    /// Creates an admitted `event` with its `changes`.
     #[must_use]
     pub fn new(mut event: Event, mut changes: Vec<Change>) -> Self {
         let data = serde_json::to_string(&std::mem::take(&mut event.data));
@@ -55,13 +55,13 @@ impl Admitted {
         Self { event, data, changes }
     }
 
-    /// The lines that its rows join: the object kind, and how urgent each is.
+    /// The due queues that its rows are added to: the object kind and the priority of each.
     pub(in crate::queue) fn places(&self) -> impl Iterator<Item = (&str, Priority)> {
         let priority = |change: &Change| self.event.priority.unwrap_or(change.priority);
         self.changes.iter().map(move |change| (change.sync_type.as_str(), priority(change)))
     }
 
-    /// The keys of its records.
+    /// The keys of the records that it changes.
     pub(in crate::queue) fn keys(&self) -> impl Iterator<Item = RecordKey> {
         self.changes.iter().map(|change| (change.sync_type.clone(), change.external_id.clone()))
     }
@@ -70,14 +70,14 @@ impl Admitted {
 /// The key of a record: the object kind and the application's id.
 pub(in crate::queue) type RecordKey = (String, String);
 
-/// What became of an event.
+/// The result of storing an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The event's id.
     pub event_id: String,
-    /// Whether it had been accepted before.
+    /// Whether the event had been accepted before.
     pub duplicate: bool,
-    /// Its rows.
+    /// The rows of the event.
     pub rows: Vec<RowReceipt>,
 }
 
@@ -90,29 +90,29 @@ pub struct RowReceipt {
     pub sync_type: String,
     /// The application's id of the entity.
     pub external_id: String,
-    /// Where it stands.
+    /// The row's status.
     pub status: String,
 }
 
 /// How events are stored.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::queue) struct Terms {
-    /// Added to Postgres' clock where it stamps events without a time.
+    /// Added to Postgres's clock when it stamps events that have no time.
     pub(in crate::queue) ahead: TimeDelta,
-    /// How long to wait for a lock that somebody else holds.
+    /// How long to wait for a lock that another transaction holds.
     pub(in crate::queue) patience: Duration,
 }
 
 /// Why events were not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
-    /// Events whose id is known with another body, by position. Nothing was stored.
+    /// The positions of events whose id was used before with another body. Nothing was stored.
     #[error("{} events carry an id that was used for another body", .0.len())]
     Conflict(Vec<usize>),
-    /// Events of subjects that were erased, by position. Nothing was stored.
+    /// The positions of events whose subjects were erased. Nothing was stored.
     #[error("{} events are about subjects that were erased", .0.len())]
     Erased(Vec<usize>),
-    /// The database.
+    /// The database failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
@@ -124,9 +124,9 @@ fn key(admitted: &Admitted) -> Key<'_> {
     (&admitted.event.id, &admitted.event.source)
 }
 
-/// Stores `events` whole or not at all and says what became of each, in their order. An event
-/// whose id is known with the same body is a duplicate and changes nothing. Tells nobody that
-/// something is due; see `queue::intake`.
+/// Stores all of `events` or none, and returns the result of each, in their order. An event whose
+/// id is known with the same body is a duplicate and changes nothing. This function does not notify
+/// anyone that something is due; see `queue::intake`.
 pub(in crate::queue) async fn enqueue(
     db: &mut PgConnection,
     events: &[&Admitted],
@@ -148,7 +148,7 @@ pub(in crate::queue) async fn enqueue(
     }
     let stored = insert(db, &unique, now, terms).await.map_err(|error| {
         let everywhere = |places: Vec<usize>| {
-            // A body of ten thousand events may be at fault as a whole.
+            // All of up to ten thousand events may be at fault.
             let at_fault: HashSet<Key<'_>> = places.iter().map(|&p| key(unique[p])).collect();
             let indices = events.iter().enumerate().filter(|(_, a)| at_fault.contains(&key(a)));
             indices.map(|(index, _)| index).collect()
@@ -181,7 +181,7 @@ pub(in crate::queue) async fn enqueue(
     }
     let answer = events.iter().enumerate().filter_map(|(index, admitted)| {
         let event = key(admitted);
-        // The common case gives its receipt away.
+        // In the common case the receipt is moved, not copied.
         if first[&event] == index && events.len() == first.len() {
             return receipts.remove(&event);
         }
@@ -191,7 +191,7 @@ pub(in crate::queue) async fn enqueue(
     Ok(answer.collect())
 }
 
-/// The one statement that stores `events`, no two of which have the same key.
+/// Runs the one statement that stores `events`. No two of them may have the same key.
 async fn insert(
     db: &mut PgConnection,
     events: &[&Admitted],
@@ -230,7 +230,7 @@ async fn insert(
         }
     }
     let text: usize = events.iter().map(|admitted| admitted.data.len()).sum();
-    // A buffer that grew to that by itself might be twice as large.
+    // A buffer that grows by itself could become twice as large.
     let mut arguments = PgArguments::default();
     arguments.reserve(21, text + n * AN_EVENT);
     let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as_with(
@@ -263,27 +263,27 @@ async fn insert(
         .fetch_one(&mut *db)
         .await?;
     if text > LARGE {
-        // A connection keeps what its longest statement took.
+        // The connection would keep the memory of its largest statement.
         db.shrink_buffers();
     }
     let known = known.into_iter().filter_map(|place| usize::try_from(place - 1).ok());
     Ok(Stored { rows: rows.unwrap_or_default(), known: known.collect() })
 }
 
-/// A place in an array of Postgres; no request has as many changes as that counts.
+/// Converts a place in a Postgres array. No request has more changes than an `i32` can count.
 fn ordinal(place: usize) -> i32 {
     i32::try_from(place).unwrap_or(i32::MAX)
 }
 
-/// What the statement answered.
+/// The answer of the statement.
 struct Stored {
-    /// The rows' numbers, in the order of the changes; none for events that were known.
+    /// The ids of the rows, in the order of the changes. `None` for events that were known.
     rows: Vec<Option<i64>>,
     /// The places of the events that were known.
     known: Vec<usize>,
 }
 
-/// The code of `error` and the places that it names, from 0.
+/// The error code of `error` and the places that it names, counted from 0.
 fn places_at_fault(error: &sqlx::Error) -> Option<(&str, Vec<usize>)> {
     let sqlx::Error::Database(error) = error else { return None };
     let error = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;

@@ -1,4 +1,4 @@
-//! One transaction after another, on a connection of its own.
+//! A lane stores groups of requests, one transaction after another, on its own connection.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::queue::intake::request::{Answer, Request, away};
 use crate::queue::model::head_start;
 use crate::queue::{Queue, QueueError};
 
-/// Tries of a transaction that met another.
+/// The number of attempts of a transaction that collided with another one.
 const TRIES: usize = 3;
-/// No transaction lasts longer.
+/// The longest time that a transaction may take.
 const LONGEST: Duration = Duration::from_secs(20);
 
 fn refused_with(error: &sqlx::Error, class: &str) -> bool {
@@ -21,29 +21,30 @@ fn refused_with(error: &sqlx::Error, class: &str) -> bool {
     code.is_some_and(|code| code.starts_with(class))
 }
 
-/// Whether a transaction was undone for the sake of another: a deadlock, a merge at that moment.
+/// Whether Postgres undid a transaction because of another one: a deadlock, or a concurrent merge.
 fn collided(error: &sqlx::Error) -> bool {
     refused_with(error, "40")
 }
 
-/// Whether somebody else has held a lock for too long.
+/// Whether another transaction held a lock for too long.
 fn locked_out(error: &sqlx::Error) -> bool {
     refused_with(error, "55P03")
 }
 
-/// The same of what storing answers.
+/// Whether storing failed because of a lock.
 pub(super) fn met_a_lock(error: &EnqueueError) -> bool {
     matches!(error, EnqueueError::Queue(QueueError::Unavailable(error)) if locked_out(error))
 }
 
-/// One of those who store.
+/// A lane, which stores requests with one connection.
 pub(super) struct Lane<'a> {
     pub(super) queue: &'a Queue,
     pub(super) db: Option<PoolConnection<Postgres>>,
 }
 
 impl Lane<'_> {
-    /// Stores the requests of `group` together and answers them. Where that fails they stay.
+    /// Stores the requests of `group` together and answers them. If that fails, they stay in
+    /// `group`.
     pub(super) async fn store_all(
         &mut self,
         group: &mut Vec<Request>,
@@ -52,15 +53,16 @@ impl Lane<'_> {
         let events: Vec<&Admitted> = group.iter().flat_map(|r| &r.events).collect();
         let mut receipts = self.together(&events, patience).await?.into_iter();
         for Request { events, answer } in group.drain(..) {
-            // Whoever has gone away is answered by the next try: it is a duplicate then.
+            // A client that has disconnected gets its answer when it retries: the event is a
+            // duplicate then.
             let _ = answer.send(Ok(receipts.by_ref().take(events.len()).collect()));
         }
         Ok(())
     }
 
-    /// One transaction, which waits for a lock no longer than `patience`; tried again on a new
-    /// connection where the old one was lost (what it has committed is known then, and answered as
-    /// such), and where it met another.
+    /// Runs one transaction, which waits at most `patience` for a lock. If the connection is lost,
+    /// the transaction is tried again on a new one; events that were already committed are answered
+    /// as known. It is also tried again after a collision with another transaction.
     pub(super) async fn together(&mut self, events: &[&Admitted], patience: Duration) -> Answer {
         for _ in 1..TRIES {
             let held = self.db.is_some();
@@ -73,7 +75,8 @@ impl Lane<'_> {
         self.once(events, patience).await
     }
 
-    /// A connection whose other end has gone without a word is given up in time.
+    /// Runs one attempt, with a timeout, because the other end of a connection may disappear
+    /// without notice.
     async fn once(&mut self, events: &[&Admitted], patience: Duration) -> Answer {
         let stored = tokio::time::timeout(LONGEST, self.enqueue(events, patience)).await;
         stored.unwrap_or_else(|_| Err(away(std::io::Error::from(ErrorKind::TimedOut).into())))
@@ -85,7 +88,8 @@ impl Lane<'_> {
             Some(db) => db,
             None => self.queue.pool.acquire().await.map_err(QueueError::from)?,
         };
-        // Never back into the pool: whoever took it there would wait for it in turn.
+        // The connection must not return to the pool, or its next user would have to wait for it
+        // too.
         db.close_on_drop();
         let terms = Terms { ahead: self.queue.ahead(), patience };
         let answer = enqueue(&mut db, events, now, terms).await;

@@ -1,16 +1,17 @@
-//! The way into the queue for many requests at once: group commit.
+//! Group commit: stores many concurrent requests with few transactions.
 //!
-//! A commit costs as much for one event as for hundreds. Requests that come while others are being
-//! stored are stored together by the next transaction; a lone request waits for nobody. Each
-//! request is still stored whole or not at all, and answered for itself.
+//! A commit costs as much for one event as for hundreds. Requests that arrive while others are
+//! being stored are stored together by the next transaction. A single request does not wait for
+//! others. Each request is still stored whole or not at all, and gets its own answer.
 //!
-//! A group waits for a lock only briefly. A request about a record that somebody holds for longer
-//! leaves the lanes and waits aside (`aside`), and so does what comes for the same record meanwhile.
+//! A group waits only briefly for a lock. If another transaction holds a record for longer,
+//! requests about that record leave the lanes and wait in `aside`, and so do later requests about
+//! it.
 //!
-//! That something is due is told after the commit: at once to this process, and to the others by
-//! one notification for all that is stored within a few milliseconds. (`NOTIFY` within the
-//! transactions would make their commits wait for each other: it takes a lock of the whole
-//! database until the commit.)
+//! Notifications that something is due are sent after the commit: at once to this process, and to
+//! other processes with one notification for everything that is stored within a few milliseconds.
+//! (A `NOTIFY` inside the transactions would make their commits wait for each other, because it
+//! locks the whole database until the commit.)
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,26 +25,27 @@ use crate::queue::intake::lane::{Lane, met_a_lock};
 use crate::queue::intake::request::{Answer, News, Request, away};
 use crate::queue::{Queue, QueueError};
 
-/// Transactions at the same time.
+/// The number of transactions that run at the same time.
 const LANES: usize = 2;
-/// The next transaction waits so long for the one before: two at a time would be half as large, and
-/// what a transaction costs hardly depends on its size. A large one, or one that waits for a lock,
-/// holds up nobody for longer.
+/// The next transaction waits up to this long for the previous one. Two at a time would each be
+/// half as large, and the cost of a transaction hardly depends on its size. A large transaction, or
+/// one that waits for a lock, delays the next one by no more than this.
 const ALONE: Duration = Duration::from_millis(10);
-/// Events of one transaction, unless a single request brings more.
+/// The most events in one transaction, unless a single request has more.
 const EVENTS: usize = 1_000;
-/// How long a lane waits for a lock: others' requests wait with it.
+/// How long a lane waits for a lock. Requests of other clients wait with it.
 const BRIEFLY: Duration = Duration::from_millis(30);
-/// How long it waits where nobody could go on: somebody has locked a table.
+/// How long a lane waits if no request can continue, because a table is locked.
 const PATIENTLY: Duration = Duration::from_secs(5);
-/// Times that a group is tried again where it has met a lock and no record is locked any more.
+/// How often a group is tried again if it met a lock and no record is locked any more.
 const BLIND: usize = 1;
-/// Requests that may wait to be stored.
+/// The number of requests that may wait to be stored.
 const WAITING: usize = 1_024;
-/// Other processes hear of new events at most this often while more keep coming.
+/// While events keep arriving, other processes are notified at most this often.
 const QUIET: Duration = Duration::from_millis(5);
 
-/// Where requests hand in their events. Cheap to clone; the tasks behind it end with its last clone.
+/// Accepts the events of requests and stores them. Cheap to clone. Its tasks end when the last
+/// clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Intake {
     requests: mpsc::Sender<Request>,
@@ -51,8 +53,8 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake of `queue`, and its tasks, for the caller to run. `wake` is told when something may
-    /// be due; a request waits no longer than `patience` for its turn.
+    /// Creates an intake for `queue`, and the tasks that the caller must run. `wake` is notified
+    /// when something may be due. A request waits at most `patience` for its turn.
     #[must_use]
     pub fn new(
         queue: &Queue,
@@ -77,10 +79,10 @@ impl Intake {
         (Self { requests, patience }, tasks)
     }
 
-    /// Stores `events` whole or not at all; answers after the commit.
+    /// Stores all of `events` or none, and returns after the commit.
     ///
     /// # Errors
-    /// [`EnqueueError`], for the places of these events; also when too many others wait.
+    /// [`EnqueueError`], with positions in these events. Also if too many other requests wait.
     pub async fn store(&self, events: Vec<Admitted>) -> Answer {
         let (answer, answered) = oneshot::channel();
         let request = Request { events, answer };
@@ -97,15 +99,16 @@ impl Intake {
     }
 }
 
-/// The requests that wait.
+/// The requests that wait to be stored.
 struct Waiting {
     requests: mpsc::Receiver<Request>,
-    /// One that was too large for the last group.
+    /// A request that was too large for the last group.
     next: Option<Request>,
 }
 
 impl Waiting {
-    /// All that wait now, up to the bound; nothing once no more can come.
+    /// Returns the requests that wait now, up to the limit. Returns none once the channel is
+    /// closed.
     async fn group(&mut self) -> Vec<Request> {
         let first = match self.next.take() {
             Some(request) => Some(request),
@@ -127,7 +130,7 @@ impl Waiting {
 }
 
 async fn store(queue: &Queue, waiting: &Mutex<Waiting>, news: &News, aside: &Aside) {
-    // A connection of its own: the pool would look at it before and after each use.
+    // The lane has its own connection, because the pool would check it before and after each use.
     let mut lane = Lane { queue, db: None };
     loop {
         let mut turn = waiting.lock().await;
@@ -149,8 +152,9 @@ async fn store(queue: &Queue, waiting: &Mutex<Waiting>, news: &News, aside: &Asi
     }
 }
 
-/// Stores the requests of `group` together; where one of them cannot be, it stands alone, and
-/// where somebody holds its record, it waits `aside`. Answers whether anything was stored.
+/// Stores the requests of `group` together. If one of them cannot be stored, it is tried alone. If
+/// another transaction has locked its record, it waits in `aside`. Returns whether anything was
+/// stored.
 async fn store_group(lane: &mut Lane<'_>, mut group: Vec<Request>, aside: &Aside) -> bool {
     let mut stored = false;
     let mut alone = Vec::new();
@@ -161,12 +165,13 @@ async fn store_group(lane: &mut Lane<'_>, mut group: Vec<Request>, aside: &Aside
             Ok(()) => stored = true,
             Err(error) if met_a_lock(&error) && patience == BRIEFLY => {
                 let keys = group.iter().flat_map(Request::keys).collect();
-                // Bounded like all that waits for the database, whose connection may be silent.
+                // A time limit applies, because the database connection may be silent.
                 let asked = tokio::time::timeout(PATIENTLY, locked_records(lane.queue, &keys));
                 match asked.await {
                     Ok(Ok(locked)) if !locked.is_empty() => aside.wait(&mut group, &locked),
                     Ok(Ok(_)) if blind < BLIND => blind += 1,
-                    // A record that somebody else is making: it is not known whose it is.
+                    // Another transaction is creating a record. It is not known which request needs
+                    // it.
                     Ok(Ok(_)) => alone.append(&mut group),
                     Ok(Err(_)) | Err(_) => patience = PATIENTLY,
                 }
@@ -186,14 +191,14 @@ async fn store_group(lane: &mut Lane<'_>, mut group: Vec<Request>, aside: &Aside
                 alone.extend::<Vec<Request>>(faulty);
                 group = rest;
             }
-            // Nobody's fault.
+            // No request caused this.
             Err(EnqueueError::Queue(QueueError::Unavailable(source))) => {
                 for Request { answer, .. } in group.drain(..) {
                     let same = std::io::Error::other(source.to_string());
                     let _ = answer.send(Err(away(sqlx::Error::Io(same))));
                 }
             }
-            // A value that Postgres cannot hold: it is not known whose.
+            // Postgres cannot store a value. It is not known which request has it.
             Err(EnqueueError::Queue(_)) => alone.append(&mut group),
         }
     }
@@ -211,12 +216,12 @@ async fn store_group(lane: &mut Lane<'_>, mut group: Vec<Request>, aside: &Aside
     stored
 }
 
-/// Tells the other processes that something was stored: at once, and then again at most once in a
-/// while for all that came meanwhile.
+/// Notifies the other processes that something was stored: at once, then at most once per interval
+/// for everything that arrived meanwhile.
 async fn tell(queue: &Queue, mut stored: watch::Receiver<()>) {
     while stored.changed().await.is_ok() {
         if let Err(error) = queue.notify_due().await {
-            // They look by themselves every second.
+            // They also look for work every second without a notification.
             tracing::debug!(error = %error, "other processes could not be told");
         }
         tokio::time::sleep(QUIET).await;

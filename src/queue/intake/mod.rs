@@ -1,4 +1,4 @@
-//! The way in: events into the queue.
+//! The intake stores accepted events in the queue.
 
 mod aside;
 pub mod enqueue;

@@ -1,4 +1,5 @@
-//! Waking whoever waits: one notification a transaction, polling where it is lost.
+//! Notifications that wake waiting workers. Each transaction sends at most one; polling covers lost
+//! ones.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -12,17 +13,17 @@ use crate::queue::{Queue, QueueError};
 const DUE: &str = "hubferry_due";
 const SETTINGS: &str = "hubferry_settings";
 
-/// After so long without a notification the connection is asked whether it stands.
+/// After this time without a notification, the connection is checked.
 const QUIET: Duration = Duration::from_secs(30);
-/// It answers within this time, or is given up.
+/// A connection that does not answer the check within this time is closed.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// Tells every process, at commit, that something may be due.
+/// Notifies every process, at commit, that something may be due.
 pub(in crate::queue) async fn notify(db: &mut PgConnection) -> Result<(), QueueError> {
     tell(db, DUE).await
 }
 
-/// Tells every process, at commit, that settings were stored.
+/// Notifies every process, at commit, that settings were stored.
 pub(in crate::queue) async fn notify_settings(db: &mut PgConnection) -> Result<(), QueueError> {
     tell(db, SETTINGS).await
 }
@@ -33,14 +34,14 @@ async fn tell(db: &mut PgConnection, channel: &str) -> Result<(), QueueError> {
 }
 
 impl Queue {
-    /// Tells every process that something may be due, in no transaction of anybody's.
+    /// Notifies every process that something may be due, outside any transaction of a caller.
     ///
     /// # Errors
     /// When the database fails.
     pub(in crate::queue) async fn notify_due(&self) -> Result<(), QueueError> {
-        // Nothing is written that would have to reach the disk. One text is one transaction, which
-        // ends with it whatever happens; with a BEGIN in it, a NOTIFY that fails would leave the
-        // connection inside.
+        // Nothing is written, so the commit need not wait for the disk. One query string is one
+        // transaction, which ends with the string, whatever happens. With an explicit BEGIN, a
+        // NOTIFY that fails would leave the connection inside the transaction.
         let tell = "SET LOCAL synchronous_commit = off; NOTIFY hubferry_due";
         match timeout(ANSWER, sqlx::raw_sql(tell).execute(&self.pool)).await {
             Ok(told) => told.map(drop)?,
@@ -54,24 +55,24 @@ fn silent() -> QueueError {
     sqlx::Error::Io(ErrorKind::TimedOut.into()).into()
 }
 
-/// What was heard.
+/// What a listener was notified of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
     /// Something may be due.
     Due,
     /// Settings were stored.
     Settings,
-    /// The connection was lost and made again: anything may have been missed.
+    /// The connection was lost and made again, so any notification may have been missed.
     Lost,
 }
 
-/// Hears the notifications; reconnects by itself.
+/// Receives notifications, and reconnects by itself.
 #[derive(Debug)]
 pub struct Listener(PgListener);
 
 impl Listener {
-    /// Subscribes with one connection of its own. The pool may hand out lost ones, as many as it
-    /// has: each is tried at once.
+    /// Subscribes with a connection of its own. The pool may contain lost connections, so up to all
+    /// of them are tried at once, without waiting in between.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -88,11 +89,11 @@ impl Listener {
         }
     }
 
-    /// Waits for the next notification. Where none comes for long, the connection is asked whether
-    /// it still stands: nothing else would ever tell.
+    /// Waits for the next notification. If none arrives for long, the connection is checked,
+    /// because a lost connection would otherwise stay silent.
     ///
     /// # Errors
-    /// When the connection is lost and cannot be made again, or is silent.
+    /// When the connection is lost and cannot be made again, or does not answer.
     pub async fn heard(&mut self) -> Result<Heard, QueueError> {
         let heard = loop {
             match timeout(QUIET, self.0.try_recv()).await {

@@ -1,4 +1,4 @@
-//! The events of one request on their way into the queue, and its answer.
+//! One request on its way into the queue: its events, and where its answer goes.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// The keys of its records.
+    /// The keys of the records that its events change.
     pub(super) fn keys(&self) -> impl Iterator<Item = RecordKey> {
         self.events.iter().flat_map(Admitted::keys)
     }
@@ -27,7 +27,7 @@ pub(super) fn away(error: sqlx::Error) -> EnqueueError {
     QueueError::Unavailable(error).into()
 }
 
-/// Who is told that something was stored.
+/// Who is notified when something was stored.
 #[derive(Clone)]
 pub(super) struct News {
     pub(super) wake: Arc<Notify>,

@@ -1,18 +1,18 @@
-//! The account's day: the daily quota ends at midnight in its time zone. Pure.
+//! Computes the account's day: the daily quota ends at midnight in the account's time zone. Pure.
 //!
-//! Not computed by Postgres: HubSpot names zones such as `US/Eastern` that the zone files of newer
-//! systems no longer have, and a reservation must not fail for that.
+//! Postgres does not compute it, because HubSpot uses zone names such as `US/Eastern` that newer
+//! systems no longer have. A reservation must not fail because of that.
 
 use chrono::{DateTime, LocalResult, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// Start and end of the day of `now` in the time zone of this IANA name; in UTC where the name is not
-/// known.
+/// Returns start and end of the day of `now` in the time zone with this IANA name. An unknown name
+/// means UTC.
 pub(in crate::queue) fn day_of(now: DateTime<Utc>, zone: &str) -> (DateTime<Utc>, DateTime<Utc>) {
     let zone: Tz = zone.parse().unwrap_or(Tz::UTC);
     let today = now.with_timezone(&zone).date_naive();
     let midnight = |date: chrono::NaiveDate| {
-        // Where the clocks go forward at midnight the day begins an hour later.
+        // If clocks move forward at midnight, the day begins an hour later.
         (0..3)
             .find_map(|hour| {
                 let time = date.and_time(NaiveTime::from_hms_opt(hour, 0, 0)?);

@@ -1,10 +1,10 @@
-//! The ledger of HubSpot's quota, which is also the call log.
+//! The ledger of HubSpot's rate limit. It is also the call log.
 //!
 //! A call holds its place in the window from its reservation until its reply plus the window's
-//! length. HubSpot counts arrivals, and a call arrives somewhere between the two: of all calls that
-//! arrive in one window, the one that was reserved last saw all the others still holding their
-//! places, so there are never more than the limit. All replicas share the one ledger, and a killed
-//! process' places end by themselves.
+//! length. HubSpot counts a call when it arrives, which is between reservation and reply. Take all
+//! calls that arrive in one window: when the last of them was reserved, all the others still held
+//! their places. So there are never more calls in a window than the limit. All replicas share the
+//! ledger. The places of a process that was killed expire by themselves.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -12,23 +12,23 @@ use crate::queue::doubt::begin;
 use crate::queue::quota::day::day_of;
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// The limits that a reservation keeps.
+/// The limits that a reservation must not exceed.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Calls in any window.
+    /// The most calls in any window.
     pub per_window: i64,
     /// The window's length.
     pub window: TimeDelta,
-    /// Calls a day.
+    /// The most calls a day.
     pub per_day: i64,
     /// The longest time from a reservation to the end of its call.
     pub longest: TimeDelta,
-    /// Whether a larger limit that HubSpot's headers name is used; a smaller one always is.
+    /// Whether a larger limit in HubSpot's headers is used. A smaller one always is.
     pub grows: bool,
 }
 
 impl Limits {
-    /// `ours`, corrected by what HubSpot's headers say.
+    /// Returns `ours`, corrected by what HubSpot's headers say.
     fn corrected(self, ours: i64, learned: Option<i32>) -> i64 {
         match learned.map(i64::from) {
             Some(learned) if self.grows || learned < ours => learned,
@@ -37,47 +37,47 @@ impl Limits {
     }
 }
 
-/// What HubSpot's headers say of the quota.
+/// What HubSpot's headers say about the quota.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The window's limit, and what is left of it.
+    /// The window's limit, and how many calls are left.
     pub window: Option<(i32, i32)>,
-    /// The day's limit, and what is left of it.
+    /// The daily limit, and how many calls are left.
     pub day: Option<(i32, i32)>,
 }
 
-/// A place in the window. Must end as [`Queue::replied`] or [`Queue::cancel`]; if its process dies
-/// it ends by itself.
+/// A place in the window. It must end with [`Queue::replied`] or [`Queue::cancel`]. If its process
+/// dies, it expires by itself.
 #[derive(Debug)]
 pub struct Place {
-    /// The call's number.
+    /// The id of the call.
     pub call: i64,
-    /// No call may leave on this place from then on.
+    /// No call may be sent on this place after this instant.
     pub void_at: DateTime<Utc>,
-    /// The part of the day's quota that is used, 0 to 1.
+    /// The used fraction of the daily quota, 0 to 1.
     pub day_used: f64,
     /// When it was reserved.
     pub reserved_at: DateTime<Utc>,
     /// When the account's day ends.
     pub day_ends: DateTime<Utc>,
-    /// How many more places of the window are free.
+    /// How many more places are free in the window.
     pub left: i64,
-    /// How long until the next place that is held becomes free, at the latest.
+    /// The time until the next place becomes free, at the latest.
     pub next: TimeDelta,
 }
 
-/// What came of asking for a place.
+/// The result of asking for a place.
 #[derive(Debug)]
 pub enum Reserved {
-    /// Here it is.
+    /// A place was reserved.
     Place(Place),
-    /// The window is full; a place may be free after this time.
+    /// The window is full. A place may be free after this time.
     Full(TimeDelta),
-    /// The day's quota is spent.
+    /// The daily quota is spent.
     Spent {
         /// When this was seen.
         now: DateTime<Utc>,
-        /// When the account's day ends, and its quota starts anew.
+        /// When the account's day ends and a new quota starts.
         until: DateTime<Utc>,
     },
 }
@@ -85,15 +85,15 @@ pub enum Reserved {
 /// How a call ended.
 #[derive(Debug, Clone, Default)]
 pub struct Reply {
-    /// What it was for, such as `upsert contacts`.
+    /// What the call was for, such as `upsert contacts`.
     pub purpose: String,
-    /// The object kind, where it has one.
+    /// The object kind, if the call has one.
     pub sync_type: Option<String>,
-    /// Inputs in its body.
+    /// The number of inputs in the call's body.
     pub inputs: i32,
-    /// From send to reply.
+    /// The time from sending the call to its reply, in milliseconds.
     pub duration_ms: i32,
-    /// The status, if there was a reply.
+    /// The HTTP status, if there was a reply.
     pub http_status: Option<i32>,
     /// `ok` or the class of the failure.
     pub class: String,
@@ -116,15 +116,15 @@ struct Portal {
 }
 
 impl Queue {
-    /// Asks for a place in the window and in the account's day, which is found from its time zone as
-    /// it is known at this moment: all who ask count in the same day.
+    /// Reserves a place in the window and in the account's day. The day is computed from the time
+    /// zone that is stored at this moment, so that all replicas count in the same day.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn reserve(&self, limits: &Limits, holder: &str) -> Result<Reserved, QueueError> {
         let mut tx = begin(&self.pool).await?;
-        // The lock comes in a statement of its own: what follows must see all that was committed
-        // before it was granted.
+        // The lock is taken in its own statement: the next statement must see everything that was
+        // committed before the lock was granted.
         let portal: Portal = sqlx::query_as(
             "SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now,
                     time_zone, day_started_at, day_used, window_limit, day_limit, others_used, others_until
@@ -144,8 +144,8 @@ impl Queue {
         let others = if portal.others_until > now { portal.others_used } else { 0 };
         let per_window =
             limits.corrected(limits.per_window, portal.window_limit) - i64::from(others);
-        // The clock is read again after the lock was granted, so that no place that ended while
-        // we waited is counted, and none that has not is missed.
+        // The clock is read again after the lock was granted. So places that ended during the wait
+        // are not counted, and all others are.
         let reserved: Option<(i64, DateTime<Utc>, i64, DateTime<Utc>)> = sqlx::query_as(
             "WITH clock AS (SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now),
              held AS MATERIALIZED (
@@ -187,8 +187,9 @@ impl Queue {
         Ok(Reserved::Place(Place { call, void_at, day_used, reserved_at, day_ends, left, next }))
     }
 
-    /// Learns from what HubSpot's headers say: another limit than ours, and what other integrations
-    /// use of it. What HubSpot counts beyond our own places is theirs, for one window.
+    /// Stores what HubSpot's headers say: a limit other than the configured one, and the calls of
+    /// other integrations. Calls that HubSpot counts beyond our own places belong to others, for
+    /// one window.
     ///
     /// # Errors
     /// When the database fails.
@@ -227,10 +228,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Gives back a place on which no call has left.
+    /// Gives back a place on which no call was sent.
     ///
     /// # Errors
-    /// When the database fails; the place ends by itself then.
+    /// When the database fails. The place then expires by itself.
     pub async fn cancel(&self, place: Place) -> Result<(), QueueError> {
         sqlx::query(
             "WITH gone AS (DELETE FROM hubspot_call WHERE id = $2)
@@ -243,10 +244,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Notes the end of a call: its place is free one `window` from now.
+    /// Stores the end of a call. Its place is free one `window` from now.
     ///
     /// # Errors
-    /// When the database fails; the place ends by itself then, later.
+    /// When the database fails. The place then expires by itself, later.
     pub async fn replied(
         &self,
         place: Place,

@@ -1,4 +1,4 @@
-//! The schema, and what is forgotten with time.
+//! Upkeep of the database: schema migrations, and deleting old data.
 
 pub mod retention;
 pub mod schema;

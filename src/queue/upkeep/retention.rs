@@ -1,26 +1,27 @@
-//! Forgetting what has long been done, in small steps.
+//! Deletes rows that were done long ago, in small steps, so that other work is not held up.
 
 use chrono::{DateTime, Utc};
 
 use crate::queue::{Queue, QueueError};
 
-/// Rows of one step: short enough that nobody waits for it.
+/// The number of rows in one step. It is small, so that no other transaction waits for long.
 const STEP: i64 = 1_000;
 
-/// How far a round of forgetting has come.
+/// The progress of deleting old rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Forgotten {
-    /// Rows deleted by the step.
+    /// The number of rows that the step deleted.
     pub rows: u64,
-    /// The next step looks behind this row; 0 begins anew.
+    /// The next step continues after this row. 0 starts again.
     pub behind: i64,
 }
 
 impl Queue {
-    /// Deletes rows that ended `synced` or were discarded before `before` and whose record owes
-    /// nothing, with their tries and their event, once that holds of all rows of the event. One step
-    /// looks at up to 1,000 rows behind the row `behind`. Failed rows stay until a person retries or
-    /// discards them; records, with what HubSpot has accepted of them, stay for good.
+    /// Deletes rows that became `synced` or were discarded before `before` and whose record owes
+    /// nothing. Their attempts are deleted too, and so is their event, once all of its rows
+    /// qualify. One step considers up to 1,000 rows after the row `behind`. Failed rows stay until
+    /// a person retries or discards them. Records, with the values that HubSpot has accepted, stay
+    /// forever.
     ///
     /// # Errors
     /// When the database fails.
@@ -82,13 +83,13 @@ impl Queue {
         Ok(Forgotten { rows: rows.unsigned_abs(), behind: last.unwrap_or(0) })
     }
 
-    /// Forgets audit lines of before `before`, at most ten thousand at a time: among them are the
+    /// Deletes audit lines from before `before`, at most ten thousand at a time. They contain the
     /// addresses that people signed in from.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn prune_audit(&self, before: DateTime<Utc>) -> Result<u64, QueueError> {
-        // Lines are written in the order of their times, but for transactions that overlap.
+        // Lines are written in the order of their times, except by transactions that overlap.
         Ok(sqlx::query(
             "DELETE FROM audit WHERE id IN (
                  SELECT id FROM (SELECT id, at FROM audit ORDER BY id LIMIT 10000) oldest

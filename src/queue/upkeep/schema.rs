@@ -1,7 +1,7 @@
-//! The database schema: brought up to date, and compared with the one that this program knows.
+//! Migrates the database schema, and compares it with the schema that this program expects.
 //!
-//! Tables come from numbered migrations. Functions, triggers and views stand in files of their own; a
-//! digest of their texts is stored, and where it differs they are all made anew.
+//! Tables come from numbered migrations. Functions, triggers and views have files of their own. A
+//! digest of their texts is stored, and if it differs, they are all created again.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,10 +15,10 @@ use crate::queue::{Queue, QueueError, doubt};
 static FUNCTIONS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations/functions");
 static VIEWS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/migrations/views");
 
-/// What a pending change of functions, triggers or views is called.
+/// The name under which a pending change of functions, triggers or views is listed.
 const CODE: &str = "functions and views";
 
-/// Everything that is made anew as a whole, in the order of the files' names.
+/// The text of everything that is created again as a whole, in the order of the file names.
 fn code() -> String {
     let files = VIEWS.files().chain(FUNCTIONS.files());
     files.filter_map(|file| file.contents_utf8()).collect()
@@ -28,25 +28,25 @@ fn digest(code: &str) -> String {
     Sha256::digest(code).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How the schema stands.
+/// The state of the schema.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaState {
-    /// Migrations that have not been run, by name, in their order.
+    /// The migrations that have not been run, by name, in their order.
     pub pending: Vec<String>,
-    /// Migrations that were run otherwise than this binary would.
+    /// The migrations that were run with a different text than this binary has.
     pub altered: Vec<String>,
-    /// Migrations of a newer binary, by number.
+    /// The numbers of migrations that only a newer binary has.
     pub unknown: Vec<i64>,
 }
 
 impl SchemaState {
-    /// Whether this binary can work with it as it is.
+    /// Whether this binary can use the schema as it is.
     #[must_use]
     pub fn is_current(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Why it cannot be brought up to date, if it cannot.
+    /// Why the schema cannot be migrated, if it cannot.
     #[must_use]
     pub fn other(&self) -> Option<OtherSchema> {
         match (self.altered.is_empty(), self.unknown.is_empty()) {
@@ -57,17 +57,17 @@ impl SchemaState {
     }
 }
 
-/// Tables that this version cannot bring up to date.
+/// Tables of another version, which this version cannot migrate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherSchema {
-    /// Of a state of hubferry that was never released.
+    /// A state of hubferry that was never released.
     Unreleased,
-    /// Of a newer version.
+    /// A newer version.
     Newer,
 }
 
 impl OtherSchema {
-    /// What it is.
+    /// Describes the tables.
     #[must_use]
     pub fn what(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl OtherSchema {
         }
     }
 
-    /// What to do.
+    /// What to do about it.
     #[must_use]
     pub fn way_out(self) -> &'static str {
         match self {
@@ -94,20 +94,21 @@ impl fmt::Display for OtherSchema {
     }
 }
 
-/// A sequence that would give out numbers that are taken, as after a restore of the tables only.
+/// A sequence that would return numbers that are already used, for example after only the tables
+/// were restored.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Lagging {
     /// Its name, as SQL.
     pub sequence: String,
-    /// What asks for the highest number that is taken.
+    /// The query for the highest number that is used.
     asks: String,
-    /// The highest number that is taken.
+    /// The highest number that is used.
     #[sqlx(skip)]
     pub taken: i64,
 }
 
 impl Lagging {
-    /// The statement that sets it right.
+    /// The statement that corrects the sequence.
     #[must_use]
     pub fn cure(&self) -> String {
         format!("SELECT setval('{}', {})", self.sequence, self.taken)
@@ -115,17 +116,17 @@ impl Lagging {
 }
 
 impl Queue {
-    /// Brings the schema up to date; safe to run from several processes at once.
+    /// Migrates the schema. Several processes may run this at the same time.
     ///
     /// # Errors
-    /// When the database cannot be reached, or its tables are those of another version.
+    /// When the database cannot be reached, or its tables belong to another version.
     pub async fn migrate(&self) -> Result<(), QueueError> {
         if let Some(other) = self.schema_state().await?.other() {
             return Err(QueueError::OtherSchema(other));
         }
-        // One transaction, and its lock: one of the session would be left behind in a pooler.
+        // The transaction holds the lock. A session lock would stay behind in a connection pooler.
         let mut tx = doubt::begin(&self.pool).await?;
-        // An index on a large table takes its time.
+        // Building an index on a large table takes long.
         sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('hubferry migrate', 0))")
             .execute(&mut *tx)
@@ -146,8 +147,8 @@ impl Queue {
         Ok(tx.commit().await?)
     }
 
-    /// The sequences that are behind their tables. One that the role may not read is taken to be
-    /// where it must be.
+    /// Returns the sequences that are behind their tables. A sequence that the role may not read is
+    /// assumed to be correct.
     ///
     /// # Errors
     /// When the database fails.
@@ -173,11 +174,11 @@ impl Queue {
         .await?;
         let mut lagging = Vec::new();
         for mut sequence in all {
-            // The names are those of the catalog, as it quotes them.
+            // The names come from the catalog, which quotes them.
             let asks = AssertSqlSafe(sequence.asks.clone());
             let taken: Option<i64> = sqlx::query_scalar(asks).fetch_one(&self.pool).await?;
             sequence.taken = taken.unwrap_or(0);
-            // In this order: others may be giving out numbers.
+            // The order matters, because other processes may be taking numbers.
             let stands: Option<i64> =
                 sqlx::query_scalar("SELECT pg_sequence_last_value($1::text::regclass)")
                     .bind(&sequence.sequence)
@@ -190,7 +191,7 @@ impl Queue {
         Ok(lagging)
     }
 
-    /// Compares the migrations that were run with those of this binary.
+    /// Compares the migrations that were run with the migrations of this binary.
     ///
     /// # Errors
     /// When the database fails.

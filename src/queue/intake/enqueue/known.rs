@@ -1,4 +1,4 @@
-//! Answers for events that were accepted before.
+//! Finds the receipts of events that were accepted before, to answer duplicates.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use crate::queue::intake::enqueue::{Admitted, Key, Receipt, RowReceipt, key};
 use crate::queue::{PORTAL, QueueError};
 
-/// The receipts of `events`, which are stored, as their rows stand now.
+/// Returns the receipts of `events`, which are stored, with the current status of their rows.
 pub(super) async fn known_events<'a>(
     db: &mut PgConnection,
     events: &[&'a Admitted],

@@ -1,11 +1,12 @@
-//! Which records keep events from being stored.
+//! Finds the locked records that keep events from being stored.
 
 use std::collections::{BTreeSet, HashSet};
 
 use crate::queue::intake::enqueue::RecordKey;
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// Those of `keys` whose record, or the survivor of it, somebody has locked. Waits for nobody.
+/// Returns those of `keys` whose record, or its survivor, another transaction has locked. It does
+/// not wait for record locks.
 pub(in crate::queue) async fn locked_records(
     queue: &Queue,
     keys: &BTreeSet<RecordKey>,
@@ -13,7 +14,7 @@ pub(in crate::queue) async fn locked_records(
     let (kinds, externals): (Vec<&str>, Vec<&str>) =
         keys.iter().map(|(kind, external_id)| (kind.as_str(), external_id.as_str())).unzip();
     let mut tx = queue.begin().await?;
-    // Somebody may have locked the table.
+    // Another transaction may have locked the table.
     sqlx::query("SET LOCAL lock_timeout = '40ms'").execute(&mut *tx).await?;
     let locked: Vec<RecordKey> = sqlx::query_as(
         "WITH asked AS MATERIALIZED (
@@ -36,7 +37,7 @@ pub(in crate::queue) async fn locked_records(
     .bind(externals)
     .fetch_all(&mut *tx)
     .await?;
-    // Nothing was changed; what was locked in passing is let go.
+    // Nothing was changed. The rollback releases the locks that this check took.
     tx.rollback().await?;
     Ok(locked.into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! The records of keys, made where they are missing.
+//! Finds the records of keys, and creates the missing ones.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,9 +7,10 @@ use sqlx::PgConnection;
 
 use crate::queue::{PORTAL, QueueError};
 
-/// The records of `keys` (sync type, external id), made where they are missing. Sorted, so that two
-/// transactions which make the same records wait in one order; and before any lock: who makes a
-/// record never waits for it with others in his hands.
+/// Returns the records of `keys` (sync type, external id), and creates the missing ones. The keys
+/// are sorted, so that two transactions which create the same records wait in the same order. Call
+/// this before locking any record: a transaction that creates a record must not wait for it while
+/// it holds other locks.
 pub(in crate::queue) async fn ensure_records<'a>(
     db: &mut PgConnection,
     keys: impl Iterator<Item = (&'a str, &'a str)>,
