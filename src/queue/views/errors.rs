@@ -1,35 +1,35 @@
-//! Failed rows in groups: what is wrong, how often, and what to do.
+//! Groups failed rows by error, to show what is wrong, how often, and what to do.
 
 use crate::queue::{PORTAL, Queue, QueueError};
 use chrono::{DateTime, Utc};
 
-/// Failed rows of one kind that share an error code and a property.
+/// The failed rows of one kind that share an error code and a property.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct ErrorGroup {
     /// The error's code.
     pub code: String,
-    /// The property at fault.
+    /// The property that caused the error.
     pub property: Option<String>,
     /// The object kind.
     pub sync_type: String,
-    /// How many rows.
+    /// The number of rows.
     pub rows: i64,
-    /// How many records.
+    /// The number of records.
     pub records: i64,
-    /// When the first of them failed.
+    /// When the first of the rows failed.
     pub first_at: DateTime<Utc>,
-    /// When the last did.
+    /// When the last of the rows failed.
     pub last_at: DateTime<Utc>,
-    /// The newest row's message.
+    /// The message of the newest row.
     pub message: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// The newest row.
+    /// The id of the newest row.
     pub newest_id: i64,
 }
 
 impl Queue {
-    /// The groups of failed rows that nobody has discarded, largest first, at most `limit`.
+    /// Returns the groups of failed rows that are not discarded, largest first, at most `limit`.
     ///
     /// # Errors
     /// When the database fails.

@@ -1,4 +1,4 @@
-//! Looking at what is owed: one row with all that belongs to it, one event, who is linked.
+//! Reads single items for people and programs: one row with its details, one event, linked records.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,51 +9,52 @@ use crate::queue::views::list::{COLUMNS, RowView};
 use crate::queue::views::records::{AssociationView, RecordView};
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// One counted try of a row that did not succeed.
+/// One attempt of a row that did not succeed.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct AttemptView {
     /// The call, if one was made.
     pub call_id: Option<i64>,
-    /// When.
+    /// When the attempt was made.
     pub attempted_at: DateTime<Utc>,
-    /// Whose fault it was.
+    /// The class of the cause.
     pub class: String,
-    /// The code.
+    /// The error code.
     pub code: String,
-    /// The property at fault.
+    /// The property that caused the error.
     pub property: Option<String>,
     /// What happened.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
     /// HubSpot's id of the call.
     pub correlation_id: Option<String>,
-    /// The reply's HTTP status.
+    /// The HTTP status of the reply.
     pub http_status: Option<i32>,
-    /// From send to reply.
+    /// The time from sending the call to its reply, in milliseconds.
     pub duration_ms: Option<i32>,
-    /// `false`: given back, since it was an outage and not the row.
+    /// `false` if the attempt is not counted, because an outage caused it and not the row.
     pub counted: bool,
 }
 
-/// A row with all that belongs to it.
+/// A row with its details.
 #[derive(Debug, Clone)]
 pub struct RowDetail {
     /// The row.
     pub row: RowView,
     /// The event's data; `None` once erased.
     pub payload: Option<serde_json::Value>,
-    /// Its tries that did not succeed, oldest first.
+    /// The attempts that did not succeed, oldest first.
     pub attempts: Vec<AttemptView>,
-    /// Its record.
+    /// The row's record.
     pub record: RecordView,
     /// The record's associations.
     pub associations: Vec<AssociationView>,
 }
 
 impl Queue {
-    /// How much is still owed: rows that are neither synced nor failed, and records that are due or
-    /// leased for other reasons, such as an association whose other end has just been linked.
+    /// Returns how much is still owed: rows that are neither synced nor failed, and records that
+    /// are due or leased for other reasons, such as an association whose other end has just been
+    /// linked.
     ///
     /// # Errors
     /// When the database fails.
@@ -67,7 +68,7 @@ impl Queue {
         .await?)
     }
 
-    /// Which of `hubspot_ids` of an object kind are linked, and to which external ids.
+    /// Returns which of `hubspot_ids` of an object kind are linked, and to which external ids.
     ///
     /// # Errors
     /// When the database fails.
@@ -88,7 +89,7 @@ impl Queue {
         Ok(rows.into_iter().collect())
     }
 
-    /// Which of `records` share their HubSpot record with another record of ours, after a merge.
+    /// Returns which of `records` share their HubSpot record with another record, after a merge.
     ///
     /// # Errors
     /// When the database fails.
@@ -106,7 +107,7 @@ impl Queue {
         Ok(shared.into_iter().collect())
     }
 
-    /// The traces that the senders of `rows` gave, by row.
+    /// Returns the traces that the senders of `rows` gave, by row.
     ///
     /// # Errors
     /// When the database fails.
@@ -121,7 +122,7 @@ impl Queue {
         Ok(found.into_iter().collect())
     }
 
-    /// The rows of one event, oldest first; `None` when the event is not known.
+    /// Returns the rows of one event, oldest first, or `None` if the event is not known.
     ///
     /// # Errors
     /// When the database fails.
@@ -134,8 +135,8 @@ impl Queue {
         Ok(events.pop().flatten())
     }
 
-    /// The rows of each of `events`, named by source and id, in their order; `None` for one that is
-    /// not known.
+    /// Returns the rows of each of `events`, which are named by source and id, in the same order.
+    /// An event that is not known gives `None`.
     ///
     /// # Errors
     /// When the database fails.
@@ -171,7 +172,7 @@ impl Queue {
         Ok(found.into_iter().map(|ids| ids.map(of_event)).collect())
     }
 
-    /// One row with its payload, its attempts and its record.
+    /// Returns one row with its payload, its attempts and its record.
     ///
     /// # Errors
     /// When the database fails.

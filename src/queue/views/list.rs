@@ -1,4 +1,4 @@
-//! Lists of rows, newest first: filters, search, counts.
+//! Lists rows, newest first, with filters, search and counts.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
@@ -9,10 +9,10 @@ use crate::queue::model::{Status, priority_number};
 use crate::queue::views::page::{Listing, Page};
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// A row as people see it.
+/// A row as the API and the dashboard show it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct RowView {
-    /// Its number.
+    /// The row's id.
     pub id: i64,
     /// The event's id.
     pub event_id: String,
@@ -22,7 +22,7 @@ pub struct RowView {
     pub event_type: String,
     /// When the event happened.
     pub occurred_at: DateTime<Utc>,
-    /// The trace that its sender gave.
+    /// The trace that the event's sender gave.
     pub traceparent: Option<String>,
     /// The object kind.
     pub sync_type: String,
@@ -32,43 +32,43 @@ pub struct RowView {
     pub operation: String,
     /// One of the five statuses.
     pub status: String,
-    /// Whether its properties stand in HubSpot; associations may still be owed.
+    /// Whether HubSpot has its properties. Associations may still be owed.
     pub written: bool,
-    /// 0 high, 1 normal, 2 low.
+    /// The priority: 0 high, 1 normal, 2 low.
     pub priority: i16,
-    /// Failed deliveries so far.
+    /// The number of failed deliveries so far.
     pub retry_count: i32,
-    /// When it was accepted.
+    /// When the row was accepted.
     pub created_at: DateTime<Utc>,
-    /// When it is due; `None` once it is done.
+    /// When the row is due. `None` once it is done.
     pub scheduled_at: Option<DateTime<Utc>>,
-    /// When it was done.
+    /// When the row was done.
     pub processed_at: Option<DateTime<Utc>>,
     /// The call that wrote it.
     pub call_id: Option<i64>,
-    /// When it was given up for good.
+    /// When the row was discarded.
     pub discarded_at: Option<DateTime<Utc>>,
-    /// Why it waits for something that has not arrived yet.
+    /// Why the row waits for something that has not arrived yet.
     pub waiting_reason: Option<String>,
     /// What was left out or altered.
     pub warnings: Option<serde_json::Value>,
     /// The error's code.
     pub error_code: Option<String>,
-    /// The property at fault.
+    /// The property that caused the error.
     pub error_property: Option<String>,
     /// What happened.
     pub error_message: Option<String>,
-    /// What to do.
+    /// What to do about it.
     pub error_hint: Option<String>,
     /// HubSpot's id of the call.
     pub error_correlation_id: Option<String>,
-    /// The reply's HTTP status.
+    /// The HTTP status of the reply.
     pub error_http_status: Option<i32>,
     pub(in crate::queue) record_id: i64,
     pub(in crate::queue) event_no: i64,
 }
 
-/// Which rows; an absent field means any.
+/// Selects rows. An absent field matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowFilter {
     /// The status.
@@ -81,27 +81,27 @@ pub struct RowFilter {
     pub external_id: Option<String>,
     /// The error's code.
     pub error_code: Option<String>,
-    /// The property at fault; empty: none was named.
+    /// The property that caused the error. Empty selects rows whose error names none.
     pub error_property: Option<String>,
     /// The priority.
     pub priority: Option<Priority>,
-    /// Accepted at or after.
+    /// Accepted at or after this time.
     pub since: Option<DateTime<Utc>>,
-    /// Accepted before.
+    /// Accepted before this time.
     pub until: Option<DateTime<Utc>>,
-    /// Rows that a person retried or discarded at this very instant.
+    /// Rows that a person retried or discarded at exactly this instant.
     pub acted_at: Option<DateTime<Utc>>,
-    /// These rows only.
+    /// Only these rows.
     pub ids: Option<Vec<i64>>,
-    /// Only what a retry may touch: not what an erasure has emptied.
+    /// Only rows that can be retried. This excludes rows whose data was erased.
     pub retryable: bool,
-    /// An external id, an event id, an e-mail address or its SHA-256, an error code, or words of
-    /// an error's message.
+    /// An external id, an event id, an e-mail address or its SHA-256, an error code, or words of an
+    /// error message.
     pub search: Option<String>,
 }
 
 impl RowFilter {
-    /// Whether it is a search and nothing else, but for the status that words are found in.
+    /// Whether the filter contains only a search, apart from the status that a word search implies.
     fn is_search_alone(&self) -> bool {
         let search = self.search.clone();
         let status = self.status.filter(|status| *status == Status::Failed);
@@ -109,25 +109,25 @@ impl RowFilter {
     }
 }
 
-/// The columns of [`RowView`].
+/// The columns that [`RowView`] is read from.
 pub(in crate::queue) const COLUMNS: &str =
     "id, event_id, event_source, event_type, occurred_at, traceparent, sync_type, external_id,
     operation, status, written, priority, retry_count, created_at, scheduled_at, processed_at,
     call_id, discarded_at, waiting_reason, warnings, error_code, error_property, error_message,
     error_hint, error_correlation_id, error_http_status, record_id, event_no";
 
-/// No two requests that overlap were begun so far apart; a request lasts no longer than a minute.
+/// Overlapping requests start at most this far apart, because a request lasts at most a minute.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 
-/// The number by which rows are found that carry an e-mail address: the first eight bytes of the
-/// SHA-256 of the address, trimmed and in lower case.
+/// The number that finds the rows with an e-mail address: the first eight bytes of the SHA-256 of
+/// the address, trimmed and in lower case.
 #[must_use]
 pub fn email_hash(address: &str) -> i64 {
     let digest = Sha256::digest(address.trim().to_lowercase().as_bytes());
     i64::from_be_bytes(std::array::from_fn(|i| digest[i]))
 }
 
-/// The number of what was searched for, if it is an address or the hexadecimal SHA-256 of one.
+/// The number for a search text, if the text is an address or the hexadecimal SHA-256 of one.
 fn searched_email(text: &str) -> Option<i64> {
     if text.contains('@') {
         return Some(email_hash(text));
@@ -139,7 +139,7 @@ fn searched_email(text: &str) -> Option<i64> {
     u64::from_str_radix(&text[..16], 16).ok().map(u64::cast_signed)
 }
 
-/// The words of `text` as a text-search query of beginnings; `None` where it has no word.
+/// Converts the words of `text` to a prefix query of the text search. `None` if it has no word.
 fn words(text: &str) -> Option<String> {
     let words: Vec<String> = text
         .split(|c: char| !c.is_alphanumeric())
@@ -150,7 +150,7 @@ fn words(text: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" & "))
 }
 
-/// Narrows `query` on the view, whose `WHERE` is open, to what `filter` names.
+/// Adds the conditions of `filter` to `query` on the view. Its `WHERE` must be open.
 pub(in crate::queue) fn narrow(
     query: &mut QueryBuilder<Postgres>,
     filter: &RowFilter,
@@ -158,11 +158,11 @@ pub(in crate::queue) fn narrow(
 ) {
     query.push(" AND portal = ").push_bind(PORTAL);
     if let Some(status) = filter.status {
-        // The stored status beside the shown one: the partial indexes know that.
+        // The stored status is added to the shown one, because the partial indexes need it.
         query.push(match status {
             Status::Pending => " AND kept = 'pending' AND taken IS NOT TRUE",
             Status::Retry => " AND kept = 'retry' AND taken IS NOT TRUE",
-            // The leased records first, which are few: the planner knows nothing of that.
+            // Start with the leased records, which are few. The planner does not know that.
             Status::Processing => {
                 " AND record_id = ANY(ARRAY(SELECT id FROM crm_record WHERE lease_token IS NOT NULL))
                  AND leased AND taken AND kept IN ('pending', 'retry')"
@@ -182,7 +182,7 @@ pub(in crate::queue) fn narrow(
         }
     }
     if let Some(kind) = &filter.event_type {
-        // By way of the events: there is no index over the type of a row's.
+        // Find the events first, because the rows have no index on the type.
         query.push(" AND id IN (SELECT UNNEST(row_ids) FROM event WHERE type = ");
         query.push_bind(kind.clone()).push(")");
     }
@@ -198,7 +198,7 @@ pub(in crate::queue) fn narrow(
     if let Some(priority) = filter.priority {
         query.push(" AND priority = ").push_bind(priority_number(priority));
     }
-    // The numbers narrow it down to the pages that matter, the times decide.
+    // The row ids limit the search to the relevant pages. The times decide.
     if let Some(since) = filter.since {
         query.push(" AND created_at >= ").push_bind(since);
         query
@@ -214,7 +214,7 @@ pub(in crate::queue) fn narrow(
             .push("))");
     }
     if let Some(at) = filter.acted_at {
-        // By way of the indexes, which only the table has.
+        // Read the table, because the view has no indexes.
         query.push(" AND id IN (SELECT id FROM sync_queue WHERE retried_at = ").push_bind(at);
         query.push(" UNION ALL SELECT id FROM sync_queue WHERE discarded_at = ").push_bind(at);
         query.push(")");
@@ -230,21 +230,21 @@ pub(in crate::queue) fn narrow(
     }
 }
 
-/// How far a search for words goes back.
+/// How many matches a word search considers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::queue) enum Depth {
-    /// To the first row: for verbs.
+    /// All rows, for actions that change them.
     Whole,
-    /// Over the newest matches: for looking.
+    /// The newest matches, for lists.
     Newest,
-    /// Over as many matches, whichever: for counting.
+    /// The same number of matches, in any order, for counts.
     Any,
 }
 
-/// Whoever looks for a word of the commonest errors is shown the newest of them.
+/// A search for a word of a very common error shows only the newest matches.
 const NEWEST_MATCHES: i64 = 1_001;
 
-/// Each branch has an index of its own.
+/// Adds a search to the query. Each branch has its own index.
 fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
     query.push(" AND id IN (SELECT q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id WHERE r.portal = ");
     query.push_bind(PORTAL);
@@ -272,7 +272,7 @@ fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
 }
 
 impl Queue {
-    /// A page of the rows that `filter` names.
+    /// Returns a page of the rows that match `filter`.
     ///
     /// # Errors
     /// When the database fails.
@@ -283,7 +283,7 @@ impl Queue {
     ) -> Result<Listing<RowView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT ");
         query.push(COLUMNS).push(" FROM sync_queue_view WHERE true");
-        // With anything else to narrow it the newest matches are not enough.
+        // With any other condition, the newest matches are not enough.
         let alone = page.cursor.is_none() && filter.is_search_alone();
         narrow(&mut query, filter, if alone { Depth::Newest } else { Depth::Whole });
         page.end(&mut query, "id");
@@ -291,8 +291,8 @@ impl Queue {
         Ok(Listing::of(found, page, |row: &RowView| row.id))
     }
 
-    /// How many rows `filter` names, counted up to `at_most`. Where only status and object kind are
-    /// named nothing is counted at all.
+    /// Counts the rows that match `filter`, up to `at_most`. If the filter names only status and
+    /// object kind, the stored totals are used and nothing is counted.
     ///
     /// # Errors
     /// When the database fails.
@@ -300,7 +300,7 @@ impl Queue {
         let plain = RowFilter {
             status: filter.status,
             sync_type: filter.sync_type.clone(),
-            // Rows of erased subjects are few; the totals do not tell them apart.
+            // Rows of erased subjects are few, and the totals do not list them separately.
             retryable: filter.retryable && filter.status.is_none(),
             ..RowFilter::default()
         };

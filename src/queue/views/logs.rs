@@ -1,4 +1,4 @@
-//! The log: calls to HubSpot and the tries of rows that did not succeed, newest first.
+//! Reads the log: calls to HubSpot, and attempts of rows that did not succeed, newest first.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,29 +11,29 @@ use sqlx::{Postgres, QueryBuilder};
 use crate::queue::views::page::{Listing, UnknownCursor};
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// A call, or a counted try of a row that did not succeed.
+/// A call, or an attempt of a row that did not succeed.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct LogLine {
     /// `call` or `attempt`.
     pub kind: String,
-    /// Its number among its kind.
+    /// The line's number among the lines of its kind.
     #[serde(skip)]
     pub number: i64,
-    /// When the call was sent; when the try ended.
+    /// When the call was sent, or when the attempt ended.
     pub at: DateTime<Utc>,
-    /// The call.
+    /// The id of the call.
     pub call_id: Option<i64>,
     /// What the call was for, such as `upsert contacts`.
     pub purpose: Option<String>,
     /// The object kind.
     pub sync_type: Option<String>,
-    /// Inputs in the call's body.
+    /// The number of inputs in the call's body.
     pub inputs: Option<i32>,
-    /// The reply's status; `None`: there was no reply, or there is none yet.
+    /// The status of the reply. `None` if there was no reply, or none yet.
     pub http_status: Option<i32>,
-    /// From send to reply.
+    /// The time from sending the call to its reply, in milliseconds.
     pub duration_ms: Option<i32>,
-    /// `ok`, or whose fault it was; `None` while the call is on its way.
+    /// `ok`, or the class of the cause. `None` while the call is in flight.
     pub class: Option<String>,
     /// The error's code.
     pub code: Option<String>,
@@ -41,11 +41,11 @@ pub struct LogLine {
     pub message: Option<String>,
     /// HubSpot's id of the call.
     pub correlation_id: Option<String>,
-    /// The row of the try.
+    /// The row of the attempt.
     pub row_id: Option<i64>,
 }
 
-/// Which lines; an absent field means any.
+/// Selects log lines. An absent field matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFilter {
     /// `call` or `attempt`.
@@ -54,14 +54,14 @@ pub struct LogFilter {
     pub sync_type: Option<String>,
     /// The class.
     pub class: Option<String>,
-    /// Only what did not succeed.
+    /// Only lines that did not succeed.
     pub failures: bool,
-    /// At or after.
+    /// At or after this time.
     pub since: Option<DateTime<Utc>>,
 }
 
 impl LogFilter {
-    /// Whether it names `line`.
+    /// Whether the filter matches `line`.
     #[must_use]
     pub fn names(&self, line: &LogLine) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {
@@ -75,14 +75,14 @@ impl LogFilter {
     }
 }
 
-/// A place in the log: the newest call and the newest try on one side of it.
+/// A position in the log: the newest call and the newest attempt on one side of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogCursor {
-    /// Whether it leads to newer lines.
+    /// Whether the cursor leads to newer lines.
     pub newer: bool,
-    /// A call's number.
+    /// The number of a call.
     pub call: i64,
-    /// A try's number.
+    /// The number of an attempt.
     pub attempt: i64,
 }
 
@@ -108,7 +108,7 @@ impl FromStr for LogCursor {
     }
 }
 
-/// How the lines of one kind are found.
+/// How to find the lines of one kind.
 #[derive(Clone, Copy)]
 struct Part {
     kind: &'static str,
@@ -140,7 +140,7 @@ const ATTEMPTS: Part = Part {
 };
 
 impl Queue {
-    /// A page of the log. A call that is on its way is on it, without class and status.
+    /// Returns a page of the log. It includes calls in flight, without class and status.
     ///
     /// # Errors
     /// When the database fails.
@@ -156,7 +156,8 @@ impl Queue {
         Ok(merged(calls, attempts, cursor, newer, usize::try_from(limit).unwrap_or(usize::MAX)))
     }
 
-    /// The lines of one kind behind `cursor`, in the order of their numbers, one more than `limit`.
+    /// Returns the lines of one kind after `cursor`, in the order of their numbers, one more than
+    /// `limit`.
     async fn log_part(
         &self,
         part: Part,
@@ -192,7 +193,8 @@ impl Queue {
         Ok(query.build_query_as::<LogLine>().fetch_all(&self.pool).await?.into())
     }
 
-    /// Where a tail begins: behind what has ended, before what is on its way.
+    /// The position where following the log begins: after the lines that have ended, before the
+    /// calls in flight.
     pub(crate) async fn newest_log(&self, now: DateTime<Utc>) -> Result<LogCursor, QueueError> {
         let (call, attempt) = sqlx::query_as(
             "SELECT COALESCE((SELECT min(id) - 1 FROM hubspot_call
@@ -208,8 +210,8 @@ impl Queue {
     }
 }
 
-/// Merges two lists that are each in the order of their numbers by comparing their heads. Cutting
-/// what is merged cuts each of them at a number, so the next page begins right behind.
+/// Merges two lists, each ordered by number, by comparing their first lines. Cutting the merged
+/// list cuts each of them at a number, so the next page begins right after it.
 fn merged(
     mut calls: VecDeque<LogLine>,
     mut attempts: VecDeque<LogLine>,
@@ -234,16 +236,18 @@ fn merged(
     neighbours(lines, cursor, more)
 }
 
-/// The cursors around `lines`: where a kind has no line on the page, its bound stays as it was.
+/// The cursors around `lines`. If the page has no line of a kind, the bound of that kind stays the
+/// same.
 fn neighbours(lines: Vec<LogLine>, cursor: Option<LogCursor>, more: bool) -> Listing<LogLine> {
     let towards = |newer: bool| {
         let bound = |kind: &str, came: Option<i64>| {
             let numbers = lines.iter().filter(|line| line.kind == kind).map(|line| line.number);
             let seen = if newer { numbers.max() } else { numbers.min() };
-            // A page towards newer lines begins above its cursor, the other kind below it.
+            // A page towards newer lines begins above its cursor, a page towards older lines below
+            // it.
             let turned = |c: i64, was_newer: bool| match (was_newer, newer) {
                 (true, false) => c.saturating_add(1),
-                // The start of the newest page is no number.
+                // The start of the newest page is not a number of a line.
                 (false, true) if c < i64::MAX => c.saturating_sub(1),
                 (false, true) => 0,
                 _ => c,

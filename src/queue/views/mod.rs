@@ -1,4 +1,4 @@
-//! What people and programs read. Nothing changes.
+//! Read-only queries for the API and the dashboard. They change nothing.
 
 pub mod errors;
 pub mod inspect;

@@ -1,20 +1,21 @@
-//! Pages by key, both ways: every list is newest first and never skips or repeats under inserts.
+//! Pages of lists by key, in both directions. Every list is newest first, and insertions never make
+//! it skip or repeat an item.
 
 use std::fmt;
 use std::str::FromStr;
 
 use sqlx::{Postgres, QueryBuilder};
 
-/// Where a page begins.
+/// Where a page of a list begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {
-    /// Below this number: the next page.
+    /// Items below this number: the next page.
     Older(i64),
-    /// Above it: the page before.
+    /// Items above this number: the previous page.
     Newer(i64),
 }
 
-/// The text is no cursor.
+/// The text is not a valid cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not one of ours: pass on a `next_cursor` or `prev_cursor` as it came")]
 pub struct UnknownCursor;
@@ -41,23 +42,24 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// Which part of a list.
+/// Selects a part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// At most so many.
+    /// The most items on the page.
     pub limit: i64,
     /// Where it begins; `None` is the newest page.
     pub cursor: Option<Cursor>,
 }
 
 impl Page {
-    /// The newest `limit`.
+    /// The page with the newest `limit` items.
     #[must_use]
     pub fn newest(limit: i64) -> Self {
         Self { limit, cursor: None }
     }
 
-    /// Ends `query`, whose `WHERE` is open, so that it yields one more than the page holds.
+    /// Ends `query`, whose `WHERE` must be open, so that it returns one item more than the page
+    /// holds. The extra item shows that there is a further page.
     pub(in crate::queue) fn end(&self, query: &mut QueryBuilder<Postgres>, column: &str) {
         let order = match self.cursor {
             Some(Cursor::Older(number)) => {
@@ -78,7 +80,7 @@ impl Page {
 /// One page of a list, newest first.
 #[derive(Debug, Clone)]
 pub struct Listing<T> {
-    /// What is on it.
+    /// The items on the page.
     pub items: Vec<T>,
     /// The cursor of the next, older page.
     pub next: Option<String>,
@@ -87,7 +89,7 @@ pub struct Listing<T> {
 }
 
 impl<T> Listing<T> {
-    /// The page of what a query ended by [`Page::end`] yielded.
+    /// Builds the page from the result of a query that [`Page::end`] ended.
     pub(in crate::queue) fn of(mut found: Vec<T>, page: &Page, number: impl Fn(&T) -> i64) -> Self {
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let more = found.len() > limit;

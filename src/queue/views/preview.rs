@@ -1,5 +1,5 @@
-//! The input of previews: records as a worker would find them if failed rows were retried, or events
-//! came. Nothing is leased and nothing changes.
+//! Loads the input of previews: records as a worker would find them if failed rows were retried or
+//! events arrived. Nothing is leased and nothing changes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,24 +11,24 @@ use crate::queue::delivery::lease::OpenRow;
 use crate::queue::model::{Accepted, Record, Stamp};
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// A record as it stands, with rows that may go.
+/// A record in its current state, with the rows that a preview considers.
 #[derive(Debug)]
 pub struct PreviewInput {
     /// The object kind.
     pub sync_type: String,
-    /// The record; `rows` holds what is open and what was asked about.
+    /// The record. `rows` contains its open rows and the rows that were asked for.
     pub record: Record,
-    /// What its association slots hold: the target's external id, and where it comes from.
+    /// The targets of its association slots: the external id, and the stamp that set it.
     pub slots: BTreeMap<String, (Option<String>, Stamp)>,
-    /// Whether its erasure was asked for.
+    /// Whether its erasure was requested.
     pub erased: bool,
 }
 
-/// A preview looks at the newest rows of a record, since they decide.
+/// A preview reads the newest rows of a record, because they decide.
 const ROWS_PER_RECORD: i64 = 100;
 
 impl Queue {
-    /// The records of failed `rows`, each with its open rows and those of `rows`.
+    /// Returns the records of failed `rows`, each with its open rows and those of `rows`.
     ///
     /// # Errors
     /// When the database fails.
@@ -41,8 +41,9 @@ impl Queue {
         self.filled(found.into_iter().map(Found::into_prospect).collect(), rows).await
     }
 
-    /// The records of these kinds and external ids as they stand, each with its open rows, in the
-    /// same order; a blank one for each that is not known, the survivor for what was merged.
+    /// Returns the records with these kinds and external ids in their current state, each with its
+    /// open rows, in the same order. A record that is not known is blank. A merged record is
+    /// replaced by its survivor.
     ///
     /// # Errors
     /// When the database fails.
@@ -81,7 +82,7 @@ impl Queue {
             .collect())
     }
 
-    /// The same with their open rows, those of `rows`, and their slots.
+    /// Adds the open rows, those of `rows`, and the slots.
     async fn filled(
         &self,
         mut prospects: Vec<PreviewInput>,
@@ -137,7 +138,7 @@ impl Queue {
     }
 }
 
-/// A record that nobody knows.
+/// A record that the queue does not know.
 fn blank(sync_type: &str, external_id: &str) -> PreviewInput {
     let record = Record {
         id: 0,

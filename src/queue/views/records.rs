@@ -1,4 +1,5 @@
-//! Records as people see them: link, accepted values, associations, history, sending all again.
+//! Reads records for people: link, accepted values, associations and history. Also resyncs a
+//! record.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -11,57 +12,57 @@ use crate::queue::intake::notify::notify;
 use crate::queue::views::page::{Listing, Page};
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// A record as people see it.
+/// A record as the API and the dashboard show it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct RecordView {
-    /// Our number of it.
+    /// The record's id in the queue.
     pub id: i64,
     /// The object kind.
     pub sync_type: String,
     /// The application's id of the entity.
     pub external_id: String,
-    /// The link.
+    /// The id of the linked HubSpot record.
     pub hubspot_id: Option<String>,
     /// property -> [value, event time, row].
     pub accepted: serde_json::Value,
-    /// Whether HubSpot may hold something else than `accepted`: all of it goes with the next call.
+    /// Whether HubSpot may hold other values than `accepted`. The next call then sends all of them.
     pub uncertain: bool,
-    /// Whether somebody asked for all of it to be sent again, and that has not happened yet.
+    /// Whether a person requested a resync that has not happened yet.
     pub resyncing: bool,
-    /// Transient failures in a row.
+    /// The number of transient failures in a row.
     pub failures: i32,
-    /// When it is due.
+    /// When the record is due.
     pub due_at: Option<DateTime<Utc>>,
-    /// The call it is due for.
+    /// The call that it is due for.
     pub stage: Option<String>,
-    /// Until when it backs off.
+    /// When its backoff ends.
     pub backoff_until: Option<DateTime<Utc>>,
-    /// What it waits for.
+    /// What the record waits for.
     pub waiting_reason: Option<String>,
-    /// Until when it waits for that.
+    /// When it stops waiting for that.
     pub waiting_until: Option<DateTime<Utc>>,
-    /// Who holds it.
+    /// The worker that holds its lease.
     pub lease_holder: Option<String>,
-    /// Until when.
+    /// When the lease expires.
     pub lease_until: Option<DateTime<Utc>>,
-    /// When it was first heard of.
+    /// When the record was first mentioned in an event.
     pub created_at: DateTime<Utc>,
-    /// When it was last written.
+    /// When it was last written to HubSpot.
     pub synced_at: Option<DateTime<Utc>>,
     /// When it was deleted.
     pub deleted_at: Option<DateTime<Utc>>,
-    /// When its erasure was asked for.
+    /// When its erasure was requested.
     pub erased_at: Option<DateTime<Utc>>,
     /// The external id of the record it was merged into.
     pub merged_into: Option<String>,
-    /// When it was adopted, if HubSpot had it before us.
+    /// When it was adopted, if HubSpot had it before hubferry.
     pub adopted_at: Option<DateTime<Utc>>,
-    /// The row that led to it.
+    /// The row that caused the adoption.
     pub adopted_by: Option<i64>,
 }
 
 impl RecordView {
-    /// Whether anything of it can be sent again.
+    /// Whether the record has anything that can be sent again.
     #[must_use]
     pub fn can_resync(&self) -> bool {
         let owns = self.accepted.as_object().is_some_and(|values| !values.is_empty());
@@ -70,27 +71,27 @@ impl RecordView {
     }
 }
 
-/// How a record stands.
+/// The state of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordState {
-    /// It has a link.
+    /// The record is linked.
     Linked,
-    /// It has none, and was not deleted.
+    /// The record is not linked and was not deleted.
     Unlinked,
-    /// It waits for something that has not arrived.
+    /// The record waits for something that has not arrived.
     Waiting,
-    /// HubSpot may hold something else than was accepted.
+    /// HubSpot may hold other values than were accepted.
     Uncertain,
-    /// It was merged into another of ours.
+    /// The record was merged into another record.
     Merged,
-    /// It was deleted and has no link.
+    /// The record was deleted and is not linked.
     Deleted,
-    /// Its erasure was asked for.
+    /// The erasure of the record was requested.
     Erased,
 }
 
 impl RecordState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 7] = [
         Self::Linked,
         Self::Unlinked,
@@ -101,7 +102,7 @@ impl RecordState {
         Self::Erased,
     ];
 
-    /// The word, in lower case.
+    /// The name, in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,18 +140,18 @@ impl std::str::FromStr for RecordState {
     }
 }
 
-/// Which records; an absent field means any.
+/// Selects records. An absent field matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordFilter {
     /// The object kind.
     pub sync_type: Option<String>,
-    /// How it stands.
+    /// The state of the record.
     pub state: Option<RecordState>,
     /// An external id or a HubSpot id.
     pub search: Option<String>,
 }
 
-/// An association of a record as people see it.
+/// An association of a record as the API and the dashboard show it.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct AssociationView {
     /// The slot.
@@ -159,22 +160,22 @@ pub struct AssociationView {
     pub target_type: Option<String>,
     /// The other end's external id.
     pub target: Option<String>,
-    /// `made`, `due`, `parked` (the other end is not there yet), `refused` or `none`.
+    /// `made`, `due`, `parked` (the other end does not exist yet), `refused` or `none`.
     pub state: String,
-    /// When its event happened.
+    /// When the event that set it happened.
     pub set_at: DateTime<Utc>,
     /// The row that set it.
     pub set_by: i64,
 }
 
-/// What came of a verb on one record.
+/// The result of an action on one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OneRecord {
-    /// Done.
+    /// The action was done.
     Done,
     /// There is no such record.
     Unknown,
-    /// Nothing of it can be sent: it was erased, or deleted, or merged into another.
+    /// Nothing of the record can be sent: it was erased, deleted, or merged into another one.
     Nothing,
 }
 
@@ -189,7 +190,7 @@ const COLUMNS: &str = "SELECT r.id, r.sync_type, r.external_id, r.hubspot_id, r.
     FROM crm_record r LEFT JOIN crm_record s ON s.id = r.alias_of WHERE r.portal = ";
 
 impl Queue {
-    /// A page of records.
+    /// Returns a page of records.
     ///
     /// # Errors
     /// When the database fails.
@@ -220,7 +221,7 @@ impl Queue {
         Ok(Listing::of(found, page, |record: &RecordView| record.id))
     }
 
-    /// One record.
+    /// Returns one record.
     ///
     /// # Errors
     /// When the database fails.
@@ -243,7 +244,7 @@ impl Queue {
         Ok(query.build_query_as().fetch_optional(&self.pool).await?)
     }
 
-    /// The associations of a record.
+    /// Returns the associations of a record.
     ///
     /// # Errors
     /// When the database fails.
@@ -264,8 +265,8 @@ impl Queue {
         .await?)
     }
 
-    /// Makes a record due whole: all that we own of it goes with the next call, whatever HubSpot
-    /// has accepted, and its associations are made again.
+    /// Makes a whole record due: the next call sends all owned properties, whatever HubSpot has
+    /// accepted, and its associations are created again.
     ///
     /// # Errors
     /// When the database fails.
@@ -287,7 +288,7 @@ impl Queue {
         .await?;
         let Some(record) = found else { return Ok(OneRecord::Unknown) };
         lock(&mut tx, &[record]).await?;
-        // A doubt of its own: whoever holds the record now cannot take it away by settling.
+        // Uses a new doubt, so that a worker that holds the record now cannot clear it by settling.
         let marked = sqlx::query(
             "UPDATE crm_record
              SET doubt = t.token, backoff_until = NULL, failures = 0,
@@ -303,7 +304,7 @@ impl Queue {
         if marked == 0 {
             return Ok(OneRecord::Nothing);
         }
-        // Making a pair that stands already changes nothing.
+        // Creating a pair that exists already changes nothing.
         sqlx::query(
             "UPDATE crm_association
              SET refused = false, sure = sure AND made_target_id IS DISTINCT FROM target_id

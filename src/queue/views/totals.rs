@@ -1,4 +1,5 @@
-//! Totals without counting: sums of differences that every statement leaves behind.
+//! Totals without counting rows: every statement stores a difference, and the totals are their
+//! sums.
 
 use std::collections::BTreeMap;
 
@@ -7,92 +8,94 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::queue::model::Status;
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// How many rows of one kind have one status.
+/// The number of rows of one kind with one status.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Count {
     /// The object kind.
     pub sync_type: String,
     /// The status.
     pub status: String,
-    /// How many.
+    /// The number of rows.
     pub rows: i64,
 }
 
-/// When something of an object kind was last synced.
+/// When a record of an object kind was last synced.
 #[derive(Debug, Clone)]
 pub struct LastSync {
     /// The object kind.
     pub sync_type: String,
-    /// When.
+    /// The time of the last sync.
     pub last_synced_at: DateTime<Utc>,
 }
 
 /// Totals of the queue.
 #[derive(Debug, Clone)]
 pub struct Totals {
-    /// By object kind and status; discarded rows are left out.
+    /// The counts by object kind and status, without discarded rows.
     pub counts: Vec<Count>,
-    /// When the row that waits the longest was accepted.
+    /// When the row that has waited longest was accepted.
     pub oldest_waiting: Option<DateTime<Utc>>,
     /// The last sync of each object kind.
     pub last_sync: Vec<LastSync>,
-    /// Rows synced in the last minute.
+    /// The number of rows that were synced in the last minute.
     pub synced_last_minute: i64,
-    /// Places of the window that are taken.
+    /// The number of places of the window that are taken.
     pub window_used: i64,
-    /// Association slots that wait for their other end.
+    /// The number of association slots that wait for their other end.
     pub parked_associations: i64,
 }
 
-/// What ended within one span.
+/// The rows that ended within one span of time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PulsePoint {
     /// The start of the span.
     pub at: DateTime<Utc>,
     /// The object kind.
     pub sync_type: String,
-    /// Rows that ended synced.
+    /// The number of rows that were synced.
     pub synced: i64,
-    /// Rows that failed.
+    /// The number of rows that failed.
     pub failed: i64,
-    /// From acceptance to the end, of the synced: the median in milliseconds, exact to a tenth.
+    /// The median time from acceptance to the end of synced rows, in milliseconds. It is accurate
+    /// to a tenth.
     pub p50_ms: Option<f64>,
-    /// The 95th percentile.
+    /// The 95th percentile of the same time.
     pub p95_ms: Option<f64>,
 }
 
-/// What ended within a span: synced rows by bucket, and failed ones.
+/// The rows that ended within a span: synced rows by bucket, and failed rows.
 #[derive(Default)]
 struct Span {
     synced: BTreeMap<i16, i64>,
     failed: i64,
 }
 
-/// What one worker holds.
+/// The leases that one worker holds.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct LeaseView {
-    /// The worker.
+    /// The worker's name.
     pub holder: String,
     /// The object kind.
     pub sync_type: String,
-    /// How many records.
+    /// The number of records.
     pub records: i64,
-    /// Since when.
+    /// When the lease began.
     pub since: DateTime<Utc>,
-    /// Until when.
+    /// When the lease expires.
     pub until: DateTime<Utc>,
 }
 
-/// So many differences make a fold worth its while.
+/// Differences are folded only when there are at least this many.
 const MANY: i64 = 200;
-/// The charts go back so far.
+/// How far back the charts go.
 const KEPT: TimeDelta = TimeDelta::days(8);
-/// Spans of ten seconds become minutes after a quarter of an hour, and quarters after three hours.
+/// Spans of ten seconds become minutes after a quarter of an hour, and quarters of an hour after
+/// three hours.
 const FOLDS: [(TimeDelta, &str); 2] =
     [(TimeDelta::minutes(15), "1 minute"), (TimeDelta::hours(3), "15 minutes")];
 
 impl Queue {
-    /// How many rows have a status and an object kind, where they are given; without a status
+    /// Counts the rows with a status and an object kind, where they are given. Without a status,
     /// discarded rows count too.
     pub(in crate::queue) async fn sum(
         &self,
@@ -110,7 +113,7 @@ impl Queue {
         Ok(counts.map(|count| count.rows).sum())
     }
 
-    /// The counts, and the last sync of each kind.
+    /// Returns the counts, and the last sync of each kind.
     async fn sums(&self) -> Result<(Vec<Count>, Vec<LastSync>), QueueError> {
         let sums: Vec<(String, String, i64, Option<DateTime<Utc>>)> = sqlx::query_as(
             "SELECT sync_type, status, sum(rows)::bigint, max(last_at) FROM tally
@@ -118,8 +121,9 @@ impl Queue {
         )
         .fetch_all(&self.pool)
         .await?;
-        // `processing` is not stored: open rows of leased records that were there at the lease. By
-        // the indexes that leave out what is done, however many rows a record has had.
+        // `processing` is not stored: it means open rows of leased records that existed at the
+        // lease. The query uses the indexes that leave out rows that are done, however many rows a
+        // record has had.
         let mut tx = self.begin().await?;
         let leased: Vec<(String, String, i64)> = sqlx::query_as(
             "SELECT r.sync_type, q.status, count(*) FROM (
@@ -152,7 +156,7 @@ impl Queue {
             *counts.entry((sync_type.clone(), status)).or_default() -= rows;
             *counts.entry((sync_type, "processing".into())).or_default() += rows;
         }
-        // Two snapshots may differ by what moved between them.
+        // Two snapshots may differ by rows that changed in between.
         let counts = counts
             .into_iter()
             .map(|((sync_type, status), rows)| Count { sync_type, status, rows: rows.max(0) })
@@ -160,7 +164,7 @@ impl Queue {
         Ok((counts.collect(), last_sync))
     }
 
-    /// Totals of the queue at `now`.
+    /// Returns the totals of the queue at `now`.
     ///
     /// # Errors
     /// When the database fails.
@@ -190,8 +194,8 @@ impl Queue {
         })
     }
 
-    /// What ended since `since`, in spans of `span` and by object kind, oldest first. Empty spans
-    /// are left out.
+    /// Returns what ended since `since`, in spans of length `span` and by object kind, oldest
+    /// first. Empty spans are left out.
     ///
     /// # Errors
     /// When the database fails.
@@ -231,7 +235,7 @@ impl Queue {
             .collect())
     }
 
-    /// What workers hold at this moment.
+    /// Returns the leases that workers hold now.
     ///
     /// # Errors
     /// When the database fails.
@@ -251,12 +255,12 @@ impl Queue {
         Ok(leases)
     }
 
-    /// Folds the differences, and forgets what the charts no longer show.
+    /// Folds the differences, and deletes data that is older than the charts show.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn fold_totals(&self, now: DateTime<Utc>) -> Result<(), QueueError> {
-        // What another process folds is skipped: its sums are its own.
+        // Differences that another process is folding are skipped. It computes its own sums.
         sqlx::query(
             "WITH old AS (
                  SELECT no FROM tally WHERE (SELECT count(*) FROM tally) > $1
@@ -294,7 +298,8 @@ impl Queue {
     }
 }
 
-/// The time below which the `part` of all lies: the middle of its bucket, in milliseconds.
+/// The time below which the fraction `part` of all rows lies: the middle of its bucket, in
+/// milliseconds.
 fn percentile(buckets: &BTreeMap<i16, i64>, part: f64) -> Option<f64> {
     let total: i64 = buckets.values().sum();
     let wanted = (total as f64 * part).ceil().max(1.0);

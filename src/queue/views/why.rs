@@ -1,4 +1,4 @@
-//! "Why is it waiting?": the answer for one row, in sentences, the nearest reason first.
+//! Explains why one row is waiting, in sentences. The most immediate reason comes first.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,14 +7,14 @@ use crate::queue::gates::gate::Gate;
 use crate::queue::views::inspect::RowDetail;
 use crate::queue::{PORTAL, Queue, QueueError};
 
-/// One reason why a row, or what belongs to it, is not in HubSpot yet.
+/// One reason why a row, or something that belongs to it, is not in HubSpot yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Why {
-    /// A stable word: `held`, `gate`, `missing`, `scheduled`, `line`, `association`, `failed` …
+    /// A stable code: `held`, `gate`, `missing`, `scheduled`, `line`, `association`, `failed` …
     pub code: &'static str,
-    /// The sentence.
+    /// The reason as a sentence.
     pub text: String,
-    /// When it ends by itself.
+    /// When the reason ends by itself.
     pub until: Option<DateTime<Utc>>,
 }
 
@@ -24,11 +24,11 @@ impl Why {
     }
 }
 
-/// The line is counted up to here.
+/// Records ahead of this one are counted up to this number.
 const LONGEST_LINE: i64 = 100_000;
 
 impl Queue {
-    /// Why `detail`'s row waits at `now`; empty when nothing of it is outstanding.
+    /// Returns why the row of `detail` waits at `now`. Empty if nothing of the row is outstanding.
     ///
     /// # Errors
     /// When the database fails.
@@ -44,7 +44,7 @@ impl Queue {
         Ok(reasons(detail, &gates, ahead, now))
     }
 
-    /// How many due records go before this one.
+    /// Counts the due records that are sent before this one.
     async fn ahead_of(&self, record: i64) -> Result<i64, QueueError> {
         Ok(sqlx::query_scalar(
             "SELECT count(*) FROM (
@@ -61,7 +61,7 @@ impl Queue {
     }
 }
 
-/// The reasons, pure.
+/// Computes the reasons. Pure.
 fn reasons(detail: &RowDetail, gates: &[Gate], ahead: i64, now: DateTime<Utc>) -> Vec<Why> {
     let (row, record) = (&detail.row, &detail.record);
     let mut found = Vec::new();
@@ -73,7 +73,7 @@ fn reasons(detail: &RowDetail, gates: &[Gate], ahead: i64, now: DateTime<Utc>) -
         }
         _ => {}
     }
-    // Without a link it is the record itself that waits.
+    // Without a link, the record itself is what waits.
     for slot in detail.associations.iter().filter(|_| record.hubspot_id.is_some()) {
         let kind = slot.target_type.as_deref().unwrap_or("record");
         let target = slot.target.as_deref().unwrap_or("nobody");
@@ -108,12 +108,12 @@ fn open(detail: &RowDetail, gates: &[Gate], ahead: i64, now: DateTime<Utc>, foun
         return;
     }
     for gate in gates.iter().filter(|g| g.sync_type.is_empty() || g.sync_type == row.sync_type) {
-        // The day's last calls are for high priority.
+        // The day's last calls are reserved for rows of high priority.
         if gate.kind == "reserve" && row.priority == 0 {
             continue;
         }
         let hint = gate.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
-        // The end of a probed gate opens nothing: it may be another record that is tried then.
+        // A probed gate does not open when its time is over. Another record may be tried then.
         let (probed, until) = (gate.is_probed(), gate.until.filter(|until| *until > now));
         let tried =
             if probed { "; it opens once HubSpot takes a record that is tried" } else { "" };
