@@ -1,11 +1,12 @@
--- The first of `count_` stamps, a microsecond apart. All are newer than any drawn before, by whatever
--- replica, even if the server's clock has been set back meanwhile. `ahead` is added to the clock.
+-- Returns the first of `count_` stamps, which are a microsecond apart. All are newer than every
+-- stamp that any replica has drawn before, even if the server's clock was set back. `ahead` is
+-- added to the clock.
 CREATE OR REPLACE FUNCTION draw_stamps(count_ int, ahead interval) RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
     first_stamp bigint;
 BEGIN
-    -- The subtransaction is undone at once, which gives its lock back: a draw waits for other draws,
-    -- and never for a commit. What a sequence was set to stays.
+    -- The subtransaction is undone at once, which releases its lock. So a draw waits for other
+    -- draws, but never for a commit. A sequence keeps its value after a rollback.
     BEGIN
         PERFORM pg_advisory_xact_lock(hashtextextended('hubferry stamps', 0));
         SELECT GREATEST(last_value + 1, extract(epoch FROM clock_timestamp() + ahead) * 1000000)

@@ -1,16 +1,18 @@
--- Stores events, in one round trip.
--- Its plans go by indexes and are made once, perhaps while a table is still empty: they must hold when
--- it has millions of rows.
+-- Stores events in one round trip. The function forces index plans. Its plans are made once,
+-- perhaps while a table is still empty, and must still work when the table has millions of rows.
 
--- Stores events whole or not at all: the events, the records that they are about, and a row for each
--- change. Arrays of one length describe events (no two with the same id and source) and, by `places`
--- (from 1), their changes, which stand together: those of an event from its first to its last.
--- Answers with the rows' numbers, in the order of the changes, NULL for those of events that were
--- known, and with the places of these. An event whose time is NULL is stamped here.
+-- It stores all events or none: the events, their records, and a row for each change. Arrays of one
+-- length describe events (no two with the same id and source). Other arrays of one length describe
+-- their changes: `places` (from 1) gives the event of each. The changes of an event are adjacent,
+-- from its first to its last. The function returns the ids of the rows in the order of the changes,
+-- NULL for those of known events, and the places of the known events. An event whose time is NULL
+-- is stamped here.
 --
--- Fails with the places of the events at fault as DETAIL: HF409 an id is known with another body;
--- HF410 its subject was erased; 40001 people merged records at this very moment; 55P03 somebody else
--- has held a lock for longer than `patience_ms`.
+-- On failure, DETAIL contains the places of the events that caused it:
+-- HF409: an id is known with another body.
+-- HF410: the subject was erased.
+-- 40001: people merged records at the same moment.
+-- 55P03: another transaction has held a lock for longer than `patience_ms`.
 CREATE OR REPLACE FUNCTION enqueue(
     in_portal text, now_ timestamptz, ahead interval, patience_ms int,
     sources text[], ids text[], types text[], subjects text[], times timestamptz[], payloads text[],
@@ -28,28 +30,28 @@ DECLARE
     fresh bigint;
     own bigint[];
     aliases bigint[];
-    -- `own` before aliases give way to their survivors.
+    -- `own` before aliases are replaced by their survivors.
     whose bigint[];
-    -- `own` less what is made here.
+    -- `own` without the records that are created here.
     found_ids bigint[];
     missing bigint;
     made bigint;
-    -- The stamp before the first.
+    -- The stamp before the first one.
     stamps timestamptz;
     idle bigint[];
     held record;
     faulty text;
 BEGIN
-    -- Somebody who holds a record for long must not hold up all that comes in.
+    -- A transaction that holds a record for long must not delay all other events.
     PERFORM set_config('lock_timeout', patience_ms::text, true);
     known := '{}';
     SELECT array_agg(nextval('event_no_seq')) INTO nos FROM generate_series(1, cardinality(ids));
     SELECT array_agg(nextval('sync_queue_id_seq')) INTO row_ids
     FROM generate_series(1, cardinality(places));
 
-    -- What is missing is made before anything is locked, here as in a settle, and in the order of its
-    -- keys: who makes a record never waits for it with others in his hands. A new record is due for
-    -- its creation; what else may be owed is for `schedule` to see.
+    -- Missing records are created before anything is locked, as in a settle, and in the order of
+    -- their keys. So a transaction never waits to create a record while it holds other locks. A new
+    -- record is due for its creation. `schedule` finds out what else it owes.
     SELECT array_agg(r.id ORDER BY c.n), array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL),
            count(*) FILTER (WHERE r.id IS NULL)
     INTO own, aliases, missing
@@ -68,13 +70,14 @@ BEGIN
         FROM UNNEST(own, found_ids, kinds, externals, ranks)
              AS c (id, known_id, kind, external_id, rank)
         WHERE c.known_id IS NULL
-        -- The order of bytes, as a settle has it, whatever the collation of the database.
+        -- The order of bytes, as in a settle, whatever the collation of the database.
         GROUP BY c.kind, c.external_id
         ORDER BY c.kind COLLATE "C", c.external_id COLLATE "C"
         ON CONFLICT ON CONSTRAINT crm_record_key DO NOTHING;
         GET DIAGNOSTICS made = ROW_COUNT;
         IF made < missing THEN
-            -- Some are the same, or somebody else has made them: they are looked up.
+            -- Some keys are the same, or another transaction has created the records, so they are
+            -- looked up.
             SELECT array_agg(r.id ORDER BY c.n),
                    array_agg(r.alias_of) FILTER (WHERE r.alias_of IS NOT NULL)
             INTO own, aliases
@@ -86,11 +89,13 @@ BEGIN
             found_ids := own;
         END IF;
     END IF;
-    -- Nobody sees what we have made: only the others are locked, in the order of their numbers.
+    -- No other transaction sees the records that were created here. Only the others are locked, in
+    -- the order of their ids.
     SELECT array_agg(r.id) AS ids,
            array_agg(r.id) FILTER (WHERE r.erased_at IS NOT NULL) AS erased,
            array_agg(r.id) FILTER (WHERE r.waiting_until IS NOT NULL) AS waiting,
-           -- A further value changes nothing for one that is due already, and no later than this.
+           -- A further value changes nothing for a record that is already due, and not later than
+           -- this.
            array_agg(r.id) FILTER (
                WHERE r.due_at IS NULL OR r.deferred OR r.waiting_until IS NOT NULL
                      OR r.stage NOT IN ('create', 'update', 'resolve')
@@ -103,13 +108,13 @@ BEGIN
     IF held.moved THEN
         RAISE EXCEPTION 'records were merged meanwhile' USING ERRCODE = '40001';
     END IF;
-    -- Who comes later under the lock of a record has the newer stamp. With every record of the request
-    -- locked, nobody can come between.
+    -- The transaction that locks a record later must have the newer stamp. All records of the
+    -- request are locked here, so no other transaction can come in between.
     IF array_position(times, NULL) IS NOT NULL THEN
         stamps := draw_stamps(cardinality(ids), ahead) - interval '1 microsecond';
     END IF;
 
-    -- In the order of the keys, so that two requests with the same events wait in one order.
+    -- In the order of the keys, so that two requests with the same events wait in the same order.
     INSERT INTO event (no, portal, source, id, type, subject, occurred_at, data, hash, received_at,
                        traceparent, row_ids)
     OVERRIDING SYSTEM VALUE
@@ -135,13 +140,14 @@ BEGIN
             RAISE EXCEPTION 'an id is known with another body' USING ERRCODE = 'HF409', DETAIL = faulty;
         END IF;
         IF fresh + cardinality(known) < cardinality(ids) THEN
-            -- Retention took one between the two looks: it is new, then.
+            -- Retention deleted an event between the two reads, so the event is new.
             RAISE EXCEPTION 'an event was forgotten meanwhile' USING ERRCODE = '40001';
         END IF;
         SELECT array_agg(CASE WHEN c.place = ANY(known) THEN NULL ELSE c.id END ORDER BY c.n)
         INTO row_ids
         FROM UNNEST(places, row_ids) WITH ORDINALITY AS c (place, id, n);
-        -- Made for a known event, which the mapping files give another record by now: it owes nothing.
+        -- These records were created for a known event, because the mapping files now give it
+        -- another record. They owe nothing.
         idle := CASE WHEN made > 0 THEN own END;
         SELECT array_agg(CASE WHEN c.row_id IS NOT NULL THEN c.record END ORDER BY c.n) INTO own
         FROM UNNEST(own, row_ids) WITH ORDINALITY AS c (record, row_id, n);
@@ -158,7 +164,7 @@ BEGIN
             RAISE EXCEPTION 'a subject was erased' USING ERRCODE = 'HF410', DETAIL = faulty;
         END IF;
     END IF;
-    -- An alias' values go to its survivor; its delete concerns itself alone.
+    -- The values of an alias go to its survivor. Its delete applies only to the alias itself.
     IF aliases IS NOT NULL THEN
         whose := own;
         SELECT array_agg(CASE WHEN c.operation = 'upsert' THEN COALESCE(r.alias_of, r.id) ELSE r.id END
@@ -180,14 +186,14 @@ BEGIN
     WHERE c.id IS NOT NULL AND c.email IS NOT NULL;
 
     IF 'erase' = ANY(operations) THEN
-        -- An erasure counts from its arrival: what comes later is refused at the door.
+        -- An erasure applies from its arrival: later events of the subject are refused.
         UPDATE crm_record SET erased_at = now_
         WHERE erased_at IS NULL AND id IN (
             SELECT c.record FROM UNNEST(own, operations) AS c (record, operation)
             WHERE c.operation = 'erase');
     END IF;
     IF held.waiting IS NOT NULL THEN
-        -- A record that waits for what this row may bring need not wait any longer.
+        -- A record that waits for what this row may supply need not wait any longer.
         UPDATE crm_record SET waiting_until = NULL, waiting_reason = NULL
         WHERE id = ANY(held.waiting) AND id = ANY(own);
     END IF;

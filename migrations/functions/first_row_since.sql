@@ -1,5 +1,6 @@
--- The first row that was accepted at this time or later. Rows are accepted in the order of their
--- numbers, but for transactions that overlap, so halving finds it without an index on the time.
+-- Returns the first row that was accepted at this time or later. Rows are accepted in the order of
+-- their ids, except by transactions that overlap. So a binary search finds the row without an index
+-- on the time.
 CREATE OR REPLACE FUNCTION first_row_since(wanted timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     low bigint := 0;

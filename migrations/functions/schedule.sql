@@ -1,11 +1,11 @@
--- When a record is due, and for which call.
--- Its plans go by indexes and are made once, perhaps while a table is still empty: they must hold when
--- it has millions of rows.
+-- Decides when a record is due, and for which call. The plans use indexes. They are made once,
+-- perhaps while a table is still empty, and must still work when the table has millions of rows.
 
--- Sets due time, stage and rank of those of `records` that nobody holds. The caller has locked them.
--- PL/pgSQL keeps its plan in the session; a function in plain SQL would be planned at every call. This
--- one is for callers that go by indexes already: settings of its own would cost more than it does.
--- The one place that decides it: see ARCHITECTURE.md.
+-- Sets due time, stage and rank of those of `records` that are not leased. The caller must have
+-- locked them. No other code decides this: see ARCHITECTURE.md. The function is in PL/pgSQL, which
+-- keeps its plan in the session; a function in plain SQL would be planned at every call. It is for
+-- callers that already force index plans, because settings of its own would cost more than the
+-- function itself. `schedule` sets them first.
 CREATE OR REPLACE FUNCTION schedule_here(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     WITH next AS MATERIALIZED (
@@ -18,7 +18,7 @@ BEGIN
                     WHEN o.unwritten OR d.doubtful THEN 'create'
                     WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL)
                          THEN CASE WHEN r.erased_at IS NULL THEN 'archive' ELSE 'erase' END
-                    -- LIMIT, and not EXISTS: never answered by looking at what everybody owes.
+                    -- LIMIT and not EXISTS, so that the planner never reads what all records owe.
                     WHEN (SELECT true FROM association_owed a WHERE a.record_id = r.id LIMIT 1)
                          THEN 'associate' END AS stage,
                COALESCE(o.first_rank, (
@@ -29,12 +29,12 @@ BEGIN
         FROM crm_record r
         CROSS JOIN LATERAL (
             SELECT r.doubt <> 0 AND (r.hubspot_id IS NOT NULL OR r.accepted <> '{}') AS doubtful,
-                   -- A call that came late may have brought it back.
+                   -- A late call may have created the record again.
                    r.doubt <> 0 AND r.hubspot_id IS NULL AND r.accepted = '{}'
                        AND r.tombstone_at IS NOT NULL AND r.alias_of IS NULL AS haunted) d
         CROSS JOIN LATERAL (
-            -- Those that the next call takes: a record with a hundred thousand rows is not looked
-            -- through for each of them.
+            -- Only the rows that the next call takes. Otherwise each new row of a record with a
+            -- hundred thousand rows would read all of them.
             SELECT min(rank) AS first_rank, count(*) > 0 AS unwritten,
                    bool_or(operation = 'archive') AS archives,
                    bool_or(operation = 'erase') AS erases
@@ -52,13 +52,13 @@ BEGIN
     SET stage = w.stage, rank = w.rank, due_at = w.due_at, deferred = w.deferred
     FROM wanted w
     WHERE w.id = r.id
-      -- What is due already stays as it is: one version less of each record.
+      -- A record whose values do not change is not updated, which saves a row version.
       AND ((r.stage, r.rank, r.deferred) IS DISTINCT FROM (w.stage, w.rank, w.deferred)
            OR (w.deferred AND r.due_at <> w.due_at)
            OR (r.due_at IS NULL) <> (w.due_at IS NULL));
 END $$;
 
--- The same for everybody else.
+-- The same for all other callers: sets the planner options first.
 CREATE OR REPLACE FUNCTION schedule(records bigint[], now_ timestamptz) RETURNS void LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off

@@ -1,8 +1,8 @@
--- Keeps `tally` and `pulse`, by triggers of the statements that change rows.
+-- Maintains `tally` and `pulse`, with triggers on the statements that change rows.
 
 CREATE OR REPLACE FUNCTION tally_inserts() RETURNS trigger LANGUAGE plpgsql
--- Transition tables have no index, whatever the statement's own plan goes by; the records have one,
--- and LIMIT 1 keeps the planner to it.
+-- Transition tables have no index, whatever plan the statement itself uses. The records have one,
+-- and LIMIT 1 makes the planner use it.
 SET enable_hashjoin = on SET enable_seqscan = on AS $$
 BEGIN
     INSERT INTO tally (sync_type, status, rows, last_at)

@@ -1,4 +1,5 @@
--- The slots that owe HubSpot a call: an old pair to drop, or a pair to make whose two ends stand.
+-- The slots that owe HubSpot a call: an old pair to remove, or a pair to create whose two ends
+-- exist.
 DROP VIEW IF EXISTS association_owed;
 CREATE VIEW association_owed AS
 SELECT a.record_id, a.slot, a.target_id, a.made_target_id, a.made_from, a.made_to,

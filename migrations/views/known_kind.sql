@@ -1,4 +1,4 @@
--- The object kinds that there are records of: a jump through the index a kind.
+-- The object kinds that have records. The query reads one index entry for each kind.
 DROP VIEW IF EXISTS known_kind;
 CREATE VIEW known_kind AS
 WITH RECURSIVE kind (portal, sync_type) AS (

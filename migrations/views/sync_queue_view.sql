@@ -1,4 +1,4 @@
--- The five statuses as people see them, and when a row is due.
+-- The rows with the five statuses that people see, and the time when each row is due.
 DROP VIEW IF EXISTS sync_queue_view;
 CREATE VIEW sync_queue_view AS
 SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e.occurred_at,
@@ -6,7 +6,7 @@ SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e
        CASE WHEN q.status IN ('pending', 'retry') AND r.lease_token IS NOT NULL
                  AND q.created_at <= r.leased_at THEN 'processing'
             ELSE q.status END AS status,
-       -- The stored status, which indexes know, and whether its record is leased for it.
+       -- The stored status, which the indexes use, and whether the record is leased for this row.
        q.status AS kept, r.lease_token IS NOT NULL AND q.created_at <= r.leased_at AS taken, q.written,
        q.priority, q.retry_count, q.created_at,
        CASE WHEN q.status IN ('pending', 'retry')
