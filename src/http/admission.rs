@@ -1,4 +1,4 @@
-//! From the body of a request to events that can be stored, or to every fault of them.
+//! Turns the body of a request into events that can be stored, or returns all their faults.
 
 use std::ops::Range;
 
@@ -17,17 +17,17 @@ use crate::event::{Admission, Fault, Faults, admit_owned, is_too_large, legible,
 use crate::mapping::Input;
 use crate::queue::intake::enqueue::Admitted;
 
-/// The events of a request, and the room that they take until they are answered.
+/// The events of a request, and the memory reserved for them until they are answered.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) events: Vec<Admitted>,
     pub(super) room: Option<Held>,
 }
 
-/// Reads, checks and maps the events of a request; counts them for `sender`, whose rate is bounded.
+/// Reads, checks and maps the events of a request, and counts them for the rate limit of `sender`.
 ///
 /// # Errors
-/// 400, 413, 415, 429, 422 with the faults of all events, 503 where too much is being sent.
+/// 400, 413, 415, 429, 422 with the faults of all events, 503 if too much is being sent at once.
 pub(super) async fn read(
     state: &AppState,
     request: Request,
@@ -35,7 +35,7 @@ pub(super) async fn read(
 ) -> Result<Read, Problem> {
     let (parts, body) = request.into_parts();
     let text = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
-    // The type before the body: a wrong one is refused without reading it.
+    // The content type is checked first, so that a wrong one is refused without reading the body.
     let layout = Layout::of(text(header::CONTENT_TYPE.as_str()))?;
     let trace = text("traceparent").and_then(traceparent);
     let (most, room) = (state.ingest.max_body, &state.room);
@@ -47,7 +47,7 @@ pub(super) async fn read(
         let places = parse::events(layout, &body.bytes, most);
         (body, places)
     };
-    // What takes a while is not done on a thread that others wait for.
+    // Longer work runs on another thread, because other requests wait for this one.
     let (body, places) = if is_small { find() } else { state.parser.run(find).await? };
     let places = places?;
     if let Some(sender) = sender {
@@ -63,7 +63,8 @@ pub(super) async fn read(
     Ok(Read { events: state.parser.run(admitted).await??, room: Some(held) })
 }
 
-/// Checks and maps the events at `places` of `body`, one after another; the faults of all of them.
+/// Checks and maps the events at `places` of `body`, one after another, or returns all their
+/// faults.
 fn admit_all(
     state: &AppState,
     body: &[u8],
@@ -79,7 +80,7 @@ fn admit_all(
     let settings = state.settings.now();
     let (mut admitted, mut faults) = (Vec::with_capacity(places.len()), Faults::default());
     for (index, place) in places.iter().enumerate() {
-        // It was read as text before.
+        // The body was parsed as text before.
         let text = body.get(place.clone()).and_then(|text| std::str::from_utf8(text).ok());
         let text = text.ok_or_else(Problem::internal)?;
         if let Some(fault) = is_too_large(index, text) {
@@ -96,7 +97,7 @@ fn admit_all(
             }
         };
         match state.mapping.map(&Input::from(&event)) {
-            // Nothing is stored any more: what is admitted is of no use.
+            // After a fault nothing is stored, so admitted events are dropped.
             Ok(_) if !faults.is_empty() => {}
             Ok(changes) => {
                 event.traceparent = event.traceparent.or_else(|| trace.map(str::to_owned));
@@ -119,7 +120,7 @@ fn admit_all(
     .with_faults(faults))
 }
 
-/// What the data of an event lacks that was not admitted, to be told in the same answer.
+/// Returns the faults in the data of a refused event, so that the answer lists them too.
 fn faults_of_data(state: &AppState, index: usize, raw: &Value) -> Vec<Fault> {
     let Some((event_type, subject, data)) = legible(raw) else { return Vec::new() };
     let input = Input { event_type: &event_type, subject, data };

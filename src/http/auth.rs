@@ -1,4 +1,4 @@
-//! Who may come in: the key of a request, and what its role opens.
+//! Authentication: finds the key of a request and checks its role.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ use super::AppState;
 use super::problem::Problem;
 use crate::access::{Actor, Opened, Role};
 
-/// Whose key the request carries.
+/// Returns the owner of the request's key.
 async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
     let given = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let key = given.and_then(|v| {
@@ -31,13 +31,13 @@ async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
         Opened::Braked { retry_after } => {
             let detail = "too many wrong keys came from this address; correct the key and wait";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_keys", detail);
-            // Rounded up: who comes then is let in.
+            // Rounded up, so that a request after this time is accepted.
             Err(problem.retry_after(retry_after.as_secs() + 1))
         }
     }
 }
 
-/// Where a request comes from, for the brakes.
+/// Returns the client's address, for the rate limits.
 pub(super) fn peer(extensions: &Extensions) -> IpAddr {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
@@ -55,7 +55,7 @@ fn check(actor: &Actor, needed: Role) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, "wrong_role", detail))
 }
 
-/// Extracted first by what only an ingest or admin key may do.
+/// Extract this first in handlers that only an ingest or admin key may use.
 #[derive(Debug, Clone)]
 pub struct IngestKey(pub Actor);
 
@@ -68,10 +68,10 @@ impl FromRequestParts<AppState> for IngestKey {
     }
 }
 
-/// Lets only keys through that may look, and notes whose it is.
+/// Accepts only keys that may read, and records their owner in the request.
 ///
 /// # Errors
-/// 401 without a good key, 403 for a key that may only send.
+/// 401 without a valid key, 403 for a key that may only send.
 pub async fn viewers_only(
     State(state): State<AppState>,
     request: Request,
@@ -95,7 +95,7 @@ macro_rules! role {
             type Rejection = Problem;
 
             async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-                // Behind `viewers_only` there always is one.
+                // `viewers_only` has always run before.
                 let actor = parts.extensions.get::<Actor>().cloned().ok_or_else(Problem::internal)?;
                 check(&actor, Role::$name).map(|()| Self(actor))
             }

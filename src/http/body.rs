@@ -1,7 +1,7 @@
-//! Bodies of requests: read as they come, counted, unpacked, and bounded all together.
+//! Request bodies are read as they arrive, counted, unpacked, and limited in total.
 //!
-//! A body holds as much of the room as it has sent, so a client that trickles holds little, and a
-//! small one holds nothing: live events get through whatever else is being sent.
+//! A body reserves only as much memory as it has sent, so a slow client reserves little. A small
+//! body reserves nothing, so live events are accepted whatever else is being sent.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -15,41 +15,41 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 
-/// A body of at most this size takes no room.
+/// A body of at most this size reserves no memory.
 pub(super) const SMALL: usize = 16 * 1024;
-/// Room is counted in units of this size.
+/// Memory is reserved in units of this size.
 const UNIT: usize = 1024;
-/// A body that is being read takes so much room at a time.
+/// A body that is being read reserves this much at a time.
 const STEP: usize = 64 * 1024;
-/// What an accepted event takes beside its data, in bytes: its attributes, its rows, its answer.
+/// The memory of an accepted event in addition to its data, in bytes: attributes, rows and answer.
 const AN_EVENT: usize = 1024;
-/// How long a body waits for room: the more of it is here already, the longer.
+/// How long a body waits for memory. The more of it has arrived, the longer it waits.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
-/// How long one that gives up waits behind the one before.
+/// When several bodies give up, how long each waits after the one before.
 const LEAVING: Duration = Duration::from_millis(20);
-/// How long the rest of a refused body may take to come.
+/// How long the rest of a refused body may take to arrive.
 const REST: Duration = Duration::from_secs(3);
-/// How long a body that is here waits until others have been stored.
+/// How long a complete body waits until others have been stored.
 const TURN: Duration = Duration::from_secs(5);
 
-/// The memory that bodies may take, of all requests together.
+/// The memory for the bodies of all requests together.
 #[derive(Debug, Clone)]
 pub struct Room {
-    /// Of bodies that are being read.
+    /// For bodies that are being read.
     reading: Arc<Semaphore>,
-    /// Of events that are being stored and answered.
+    /// For events that are being stored and answered.
     storing: Arc<Semaphore>,
-    /// Held by the one that gives up waiting for room to read.
+    /// Locked by the body that gives up waiting for memory.
     leaving: Arc<Mutex<()>>,
     units: u32,
 }
 
-/// A part of the room, until it is dropped.
+/// A reservation of memory, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Held(OwnedSemaphorePermit);
 
 impl Held {
-    /// Keeps room for `bytes` only.
+    /// Reduces the reservation to `bytes`.
     pub(super) fn shrink_to(mut self, bytes: usize) -> Self {
         let rest = self.0.num_permits().saturating_sub(bytes.div_ceil(UNIT));
         drop(self.0.split(rest));
@@ -58,7 +58,7 @@ impl Held {
 }
 
 impl Room {
-    /// Room for `bytes`.
+    /// Makes a limit of `bytes`.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let units = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).clamp(1, 1 << 28);
@@ -66,8 +66,8 @@ impl Room {
         Self { reading: all(), storing: all(), leaving: Arc::default(), units }
     }
 
-    /// Room for storing and answering `events` from a body of `bytes`: the events as text, and twice the
-    /// same on its way to the database.
+    /// Reserves memory to store and answer `events` from a body of `bytes`: the events as text, and
+    /// twice as much on the way to the database.
     pub(super) async fn store(&self, bytes: usize, events: usize) -> Result<Held, Problem> {
         let units = (3 * bytes + AN_EVENT * events).div_ceil(UNIT);
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
@@ -79,26 +79,27 @@ impl Room {
     }
 }
 
-/// The answer where there is no room, or no turn in time.
+/// The answer if memory or a turn is not available in time.
 pub(super) fn full() -> Problem {
     metrics::counter!("hubferry_bodies_refused_total").increment(1);
     let detail = "too many large requests at once; send it again in a moment";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "bodies_full", detail).retry_after(1)
 }
 
-/// What a request has sent.
+/// A complete body.
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) bytes: Vec<u8>,
-    /// Gives the room back that the bytes take.
+    /// Releases the reservation when it is dropped.
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads `body` to its end and unpacks it; at most `most` bytes, packed and unpacked.
+/// Reads `body` to its end and unpacks it. It may have at most `most` bytes, both packed and
+/// unpacked.
 ///
 /// # Errors
 /// 413 for more, 415 for an encoding other than gzip, 400 for one that ends early or is not gzip,
-/// 503 where bodies take all the room there is.
+/// 503 if other bodies take all the memory.
 pub(super) async fn read(
     headers: &HeaderMap,
     mut body: Body,
@@ -107,13 +108,13 @@ pub(super) async fn read(
 ) -> Result<Whole, Problem> {
     let whole = take(headers, &mut body, most, room).await;
     if whole.is_err() {
-        // A client that is still sending would not see the answer before its connection breaks.
+        // A client that is still sending would not read the answer before the connection closes.
         tokio::time::timeout(REST, skip(&mut body, most)).await.ok();
     }
     whole
 }
 
-/// Reads what is left of `body` without keeping it, but not much more than a body may have.
+/// Reads and discards the rest of `body`, but not much more than a body may have.
 async fn skip(body: &mut Body, most: usize) {
     let mut skipped = 0;
     while let Some(Ok(frame)) = body.frame().await {
@@ -140,7 +141,7 @@ async fn take(
     } else {
         None
     };
-    // What was announced, or more than that where it is packed.
+    // The announced length, or the maximum for a packed body, which can become larger.
     let most = announced.filter(|_| packed.is_none()).unwrap_or(most);
     let mut came = Growing { bytes: Vec::new(), permit: None, room, most };
     let mut wire = 0_usize;
@@ -156,7 +157,7 @@ async fn take(
             continue;
         };
         let mut rest = &data[..];
-        // A little at a time: a few bytes may become very many.
+        // In small steps, because a few packed bytes may become very many.
         while !rest.is_empty() {
             let read = decoder.write(rest).map_err(|error| broken(&error, most))?;
             rest = rest.get(read..).unwrap_or_default();
@@ -170,7 +171,7 @@ async fn take(
     Ok(Whole { bytes: came.bytes, _room: came.permit })
 }
 
-/// Whether the body is packed.
+/// Whether the body is packed with gzip.
 fn is_gzip(headers: &HeaderMap) -> Result<bool, Problem> {
     let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(false) };
     match encoding.to_str().unwrap_or("?").trim().to_ascii_lowercase().as_str() {
@@ -202,7 +203,7 @@ fn broken(error: &io::Error, most: usize) -> Problem {
     }
 }
 
-/// Takes what the decoder has unpacked.
+/// Receives what the decoder unpacks.
 struct Sink {
     bytes: Vec<u8>,
     most: usize,
@@ -222,12 +223,12 @@ impl Write for Sink {
     }
 }
 
-/// A body that grows, and its part of the room with it.
+/// A body that grows, together with its reservation.
 struct Growing<'a> {
     bytes: Vec<u8>,
     permit: Option<OwnedSemaphorePermit>,
     room: &'a Room,
-    /// As many bytes as it may become.
+    /// The most bytes that it may grow to.
     most: usize,
 }
 
@@ -239,15 +240,15 @@ impl Growing<'_> {
         }
         if length > SMALL {
             self.make_room(length).await?;
-            // Once, for all that may come: memory that is not written to is not taken, and a body
-            // that grew by moving would leave its former places behind.
+            // Reserved once for the whole body. Memory that is not written to is not used, whereas
+            // a buffer that grows by moving would leave its earlier copies behind.
             self.bytes.reserve_exact(self.most - self.bytes.len());
         }
         self.bytes.extend_from_slice(data);
         Ok(())
     }
 
-    /// Takes room for `length` bytes, a step at a time.
+    /// Reserves memory for `length` bytes, one step at a time.
     async fn make_room(&mut self, length: usize) -> Result<(), Problem> {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let units = length.next_multiple_of(STEP) / UNIT;
@@ -256,13 +257,14 @@ impl Growing<'_> {
             return Ok(());
         }
         let more = u32::try_from(more).unwrap_or(u32::MAX);
-        // Those that are nearly whole wait longest, so that some come through.
+        // Bodies that are nearly complete wait longest, so that some of them succeed.
         let share = u32::try_from(length.saturating_mul(100) / self.most.max(1)).unwrap_or(100);
         let patience = PATIENCE.0 + PATIENCE.1 * share.min(100) / 100;
         let turn = Arc::clone(&self.room.reading).acquire_many_owned(more);
         let end = async {
             tokio::time::sleep(patience).await;
-            // One after another, so that the others can go on with what it gives back.
+            // Bodies give up one after another, so that others can use the memory that each
+            // releases.
             let _leaving = self.room.leaving.lock().await;
             tokio::time::sleep(LEAVING).await;
         };

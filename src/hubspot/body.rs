@@ -22,7 +22,7 @@ pub struct Detail {
     pub code: Option<String>,
     /// The property at fault.
     pub property: Option<String>,
-    /// What HubSpot says.
+    /// HubSpot's message.
     pub message: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct Taken {
 /// An error body, or one item of a 207's `errors`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody {
-    /// What HubSpot says.
+    /// HubSpot's message.
     pub message: String,
     /// The status inside the body, 400 to 599, as a number or text.
     pub status: Option<u16>,

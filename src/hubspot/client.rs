@@ -22,7 +22,7 @@ pub struct Settings {
     pub api_url: String,
     /// The oldest TLS version to use.
     pub min_tls: Tls,
-    /// The version in the paths.
+    /// The API version in the paths.
     pub version: Version,
     /// The access token.
     pub token: SecretString,
@@ -189,7 +189,7 @@ impl Client {
         Ok(Self { http, timeout: settings.timeout, settings: Arc::new(settings) })
     }
 
-    /// The version in the paths.
+    /// The API version in the paths.
     #[must_use]
     pub fn version(&self) -> &Version {
         &self.settings.version

@@ -1,15 +1,16 @@
-//! Pacing within one process: bursts go out at once, a backlog is spread over the window.
+//! Pacing within one process: short bursts are sent at once, and a backlog is spread over the
+//! window.
 //!
-//! The ledger in Postgres (`queue/quota/ledger.rs`) is the truth about HubSpot's window, over all
-//! processes. The pacer keeps the calls of one process apart, so that a backlog does not use up the
-//! window in its first second and leave nothing for what comes in the nine seconds after. A call may
-//! leave when one of two says so:
+//! The ledger in Postgres (`queue/quota/ledger.rs`) counts the calls of all processes in HubSpot's
+//! window and is authoritative. The pacer only spaces the calls of one process. Without it, a
+//! backlog would use up the window in its first second and leave nothing for calls that come in the
+//! next nine. A call may be sent when one of these two allows it:
 //!
-//! - the token bucket, which allows a burst of a fifth of the limit at once. A bucket of burst B and
-//!   rate R lets B + R·W through in a window W; R is the other four fifths, so the bucket alone
-//!   never breaks a window;
-//! - the ledger, which tells with each place how many are left and when the next one becomes free.
-//!   What is left is spread evenly until then, so all of the window can be used.
+//! - the token bucket, which allows a burst of a fifth of the limit at once. A bucket of burst B
+//!   and rate R lets B + R·W calls through in a window W. R is the other four fifths, so the bucket
+//!   alone never exceeds the limit;
+//! - the ledger, which says with each place how many are left and when the next one becomes free.
+//!   The remaining places are spread evenly until then, so the whole window can be used.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};

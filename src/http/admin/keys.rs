@@ -1,4 +1,4 @@
-//! `/admin/sync/keys`: who may come in.
+//! `/admin/sync/keys`: lists, makes and revokes API keys.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -13,21 +13,21 @@ use crate::http::auth::Admin;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Problem, ProblemBody};
 
-/// A stored key; its text is known to its owner only.
+/// A stored key, without its text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Key {
     id: String,
-    /// What it is for.
+    /// What the key is for.
     name: String,
-    /// Its first characters.
+    /// The first characters of the key.
     #[schema(example = "hf_3kPzQ1v")]
     prefix: String,
     role: String,
     created_at: DateTime<Utc>,
     created_by: String,
-    /// When it ends by itself.
+    /// When the key expires, if it does.
     expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, exact to a minute.
+    /// When the key was last used, to the minute.
     last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
     /// `active`, `expired` or `revoked`.
@@ -58,7 +58,7 @@ pub(super) struct Keys {
     items: Vec<Key>,
 }
 
-/// The stored keys. Those of the environment are not among them.
+/// List the stored keys. The two keys of the settings are not included.
 #[utoipa::path(get, path = "/keys", tag = "keys",
     responses((status = 200, body = Keys), (status = 403, body = ProblemBody)))]
 pub(super) async fn list(_: Admin, State(state): State<AppState>) -> Result<Json<Keys>, Problem> {
@@ -67,15 +67,15 @@ pub(super) async fn list(_: Admin, State(state): State<AppState>) -> Result<Json
     Ok(Json(Keys { items: keys.into_iter().map(|key| Key::of(key, now)).collect() }))
 }
 
-/// A key to be made.
+/// A request to make a key.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "billing backend", "role": "ingest", "expires_in_days": 365}))]
 pub(super) struct NewKeyBody {
-    /// What it is for: 1 to 100 characters.
+    /// What the key is for: 1 to 100 characters.
     name: String,
     role: Role,
-    /// 1 to 3,650; without, it does not end by itself.
+    /// Days until the key expires, 1 to 3,650. If absent, it does not expire.
     expires_in_days: Option<i64>,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct MadeKey {
     key: String,
 }
 
-/// Make a key. Its text is in the answer and nowhere else.
+/// Make a key. Only this answer contains its text.
 #[utoipa::path(post, path = "/keys", tag = "keys", request_body = NewKeyBody,
     responses((status = 201, body = MadeKey), (status = 400, body = ProblemBody),
               (status = 403, body = ProblemBody)))]
@@ -112,14 +112,14 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(MadeKey { view: Key::of(view, now), key })))
 }
 
-/// A key was ended.
+/// The confirmation that a key was revoked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Revoked {
     /// Always `true`.
     revoked: bool,
 }
 
-/// End a key at once, and the sessions made with it.
+/// Revoke a key immediately and permanently, and end the sessions made with it.
 #[utoipa::path(post, path = "/keys/{id}/revoke", tag = "keys",
     params(("id" = String, Path, description = "The key's number", example = "1")),
     responses((status = 200, body = Revoked), (status = 403, body = ProblemBody),

@@ -1,4 +1,4 @@
-//! `/admin/sync/errors` and `/admin/sync/audit`.
+//! `/admin/sync/errors` and `/admin/sync/audit`: failed rows in groups, and the audit log.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +16,7 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::http::snapshot::MOST_GROUPS;
 use crate::queue::audit::AuditFilter;
 
-/// Failed rows of one kind that share an error code and a property.
+/// Failed rows of one object kind with the same error code and property.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ErrorGroup {
     #[schema(example = "INVALID_EMAIL")]
@@ -25,19 +25,19 @@ pub(super) struct ErrorGroup {
     property: Option<String>,
     /// The object kind.
     sync_type: String,
-    /// How many rows.
+    /// The number of rows.
     rows: i64,
-    /// How many records.
+    /// The number of records.
     records: i64,
-    /// When the first of them failed.
+    /// When the first of these rows failed.
     first_at: DateTime<Utc>,
-    /// When the last did.
+    /// When the last of these rows failed.
     last_at: DateTime<Utc>,
-    /// The newest row's message.
+    /// The message of the newest row.
     message: Option<String>,
     /// What to do about it.
     hint: Option<String>,
-    /// The newest row's number, as text.
+    /// The number of the newest row, as text.
     newest_id: String,
 }
 
@@ -47,18 +47,19 @@ pub(super) struct ErrorGroups {
     items: Vec<ErrorGroup>,
 }
 
-/// Which groups.
+/// Filters for the groups.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ErrorParams {
     /// The object kind.
     sync_type: Option<String>,
-    /// At most so many, 1 to 500; 50 without.
+    /// The most entries to return, 1 to 500. Default: 50.
     limit: Option<i64>,
 }
 
-/// Failed rows in groups: what is wrong, how often, and what to do. Discarded rows are left out.
+/// List failed rows in groups: what is wrong, how often, and what to do. Discarded rows are left
+/// out.
 #[utoipa::path(get, path = "/errors", tag = "queue", params(ErrorParams),
     responses((status = 200, body = ErrorGroups), (status = 400, body = ProblemBody)))]
 pub(super) async fn errors(
@@ -86,7 +87,7 @@ pub(super) async fn errors(
     Ok(Json(ErrorGroups { items: items.collect() }))
 }
 
-/// What somebody did.
+/// An action in the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AuditLine {
     id: String,
@@ -95,28 +96,29 @@ pub(super) struct AuditLine {
     actor: String,
     #[schema(example = "retry")]
     action: String,
-    /// To what.
+    /// What the action was applied to.
     target: Option<String>,
-    /// More of it.
+    /// Further details.
     details: Value,
 }
 
-/// Which lines; what is left out means any.
+/// Filters for the audit log. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditParams {
-    /// What was done, such as `retry`.
+    /// The action, such as `retry`.
     action: Option<String>,
-    /// By whom.
+    /// Who performed it.
     actor: Option<String>,
-    /// At most so many, 1 to 500; 50 without.
+    /// The most entries to return, 1 to 500. Default: 50.
     limit: Option<i64>,
-    /// A `next_cursor` or `prev_cursor` as it came.
+    /// A `next_cursor` or `prev_cursor` from an earlier answer.
     cursor: Option<String>,
 }
 
-/// Details as a role may see them: where people sign in from is the admins' business.
+/// Returns the details that a role may see. Only admins see the addresses from which people sign
+/// in.
 pub(in crate::http) fn told(mut details: Value, role: Role) -> Value {
     if let (false, Some(members)) = (role.may(Role::Admin), details.as_object_mut()) {
         members.remove("from");
@@ -124,7 +126,7 @@ pub(in crate::http) fn told(mut details: Value, role: Role) -> Value {
     details
 }
 
-/// Who did what, newest first.
+/// List who did what, newest first.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(AuditParams),
     responses((status = 200, body = PageOf<AuditLine>), (status = 400, body = ProblemBody)))]
 pub(super) async fn audit(

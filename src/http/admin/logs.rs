@@ -1,4 +1,4 @@
-//! `/admin/sync/logs`: calls to HubSpot and tries that did not succeed, in pages and live.
+//! `/admin/sync/logs`: calls to HubSpot and failed attempts, in pages and live.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -20,36 +20,36 @@ use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
 
-/// A call, or a counted try of a row that did not succeed.
+/// A call, or a counted attempt of a row that did not succeed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LogItem {
     /// `call` or `attempt`.
     #[schema(example = "call")]
     kind: String,
-    /// When the call was sent; when the try ended.
+    /// When the call was sent, or when the attempt ended.
     at: DateTime<Utc>,
-    /// The call's number.
+    /// The number of the call.
     call_id: Option<i64>,
     /// What the call was for.
     #[schema(example = "upsert contacts")]
     purpose: Option<String>,
     /// The object kind.
     sync_type: Option<String>,
-    /// Inputs in the call's body.
+    /// The number of inputs in the call's body.
     inputs: Option<i32>,
-    /// The reply's status; `null`: there was no reply, or there is none yet.
+    /// The status of the reply; `null` if there was none, or not yet.
     http_status: Option<i32>,
-    /// From send to reply.
+    /// The time from sending to the reply.
     duration_ms: Option<i32>,
-    /// `ok`, or whose fault it was; `null` while the call is on its way.
+    /// `ok`, or who is responsible for the failure. `null` while the call is running.
     class: Option<String>,
-    /// The error's code.
+    /// The error code.
     code: Option<String>,
     /// What happened, without personal data.
     message: Option<String>,
     /// HubSpot's id of the call.
     correlation_id: Option<String>,
-    /// The row of the try, as text.
+    /// The number of the row, as text, for an attempt.
     row_id: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl From<LogLine> for LogItem {
     }
 }
 
-/// Which lines; what is left out means any.
+/// Filters for the log. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -84,14 +84,14 @@ pub(super) struct LogParams {
     sync_type: Option<String>,
     /// `ok`, `transient`, `throttled` …
     class: Option<String>,
-    /// Only what did not succeed.
+    /// Whether to return only failures.
     #[serde(default)]
     failures: bool,
     /// At or after (RFC 3339).
     since: Option<DateTime<Utc>>,
-    /// At most so many, 1 to 500; 50 without. Not for the stream.
+    /// The most lines to return, 1 to 500. Default: 50. Not for the stream.
     limit: Option<i64>,
-    /// A `next_cursor` or `prev_cursor` as it came. Not for the stream.
+    /// A `next_cursor` or `prev_cursor` from an earlier answer. Not for the stream.
     cursor: Option<String>,
 }
 
@@ -115,7 +115,7 @@ fn cursor(text: Option<&str>) -> Result<Option<LogCursor>, Problem> {
     parsed.map_err(|error| Problem::query(format!("cursor: {error}")))
 }
 
-/// Calls to HubSpot and tries of rows that did not succeed, newest first.
+/// List calls to HubSpot and failed attempts, newest first.
 #[utoipa::path(get, path = "/logs", tag = "logs", params(LogParams),
     responses((status = 200, body = PageOf<LogItem>), (status = 400, body = ProblemBody)))]
 pub(super) async fn list(
@@ -129,15 +129,15 @@ pub(super) async fn list(
     Ok(Json(PageOf::of(lines, LogItem::from)))
 }
 
-/// A stream ends after so long: who may no longer look finds out when he asks again. Watchers go on
-/// behind their last line by themselves.
+/// A stream ends after this time and the client reconnects, so that a revoked key loses access.
+/// Clients continue after their last line by themselves.
 const LIFE: Duration = Duration::from_secs(300);
-/// A silent stream says so every fifteen seconds, so that proxies keep it open.
+/// A silent stream sends a comment this often, so that proxies keep it open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// The same live, as server-sent events `call` and `attempt`. The first event has an id and no
-/// data: it says where the stream begins. `Last-Event-ID` goes on behind an id; what follows may
-/// repeat lines.
+/// Follow the log live, as server-sent events `call` and `attempt`. The first event has an id and
+/// no data: it marks where the stream begins. `Last-Event-ID` continues after an id. Lines may be
+/// repeated after that.
 #[utoipa::path(get, path = "/logs/stream", tag = "logs", params(LogParams),
     responses((status = 200, content_type = "text/event-stream", body = String),
               (status = 503, body = ProblemBody)))]
@@ -165,6 +165,6 @@ pub(super) async fn stream(
     });
     let events = futures_util::stream::iter([Ok(begins)]).chain(events);
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
-    // A proxy that gathers what it passes on would make it anything but live.
+    // A proxy that buffers the stream would delay it.
     Ok(([("x-accel-buffering", "no")], stream))
 }

@@ -1,4 +1,4 @@
-//! `/admin/sync`: what admins and the command line see and do.
+//! `/admin/sync`: the admin API, which admins and the command line use.
 
 mod keys;
 pub(super) mod lists;
@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::AppState;
 
-/// The routes, which belong behind a key that may look.
+/// The routes. They must be protected by a key that may read.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(status::show))

@@ -1,4 +1,4 @@
-//! `POST /admin/sync/plan`: what events would send, without sending anything.
+//! `POST /admin/sync/plan`: previews what events would send, without sending anything.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -14,17 +14,17 @@ use crate::http::ingest::EventBody;
 use crate::http::preview::of_events;
 use crate::http::problem::{Problem, ProblemBody};
 
-/// As many events as anybody reads a plan of.
+/// The most events in one preview.
 const MOST: usize = 1_000;
 
-/// What events would send.
+/// A preview of what events would send.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Plan {
-    /// One entry a record, in the order in which they are first named.
+    /// One entry for each record, in the order in which the events first name them.
     records: Vec<RecordPreview>,
 }
 
-/// What would be sent for these events, given what HubSpot holds already. Nothing is stored and
+/// Preview what these events would send, given what HubSpot has already. Nothing is stored and
 /// nothing is sent.
 #[utoipa::path(post, path = "/plan", tag = "queue",
     request_body(content((EventBody = "application/json", examples(

@@ -1,4 +1,4 @@
-//! `GET /admin/sync/queue` and `/queue/{id}`.
+//! `GET /admin/sync/queue` and `/queue/{id}`: the rows of the queue.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -18,7 +18,7 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::model::Status;
 use crate::queue::views::list::RowFilter;
 
-/// Which rows; what is left out means any.
+/// Filters for the rows. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -33,26 +33,26 @@ pub(super) struct ListParams {
     event_type: Option<String>,
     /// The application's id of the entity.
     external_id: Option<String>,
-    /// The error's code.
+    /// The error code.
     error_code: Option<String>,
-    /// The property at fault; empty: none was named.
+    /// The property at fault. Empty: the error names no property.
     error_property: Option<String>,
     /// `high`, `normal` or `low`.
     priority: Option<String>,
-    /// Accepted at or after (RFC 3339).
+    /// Accepted at or after this time (RFC 3339).
     since: Option<DateTime<Utc>>,
-    /// Accepted before (RFC 3339).
+    /// Accepted before this time (RFC 3339).
     until: Option<DateTime<Utc>>,
     /// An external id, an event id, an e-mail address or its SHA-256, an error code, or words of an
     /// error's message.
     q: Option<String>,
-    /// At most so many, 1 to 500; 50 without.
+    /// The most rows to return, 1 to 500. Default: 50.
     limit: Option<i64>,
-    /// A `next_cursor` or `prev_cursor` as it came.
+    /// A `next_cursor` or `prev_cursor` from an earlier answer.
     cursor: Option<String>,
 }
 
-/// What is searched for, if it is not longer than anything there is to find.
+/// Returns the search text, or refuses one that is longer than any possible match.
 pub(super) fn short(text: Option<String>) -> Result<Option<String>, Problem> {
     match text {
         Some(text) if text.chars().count() > 600 => {
@@ -62,13 +62,13 @@ pub(super) fn short(text: Option<String>) -> Result<Option<String>, Problem> {
     }
 }
 
-/// The priority that `text` names.
+/// Parses the name of a priority.
 pub(super) fn priority(text: Option<&str>) -> Result<Option<Priority>, Problem> {
     let parsed = text.map(str::parse::<Priority>).transpose();
     parsed.map_err(|_| Problem::query("priority: use high, normal or low"))
 }
 
-/// A page of rows, newest first.
+/// List rows, newest first.
 #[utoipa::path(get, path = "/queue", tag = "queue", params(ListParams),
     responses((status = 200, body = PageOf<Row>), (status = 400, body = ProblemBody)))]
 pub(super) async fn list(
@@ -97,7 +97,7 @@ pub(super) async fn list(
     Ok(Json(PageOf::of(rows, |row| Row::of(row, state.quota().max_retries))))
 }
 
-/// The number of a row out of a path.
+/// Parses the number of a row in a path.
 pub(super) fn number(id: &str) -> Result<i64, Problem> {
     id.parse().map_err(|_| unknown())
 }
@@ -106,18 +106,19 @@ pub(super) fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "unknown_row", "there is no row of this number")
 }
 
-/// A row with all that belongs to it.
+/// A row with its payload, attempts and record.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RowDetail {
     #[serde(flatten)]
     row: Row,
-    /// The event's data; `null` once erased, or where the key may not look at payloads.
+    /// The event's data. `null` once it is erased, or if the key may not read payloads.
     payload: Option<Value>,
-    /// Whether a payload is kept from this key.
+    /// Whether the payload is hidden from this key.
     payload_hidden: bool,
-    /// Its tries that did not succeed, oldest first.
+    /// The attempts that did not succeed, oldest first.
     attempts: Vec<Attempt>,
-    /// Why it, or an association of its record, is not in HubSpot yet, the nearest reason first.
+    /// Why the row, or an association of its record, is not in HubSpot yet. The most direct reason
+    /// comes first.
     why: Vec<WhyLine>,
     record: RecordOfRow,
 }
@@ -130,7 +131,7 @@ pub(super) struct RecordOfRow {
     associations: Vec<Association>,
 }
 
-/// A row, its payload, its attempts, its record, and why it waits.
+/// Show a row, its payload, its attempts, its record, and why it waits.
 #[utoipa::path(get, path = "/queue/{id}", tag = "queue",
     params(("id" = String, Path, description = "The row's number", example = "1")),
     responses((status = 200, body = RowDetail), (status = 404, body = ProblemBody)))]

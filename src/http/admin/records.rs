@@ -1,4 +1,4 @@
-//! `/admin/sync/records`: what we own in HubSpot.
+//! `/admin/sync/records`: the records that hubferry sends to HubSpot.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -19,7 +19,7 @@ use crate::queue::views::list::RowFilter;
 use crate::queue::views::page::Page;
 use crate::queue::views::records::{OneRecord, RecordFilter, RecordState};
 
-/// Which records; what is left out means any.
+/// Filters for the records. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -31,13 +31,13 @@ pub(super) struct RecordParams {
     state: Option<String>,
     /// An external id or a HubSpot id.
     q: Option<String>,
-    /// At most so many, 1 to 500; 50 without.
+    /// The most records to return, 1 to 500. Default: 50.
     limit: Option<i64>,
-    /// A `next_cursor` or `prev_cursor` as it came.
+    /// A `next_cursor` or `prev_cursor` from an earlier answer.
     cursor: Option<String>,
 }
 
-/// A page of records, newest first. Values are shown record by record only.
+/// List records, newest first. Values are shown only for single records.
 #[utoipa::path(get, path = "/records", tag = "records", params(RecordParams),
     responses((status = 200, body = PageOf<Record>), (status = 400, body = ProblemBody)))]
 pub(super) async fn list(
@@ -56,17 +56,17 @@ pub(super) async fn list(
     Ok(Json(PageOf::of(records, |record| Record::of(record, false))))
 }
 
-/// A record with all that belongs to it.
+/// A record with its associations and rows.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RecordDetail {
     #[serde(flatten)]
     record: Record,
     associations: Vec<Association>,
-    /// Its rows, newest first, at most a hundred; the list of rows has them all.
+    /// The newest rows of the record, at most a hundred. The list of rows has all of them.
     rows: Vec<Row>,
 }
 
-/// As many rows of a record as its page shows.
+/// The most rows of a record in one answer.
 const ROWS: i64 = 100;
 
 fn unknown() -> Problem {
@@ -74,7 +74,7 @@ fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail)
 }
 
-/// A record: its link, what HubSpot has accepted, its associations, its rows.
+/// Show a record: its link, what HubSpot has accepted, its associations and its rows.
 #[utoipa::path(get, path = "/records/{sync_type}/{external_id}", tag = "records",
     params(("sync_type" = String, Path, example = "contact"),
            ("external_id" = String, Path, example = "u-1001")),
@@ -104,14 +104,14 @@ pub(super) async fn show(
     }))
 }
 
-/// A record will be sent whole.
+/// The record will be sent again with all its values.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Resynced {
-    /// 1.
+    /// Always 1.
     resynced: u64,
 }
 
-/// Send all that we own of a record again, whatever HubSpot has accepted.
+/// Send all known values of a record again, whatever HubSpot has accepted.
 #[utoipa::path(post, path = "/records/{sync_type}/{external_id}/resync", tag = "records",
     params(("sync_type" = String, Path, example = "contact"),
            ("external_id" = String, Path, example = "u-1001")),
@@ -134,14 +134,14 @@ pub(super) async fn resync(
     }
 }
 
-/// An erased subject is welcome again.
+/// Events of an erased subject are accepted again.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Allowed {
     /// Always `true`.
     allowed: bool,
 }
 
-/// Lift an erasure: events of this subject are accepted again.
+/// Lift an erasure, so that events of this subject are accepted again.
 #[utoipa::path(post, path = "/records/{sync_type}/{external_id}/allow", tag = "records",
     params(("sync_type" = String, Path, example = "contact"),
            ("external_id" = String, Path, example = "u-1001")),

@@ -1,4 +1,4 @@
-//! `GET` and `PUT /admin/sync/settings`: what can change while the service runs.
+//! `GET` and `PUT /admin/sync/settings`: the settings that can change while the service runs.
 
 use std::collections::BTreeMap;
 
@@ -20,20 +20,20 @@ use crate::settings::{Entry, Refused, Runtime, Source, Wrong};
 /// All settings that can change while the service runs.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SettingsView {
-    /// In a fixed order.
+    /// The settings in a fixed order.
     pub settings: Vec<SettingView>,
 }
 
 /// One setting.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SettingView {
-    /// Dotted, as in config/default.toml.
+    /// The dotted key, as in config/default.toml.
     #[schema(example = "retry.max_retries")]
     pub key: String,
-    /// The value in force: a number, a flag, a word, or a map of event types to priorities.
+    /// The value in force: a number, a flag, a word, or a map from event types to priorities.
     #[schema(value_type = Value, example = 5)]
     pub value: Value,
-    /// The value that is compiled in.
+    /// The compiled-in value.
     #[schema(value_type = Value, example = 3)]
     pub default: Value,
     /// Where the value in force comes from.
@@ -48,7 +48,7 @@ pub struct SettingView {
     /// The largest number that is allowed.
     #[schema(value_type = Option<f64>)]
     pub max: Option<Value>,
-    /// When a person stored a value, if one is stored.
+    /// When the stored value was stored, if there is one.
     pub changed_at: Option<DateTime<Utc>>,
     /// Who stored it.
     pub changed_by: Option<String>,
@@ -56,43 +56,43 @@ pub struct SettingView {
     pub ignored: Option<String>,
 }
 
-/// Changes of settings.
+/// A request to change settings.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({ "settings": { "retry.max_retries": 5, "worker.enabled": null } }))]
 pub struct SettingsChange {
-    /// New values by key; `null` takes a stored value back.
+    /// New values by key. `null` removes a stored value.
     #[schema(value_type = BTreeMap<String, Value>)]
     pub settings: BTreeMap<String, Value>,
 }
 
-/// What is wrong with one of the settings sent.
+/// What is wrong with one of the settings in the request.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct SettingFault {
     /// A JSON pointer into the body.
     #[schema(example = "/settings/retry.max_retries")]
     pub pointer: String,
-    /// A stable word.
+    /// A stable code.
     #[schema(example = "out_of_range")]
     pub code: String,
-    /// A sentence that says what would do.
+    /// A sentence that says which values are allowed.
     #[schema(example = "must be between 0 and 30")]
     pub detail: String,
 }
 
-/// The settings that can change while the service runs, each with its source.
+/// List the settings that can change while the service runs, each with its source.
 ///
 /// # Errors
 /// 503 without a database.
 #[utoipa::path(get, path = "/settings", tag = "settings",
     responses((status = 200, description = "The settings in force", body = SettingsView)))]
 pub async fn show(_: Viewer, State(state): State<AppState>) -> Result<Json<SettingsView>, Problem> {
-    // Another process may have stored something a moment ago.
+    // Another process may have stored a setting a moment ago.
     state.settings.reload().await?;
     Ok(Json(view(&state.settings.now())))
 }
 
-/// Stores settings, all or none; they hold at once, in all processes, without a restart.
+/// Store settings, all or none. They apply immediately in all processes, without a restart.
 ///
 /// # Errors
 /// 422 with everything that is wrong, 503 without a database.
@@ -139,7 +139,7 @@ fn fault(key: &str, wrong: Wrong) -> SettingFault {
     }
 }
 
-/// The settings in force, as people see them.
+/// Returns the settings in force as the API shows them.
 #[must_use]
 pub fn view(runtime: &Runtime) -> SettingsView {
     SettingsView { settings: runtime.entries.iter().map(setting).collect() }

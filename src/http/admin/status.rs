@@ -1,4 +1,4 @@
-//! `GET /admin/sync/status`: everything on one page.
+//! `GET /admin/sync/status`: the state of the whole service in one answer.
 
 use std::collections::BTreeMap;
 
@@ -14,96 +14,97 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::http::snapshot::Snapshot;
 use crate::queue::model::Status;
 
-/// How many rows have each of the five statuses.
+/// The number of rows for each of the five statuses.
 type Counts = BTreeMap<&'static str, i64>;
 
-/// How everything stands.
+/// The state of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusView {
-    /// The database's clock.
+    /// The current time by the database's clock.
     pub now: DateTime<Utc>,
-    /// Rows by status; discarded ones are left out.
+    /// The number of rows by status. Discarded rows are left out.
     #[schema(value_type = BTreeMap<String, i64>)]
     pub counts: Counts,
-    /// The same by object kind.
+    /// The same numbers by object kind.
     #[schema(value_type = BTreeMap<String, BTreeMap<String, i64>>)]
     pub by_sync_type: BTreeMap<String, Counts>,
-    /// When the row that waits the longest was accepted.
+    /// When the oldest waiting row was accepted.
     pub oldest_waiting_at: Option<DateTime<Utc>>,
-    /// Its age.
+    /// The age of that row.
     pub oldest_waiting_seconds: Option<i64>,
-    /// Association slots that wait for their other end.
+    /// Association slots that wait for the record at the other end.
     pub parked_associations: i64,
-    /// Whether anything is sent, and why not.
+    /// Whether hubferry sends, and why not.
     pub gate: GateView,
-    /// The rolling window.
+    /// The calls in HubSpot's rolling window.
     pub limiter: LimiterView,
-    /// The day.
+    /// The calls of the day.
     pub daily: DailyView,
     /// The HubSpot account.
     pub account: AccountView,
-    /// When something of an object kind was last synced.
+    /// When a row of each object kind was last synced.
     pub last_sync: BTreeMap<String, DateTime<Utc>>,
-    /// How much goes through.
+    /// How many rows are synced.
     pub throughput: ThroughputView,
-    /// What workers hold at this moment.
+    /// What workers have leased at this moment.
     pub leases: Vec<LeaseOf>,
 }
 
-/// Whether anything is sent.
+/// Whether hubferry sends.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GateView {
     /// `open`, `paused` or `closed`.
     pub state: &'static str,
-    /// Why not, one entry a reason.
+    /// Why not, with one entry for each reason.
     pub reasons: Vec<GateReason>,
 }
 
-/// Why nothing, or nothing of one object kind, is sent.
+/// Why nothing is sent, or nothing of one object kind.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GateReason {
     /// `paused`, `account`, `window`, `daily`, `reserve`, `locked`, `migrating`, `credentials`,
     /// `scope`, `schema` or `breaker`.
     pub kind: String,
-    /// The object kind; `null`: all.
+    /// The object kind; `null` means all.
     pub sync_type: Option<String>,
-    /// HubSpot's word, where it gave one.
+    /// HubSpot's code, if it gave one.
     pub code: Option<String>,
     /// The reason as a sentence.
     pub reason: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Since when.
+    /// When the gate closed.
     pub closed_at: DateTime<Utc>,
-    /// Until when; `null`: until a person opens it. Where `probed`, one record is tried then.
+    /// When the gate opens; `null`: when a person opens it. If `probed`, one record is tried at
+    /// that time.
     pub until: Option<DateTime<Utc>>,
-    /// Whether the gate opens by a record that is tried and taken, and not by the clock.
+    /// Whether the gate opens when HubSpot accepts a trial record, rather than at a fixed time.
     pub probed: bool,
 }
 
-/// The rolling window of the quota.
+/// The calls in HubSpot's rolling window.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LimiterView {
-    /// Calls in any window, by the settings.
+    /// The limit in the settings: calls in any window.
     pub limit: u32,
-    /// The same by HubSpot's headers.
+    /// The limit in HubSpot's headers.
     pub hubspot_limit: Option<i32>,
-    /// Places that are taken.
+    /// The number of calls used.
     pub used: i64,
-    /// The window's length.
+    /// The length of the window.
     pub window_ms: u64,
 }
 
-/// The day's quota.
+/// The daily limit and its use.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DailyView {
-    /// Calls a day, by the settings.
+    /// The limit in the settings: calls in a day.
     pub limit: u32,
-    /// The same by HubSpot's headers.
+    /// The limit in HubSpot's headers.
     pub hubspot_limit: Option<i32>,
-    /// Calls since the day began.
+    /// The number of calls since the day began.
     pub used: i32,
-    /// When it began, at midnight in the account's time zone.
+    /// When the day began: midnight in the account's time zone.
     pub since: Option<DateTime<Utc>>,
     /// The account's time zone.
     pub time_zone: String,
@@ -112,33 +113,33 @@ pub struct DailyView {
 /// The HubSpot account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AccountView {
-    /// Its id; `null` until the first connection.
+    /// The account's id; `null` until the first connection.
     pub hubspot_portal_id: Option<i64>,
 }
 
-/// How much goes through.
+/// How many rows are synced.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ThroughputView {
     /// Rows synced in the last minute.
     pub synced_last_minute: i64,
 }
 
-/// What one worker holds.
+/// What one worker has leased.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LeaseOf {
     /// The worker.
     pub holder: String,
     /// The object kind.
     pub sync_type: String,
-    /// How many records.
+    /// The number of records.
     pub records: i64,
-    /// Since when.
+    /// When the lease began.
     pub since: DateTime<Utc>,
-    /// Until when.
+    /// When the lease expires.
     pub until: DateTime<Utc>,
 }
 
-/// How everything stands.
+/// Reads the state of the service.
 ///
 /// # Errors
 /// When the database fails.
@@ -217,7 +218,7 @@ pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
     })
 }
 
-/// Counts, gate, quota, last syncs, throughput, leases.
+/// Show counts, gates, limits, last syncs, throughput and leases.
 #[utoipa::path(get, path = "/status", tag = "status",
     responses((status = 200, body = StatusView), (status = 401, body = ProblemBody)))]
 pub(super) async fn show(

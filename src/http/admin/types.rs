@@ -1,4 +1,4 @@
-//! The shapes of answers: rows, records, attempts, pages.
+//! The types that answers share: rows, records, attempts and pages.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,11 @@ use crate::queue::views::why::Why;
 /// One page of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PageOf<T> {
-    /// What is on it.
+    /// The entries of this page.
     pub items: Vec<T>,
-    /// Pass it as `cursor` for the next, older page; `null` on the last.
+    /// Pass it as `cursor` for the next, older page. `null` on the last page.
     pub next_cursor: Option<String>,
-    /// Pass it as `cursor` for the newer page before this one; `null` on the newest.
+    /// Pass it as `cursor` for the previous, newer page. `null` on the newest page.
     pub prev_cursor: Option<String>,
 }
 
@@ -37,18 +37,18 @@ impl<T> PageOf<T> {
     }
 }
 
-/// Which part of a list.
+/// Which part of a list to return.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageParams {
-    /// At most so many, 1 to 500; 50 without.
+    /// The most entries to return, 1 to 500. Default: 50.
     #[param(minimum = 1, maximum = 500, example = 50)]
     pub limit: Option<i64>,
-    /// A `next_cursor` or `prev_cursor` as it came.
+    /// A `next_cursor` or `prev_cursor` from an earlier answer.
     pub cursor: Option<String>,
 }
 
-/// A page is at most so long.
+/// The most entries on a page.
 const LONGEST_PAGE: i64 = 500;
 const PAGE: i64 = 50;
 
@@ -68,10 +68,10 @@ impl PageParams {
     }
 }
 
-/// A queue row: one event owed to one record.
+/// A queue row: one event to be sent for one record.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Row {
-    /// Its number, as text.
+    /// The number of the row, as text.
     #[schema(example = "41")]
     pub id: String,
     /// The event's id.
@@ -93,32 +93,32 @@ pub struct Row {
     pub status: String,
     /// `high`, `normal` or `low`.
     pub priority: &'static str,
-    /// Failed deliveries so far.
+    /// The number of failed deliveries so far.
     pub retry_count: i32,
-    /// After so many retries it fails.
+    /// How many retries the row has before it is marked failed.
     pub max_retries: i32,
-    /// When it was accepted.
+    /// When the event was accepted.
     pub created_at: DateTime<Utc>,
-    /// When it is due; `null` once it is done.
+    /// When the row is due; `null` once it is done.
     pub scheduled_at: Option<DateTime<Utc>>,
-    /// When it was done.
+    /// When the row was done.
     pub processed_at: Option<DateTime<Utc>>,
-    /// When a person gave it up.
+    /// When a person discarded the row.
     pub discarded_at: Option<DateTime<Utc>>,
-    /// What it waits for, where something has not arrived yet.
+    /// What the row waits for, if something has not arrived yet.
     pub waiting_for: Option<String>,
-    /// What was left out or altered on the way.
+    /// What was left out or changed while mapping the event.
     pub warnings: Value,
-    /// The W3C trace its sender gave.
+    /// The W3C trace that the sender gave.
     pub traceparent: Option<String>,
-    /// Why it failed or is retried.
+    /// Why the row failed or is retried.
     pub error: Option<RowError>,
 }
 
 /// Why a row failed or is retried.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RowError {
-    /// A stable word, HubSpot's where it gives one.
+    /// A stable code: HubSpot's if there is one.
     #[schema(example = "INVALID_EMAIL")]
     pub code: String,
     /// The property at fault.
@@ -134,7 +134,7 @@ pub struct RowError {
 }
 
 impl RowError {
-    /// The error of `row`, if it has one.
+    /// Returns the error of `row`, if it has one.
     #[must_use]
     pub fn of(row: &RowView) -> Option<Self> {
         row.error_code.clone().map(|code| Self {
@@ -148,7 +148,7 @@ impl RowError {
     }
 }
 
-/// The word of a stored priority.
+/// Returns the name of a stored priority.
 #[must_use]
 pub fn priority_word(number: i16) -> &'static str {
     match number {
@@ -159,7 +159,7 @@ pub fn priority_word(number: i16) -> &'static str {
 }
 
 impl Row {
-    /// `row`, in the shape of the contract.
+    /// Converts `row` to the form of the API.
     #[must_use]
     pub fn of(row: RowView, max_retries: i32) -> Self {
         let error = RowError::of(&row);
@@ -187,16 +187,16 @@ impl Row {
     }
 }
 
-/// One counted try of a row that did not succeed.
+/// One attempt of a row that did not succeed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Attempt {
-    /// The call, if one was made.
+    /// The number of the call, if one was made.
     pub call_id: Option<i64>,
-    /// When it ended.
+    /// When the attempt ended.
     pub attempted_at: DateTime<Utc>,
-    /// Whose fault it was.
+    /// Who is responsible for the failure.
     pub class: String,
-    /// The error's code.
+    /// The error code.
     pub code: String,
     /// The property at fault.
     pub property: Option<String>,
@@ -208,9 +208,9 @@ pub struct Attempt {
     pub correlation_id: Option<String>,
     /// The reply's HTTP status.
     pub http_status: Option<i32>,
-    /// From send to reply.
+    /// The time from sending to the reply.
     pub duration_ms: Option<i32>,
-    /// `false`: given back, since it was an outage and not the row.
+    /// `false` if the attempt does not count, because HubSpot had an outage.
     pub counted: bool,
 }
 
@@ -232,18 +232,18 @@ impl From<AttemptView> for Attempt {
     }
 }
 
-/// What HubSpot has accepted of a property.
+/// The value of a property that HubSpot has accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedValue {
-    /// The value; `null` where the key may not look at payloads.
+    /// The value; `null` if the key may not read payloads.
     pub value: Option<String>,
-    /// When the event happened that it came from.
+    /// When the event that set the value happened.
     pub event_time: DateTime<Utc>,
-    /// The row that it came from, as text.
+    /// The number of the row that set the value, as text.
     pub row_id: String,
 }
 
-/// A HubSpot record that we own properties of.
+/// A HubSpot record that hubferry writes properties of.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Record {
     /// The object kind.
@@ -252,33 +252,33 @@ pub struct Record {
     /// The application's id of the entity.
     #[schema(example = "u-1001")]
     pub external_id: String,
-    /// The link.
+    /// The id of the linked record in HubSpot.
     pub hubspot_id: Option<String>,
-    /// `true`: HubSpot may hold something else than `accepted`; all of it goes with the next call.
+    /// `true` if HubSpot may hold other values than `accepted`. The next call sends all of them.
     pub uncertain: bool,
-    /// `true`: somebody asked for a resync, and all of it goes with the next call.
+    /// `true` if somebody asked for a resync. The next call sends all values.
     pub resyncing: bool,
-    /// Transient failures in a row.
+    /// The number of transient failures in a row.
     pub failures: i32,
-    /// When it is due.
+    /// When the record is due.
     pub due_at: Option<DateTime<Utc>>,
-    /// What it waits for.
+    /// What the record waits for.
     pub waiting_for: Option<String>,
-    /// The worker that holds it.
+    /// The worker that has leased the record.
     pub lease_holder: Option<String>,
-    /// Until when it does.
+    /// When the lease expires.
     pub lease_until: Option<DateTime<Utc>>,
-    /// When it was first heard of.
+    /// When the first event of the record arrived.
     pub created_at: DateTime<Utc>,
-    /// When it was last written.
+    /// When the record was last written to HubSpot.
     pub synced_at: Option<DateTime<Utc>>,
-    /// When it was deleted.
+    /// When the record was deleted.
     pub deleted_at: Option<DateTime<Utc>>,
-    /// When its erasure was asked for.
+    /// When its erasure was requested.
     pub erased_at: Option<DateTime<Utc>>,
     /// The external id of the record it was merged into.
     pub merged_into: Option<String>,
-    /// When it was adopted, if HubSpot had its record before us.
+    /// When it was adopted, if HubSpot had the record before hubferry.
     pub adopted_at: Option<DateTime<Utc>>,
     /// The number of the row that led to the adoption.
     pub adopted_by: Option<String>,
@@ -287,7 +287,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// `record`, with values only where `values` may be seen.
+    /// Converts `record` to the form of the API. Values are included only if `values` is true.
     #[must_use]
     pub fn of(record: RecordView, values: bool) -> Self {
         let accepted: Accepted = serde_json::from_value(record.accepted).unwrap_or_default();
@@ -323,14 +323,14 @@ impl Record {
 /// An association slot of a record.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Association {
-    /// The slot.
+    /// The name of the slot.
     #[schema(example = "user.business")]
     pub slot: String,
-    /// The other end's object kind.
+    /// The object kind of the other record.
     pub target_type: Option<String>,
-    /// The other end's external id.
+    /// The external id of the other record.
     pub target: Option<String>,
-    /// `made`, `due`, `parked` (the other end is not there yet), `refused` or `none`.
+    /// `made`, `due`, `parked` (the other record does not exist yet), `refused` or `none`.
     pub state: String,
 }
 
@@ -346,9 +346,9 @@ pub struct WhyLine {
     /// `held`, `gate`, `missing`, `scheduled`, `line`, `written`, `association`, `failed` or
     /// `disabled`.
     pub code: &'static str,
-    /// The sentence.
+    /// The reason as a sentence.
     pub text: String,
-    /// When it ends by itself.
+    /// When the reason ends without further action.
     pub until: Option<DateTime<Utc>>,
 }
 

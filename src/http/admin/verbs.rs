@@ -1,4 +1,4 @@
-//! What admins do: retry, discard, pause, resume.
+//! Actions of admins: retry, discard, pause, resume.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -21,12 +21,12 @@ use crate::queue::model::Status;
 use crate::queue::views::list::RowFilter;
 use crate::queue::views::page::Page;
 
-/// Which failed rows; what is left out means any.
+/// Filters for failed rows. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"sync_type": "contact", "error_code": "INVALID_EMAIL", "dry_run": true}))]
 pub(super) struct Selection {
-    /// `failed`, the only status that can be chosen.
+    /// Only `failed` is possible.
     status: Option<String>,
     /// The object kind.
     sync_type: Option<String>,
@@ -34,26 +34,26 @@ pub(super) struct Selection {
     event_type: Option<String>,
     /// The application's id of the entity.
     external_id: Option<String>,
-    /// The error's code.
+    /// The error code.
     error_code: Option<String>,
-    /// The property at fault; empty: none was named.
+    /// The property at fault. Empty: the error names no property.
     error_property: Option<String>,
-    /// Row numbers, as text or number.
+    /// Row numbers, as text or numbers.
     ids: Option<Vec<RowNumber>>,
     /// `high`, `normal` or `low`.
     priority: Option<String>,
-    /// Accepted at or after.
+    /// Accepted at or after this time.
     since: Option<DateTime<Utc>>,
-    /// Accepted before.
+    /// Accepted before this time.
     until: Option<DateTime<Utc>>,
-    /// What the list's `q` means.
+    /// A search text, as in the list of rows.
     q: Option<String>,
-    /// Only say how many there are, and show some.
+    /// Only count the matching rows and show some of them.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// Row numbers are strings in our answers; both forms are understood.
+/// Answers contain row numbers as strings. Requests may use strings or numbers.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 enum RowNumber {
@@ -104,48 +104,48 @@ impl Selection {
     }
 }
 
-/// What a dry run found, and shows of it.
+/// The result of a dry run.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct Preview {
-    /// How many rows would be touched, counted up to 1,000,000.
+    /// The number of matching rows, counted up to 1,000,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     matching: Option<i64>,
-    /// The newest of them.
+    /// The newest matching rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<Vec<Row>>,
-    /// What a retry of the sample would send.
+    /// What a retry of these sample rows would send.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Vec<RecordPreview>>,
 }
 
-/// How many rows are tried again.
+/// The number of rows that are retried.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Retried {
-    /// How many; 0 in a dry run.
+    /// The number of rows; 0 in a dry run.
     retried: u64,
-    /// Whether nothing was changed.
+    /// Whether this was a dry run.
     dry_run: bool,
     #[serde(flatten)]
     preview: Preview,
 }
 
-/// How many rows were given up for good.
+/// The number of rows that were discarded.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Discarded {
-    /// How many; 0 in a dry run.
+    /// The number of rows; 0 in a dry run.
     discarded: u64,
-    /// Whether nothing was changed.
+    /// Whether this was a dry run.
     dry_run: bool,
     #[serde(flatten)]
     preview: Preview,
 }
 
-/// A dry run counts up to here.
+/// A dry run stops counting here.
 const MOST_COUNTED: i64 = 1_000_000;
 const SAMPLE: i64 = 10;
-/// So many rows may be named one by one.
+/// The most rows that one request may name by number.
 const MOST_IDS: usize = 10_000;
-/// A reason is a sentence or two.
+/// The longest reason.
 const LONGEST_REASON: usize = 500;
 
 async fn preview(
@@ -162,7 +162,7 @@ async fn preview(
     let sample = sample.items.into_iter().map(|row| Row::of(row, max_retries)).collect();
     let mut plan = None;
     if retry {
-        // It shows their values.
+        // The preview shows the values of these rows, so the audit log names them.
         let targets: Vec<String> = ids.iter().map(|id| format!("row {id}")).collect();
         state.queue.note_reads(state.queue.now().await?, &actor.name, &targets).await?;
         plan = Some(of_rows(state, &ids).await?);
@@ -170,7 +170,7 @@ async fn preview(
     Ok(Preview { matching: Some(matching), sample: Some(sample), plan })
 }
 
-/// Retry failed rows by filter; their counts start again.
+/// Retry all failed rows that match the filter. Their retry counts start again.
 #[utoipa::path(post, path = "/retry", tag = "queue", request_body = Selection,
     responses((status = 200, body = Retried), (status = 400, body = ProblemBody),
               (status = 403, body = ProblemBody)))]
@@ -191,7 +191,7 @@ pub(super) async fn retry(
     Ok(Json(Retried { retried, dry_run, preview: Preview::default() }))
 }
 
-/// Give failed rows up for good by filter.
+/// Discard all failed rows that match the filter.
 #[utoipa::path(post, path = "/discard", tag = "queue", request_body = Selection,
     responses((status = 200, body = Discarded), (status = 400, body = ProblemBody),
               (status = 403, body = ProblemBody)))]
@@ -217,7 +217,7 @@ pub(super) async fn discard(
     Ok(Json(Discarded { discarded, dry_run, preview: Preview::default() }))
 }
 
-/// Retry one failed row, or put a discarded one back.
+/// Retry one failed row, or restore a discarded one.
 #[utoipa::path(post, path = "/queue/{id}/retry", tag = "queue",
     params(("id" = String, Path, description = "The row's number", example = "1")),
     responses((status = 200, body = Retried), (status = 404, body = ProblemBody),
@@ -233,7 +233,7 @@ pub(super) async fn retry_one(
     Ok(Json(Retried { retried: 1, dry_run: false, preview: Preview::default() }))
 }
 
-/// Give one failed row up for good.
+/// Discard one failed row.
 #[utoipa::path(post, path = "/queue/{id}/discard", tag = "queue",
     params(("id" = String, Path, description = "The row's number", example = "1")),
     responses((status = 200, body = Discarded), (status = 404, body = ProblemBody),
@@ -249,15 +249,15 @@ pub(super) async fn discard_one(
     Ok(Json(Discarded { discarded: 1, dry_run: false, preview: Preview::default() }))
 }
 
-/// An erasure was confirmed.
+/// The erasure was confirmed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Confirmed {
     /// Always `true`.
     confirmed: bool,
 }
 
-/// Erase a record that HubSpot had before it was adopted: confirms an erasure that failed with
-/// `ADOPTED_RECORD`. This cannot be undone.
+/// Erase an adopted record, which HubSpot had before hubferry. This confirms an erasure that failed
+/// with `ADOPTED_RECORD`, and cannot be undone.
 #[utoipa::path(post, path = "/queue/{id}/confirm", tag = "queue",
     params(("id" = String, Path, description = "The row's number", example = "1")),
     responses((status = 200, body = Confirmed), (status = 404, body = ProblemBody),
@@ -298,23 +298,23 @@ fn done(outcome: OneRow) -> Result<(), Problem> {
     }
 }
 
-/// Why sending is paused.
+/// A request to pause sending.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "import running in HubSpot"}))]
 pub(super) struct PauseBody {
-    /// For whoever looks at it.
+    /// The reason, for other people.
     reason: Option<String>,
 }
 
-/// How the operator's gate stands.
+/// The state of the operator's gate.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct GateAnswer {
     /// `paused` or `open`.
     gate: &'static str,
 }
 
-/// Stop sending; events are still accepted and wait.
+/// Stop sending. Events are still accepted and wait.
 #[utoipa::path(post, path = "/pause", tag = "gate", request_body = PauseBody,
     responses((status = 200, body = GateAnswer), (status = 400, body = ProblemBody),
               (status = 403, body = ProblemBody)))]
@@ -333,7 +333,7 @@ pub(super) async fn pause(
     Ok(Json(GateAnswer { gate: "paused" }))
 }
 
-/// Go on sending, and look anew at gates that stand for a fault.
+/// Resume sending, and check again the gates that a fault has closed.
 #[utoipa::path(post, path = "/resume", tag = "gate",
     responses((status = 200, body = GateAnswer), (status = 403, body = ProblemBody)))]
 pub(super) async fn resume(
