@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the handlers, and the page that shows it.
+//! The OpenAPI document, generated from the handlers, and the page that shows it.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,9 +18,9 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{AppState, event_status, health, ingest};
 
-/// What a response is that says no.
+/// The description of error responses.
 const REFUSAL: &str = "A refusal: `code` and `detail` say why";
-/// The media type of refusals.
+/// The media type of error responses.
 const PROBLEM: &str = "application/problem+json";
 
 #[derive(OpenApi)]
@@ -59,7 +59,7 @@ impl Modify for Bearer {
     }
 }
 
-/// The routes for machines and backends, with their part of the document.
+/// The routes for applications and monitoring, with their part of the document.
 pub(super) fn events() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(ingest::post_events))
@@ -70,14 +70,14 @@ pub(super) fn events() -> OpenApiRouter<AppState> {
         .routes(routes!(health::metrics))
 }
 
-/// What every operation may answer besides its own, said here and not at each handler; and that every
-/// refusal is a problem document.
+/// Adds the responses that every operation can give, in one place instead of at each handler, and
+/// marks every error as a problem document.
 fn refusals(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             let mut also = Vec::new();
-            // Whoever can reach the process may ask the others.
+            // The other operations need no key, so anybody who reaches the process can call them.
             if operation.security.is_none() {
                 also.extend(["400", "401", "403", "429", "503"]);
             }
@@ -105,8 +105,8 @@ fn refusals(document: &mut Document) {
     }
 }
 
-/// What linters and generators of clients ask for: a name of its own for each operation, a description
-/// of each response, a server, and a body that may be one event or many.
+/// Adds what linters and client generators require: a unique name for each operation, a description
+/// of each response, a server, and a body of one event or several.
 fn complete(document: &mut Document) {
     document.servers = Some(vec![Server::new("/")]);
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
@@ -149,13 +149,14 @@ fn operations(document: &mut Document) -> impl Iterator<Item = &mut Operation> {
         .flatten()
 }
 
-/// `/openapi.json` and `/docs`.
+/// The routes `/openapi.json` and `/docs`.
 pub(super) fn routes(mut document: Document) -> Router<AppState> {
     refusals(&mut document);
     complete(&mut document);
     let config = Config::new(["/openapi.json"]).persist_authorization(false);
     let page: Router<AppState> = SwaggerUi::new("/docs").config(config).into();
-    // Written once: anybody may ask for it, and many who do not read it would hold a copy each.
+    // Written once. Anybody may request the document, and a copy for each slow reader would use
+    // much memory.
     let text = Bytes::from(document.to_json().unwrap_or_default());
     let json = [(header::CONTENT_TYPE, "application/json")];
     page.route("/openapi.json", get(async move || (json, text)))

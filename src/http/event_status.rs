@@ -1,4 +1,4 @@
-//! `GET /v1/events/{id}` and `POST /v1/event-status`: how far events are.
+//! `GET /v1/events/{id}` and `POST /v1/event-status`: the status of events.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -14,32 +14,32 @@ use super::extract::{JsonBody, Params};
 use super::problem::{Problem, ProblemBody};
 use crate::queue::views::list::RowView;
 
-/// One request asks for so many events at most.
+/// The most events in one request.
 const MOST: usize = 1_000;
 
-/// Which event is asked for.
+/// Names the event.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventParams {
-    /// The event's source; the setting `ingest.default_source` without.
+    /// The event's source. Default: the setting `ingest.default_source`.
     #[param(example = "safebill/backend")]
     source: Option<String>,
 }
 
-/// How far an event is.
+/// The status of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventView {
     id: String,
     source: String,
-    /// Its rows, one a record.
+    /// The rows of the event, one for each record.
     rows: Vec<EventRow>,
 }
 
-/// How far one row of an event is.
+/// The status of one row of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventRow {
-    /// Its number, as text.
+    /// The number of the row, as text.
     id: String,
     /// The object kind.
     sync_type: String,
@@ -47,13 +47,13 @@ pub struct EventRow {
     external_id: String,
     /// `pending`, `processing`, `synced`, `retry` or `failed`.
     status: String,
-    /// When it is due; `null` once it is done.
+    /// When the row is due; `null` once it is done.
     scheduled_at: Option<DateTime<Utc>>,
-    /// When it was done.
+    /// When the row was done.
     processed_at: Option<DateTime<Utc>>,
-    /// What it waits for, where something has not arrived yet.
+    /// What the row waits for, if something has not arrived yet.
     waiting_for: Option<String>,
-    /// Why it failed or is retried.
+    /// Why the row failed or is retried.
     error: Option<RowError>,
 }
 
@@ -72,7 +72,7 @@ impl From<RowView> for EventRow {
     }
 }
 
-/// How far an event is.
+/// The status of an event.
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events",
     params(("id" = String, Path, example = "evt-1"), EventParams),
     responses((status = 200, body = EventView), (status = 404, body = ProblemBody)))]
@@ -93,43 +93,43 @@ pub async fn show_event(
     Ok(Json(EventView { id, source, rows: rows.into_iter().map(EventRow::from).collect() }))
 }
 
-/// Which events are asked for: up to 1,000.
+/// The events to look up: up to 1,000.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"events": [{"id": "evt-1", "source": "safebill/backend"}, {"id": "evt-2"}]}))]
 pub struct EventStatusRequest {
-    /// The events, each by its id and source.
+    /// The events, each with its id and source.
     #[schema(max_items = 1_000)]
     events: Vec<EventName>,
 }
 
-/// What names an event.
+/// Identifies an event.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventName {
     id: String,
-    /// The setting `ingest.default_source` without.
+    /// The event's source. Default: the setting `ingest.default_source`.
     source: Option<String>,
 }
 
-/// How far the events are, in the order in which they were asked for.
+/// The status of the events, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventStatusAnswer {
     events: Vec<EventStatus>,
 }
 
-/// How far one of several events is.
+/// The status of one of several events.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventStatus {
     id: String,
     source: String,
-    /// Whether there is such an event. One that was done long ago may be forgotten.
+    /// Whether the event is known. An event that was done long ago may have been deleted.
     known: bool,
-    /// Its rows, one a record.
+    /// The rows of the event, one for each record.
     rows: Vec<EventRow>,
 }
 
-/// How far many events are.
+/// Show the status of many events.
 #[utoipa::path(post, path = "/v1/event-status", tag = "events",
     request_body = EventStatusRequest,
     responses((status = 200, body = EventStatusAnswer), (status = 400, body = ProblemBody)))]

@@ -1,4 +1,4 @@
-//! Query strings and bodies, refused with a problem that names the key.
+//! Extracts query strings and bodies. An invalid one is refused with a problem that names the key.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
-/// A query string; unknown keys are refused where the type says so.
+/// A query string. Unknown keys are refused if the type says so.
 #[derive(Debug)]
 pub struct Params<T>(pub T);
 
@@ -24,7 +24,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// A JSON body; an empty one is an empty object.
+/// A JSON body. An empty body counts as an empty object.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
@@ -36,7 +36,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             Problem::new(rejection.status(), "unreadable_body", rejection.body_text())
         })?;
         let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
-        // A list would do as well, its members taken for the fields in their order.
+        // The parser would accept a list and take its members as the fields in their order.
         if text.trim_ascii_start().starts_with(b"[") {
             return Err(Problem::body("the body: must be a JSON object"));
         }

@@ -1,4 +1,4 @@
-//! Health and metrics, for machines.
+//! Health and metrics for monitoring.
 
 use std::time::Duration;
 
@@ -13,21 +13,22 @@ use super::problem::{Problem, ProblemBody};
 use super::snapshot::Snapshot;
 use crate::queue::model::Status;
 
-/// Alive: the process answers.
+/// Liveness: the process answers.
 #[utoipa::path(get, path = "/livez", tag = "health", security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// That a process is ready.
+/// The answer of a process that is ready.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Ready {
     /// Always `true`.
     ready: bool,
 }
 
-/// Ready: the database answers too, and can be written to. HubSpot need not: what is accepted waits.
+/// Readiness: the database answers and can be written to. HubSpot does not matter, because accepted
+/// events can wait.
 ///
 /// # Errors
 /// 503 without a database, with a standby, and before the process stops.
@@ -47,7 +48,7 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Proble
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail))
 }
 
-/// Prometheus text: counters of this process, gauges of the shared queue.
+/// Metrics in Prometheus text format: counters of this process, gauges of the shared queue.
 ///
 /// # Errors
 /// 503 without a database.
@@ -57,7 +58,7 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Proble
 pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
     let snapshot = Snapshot::of(&state.queue).await?;
     let (now, totals) = (snapshot.now, &snapshot.totals);
-    // What is not there any more is told as such.
+    // Statuses without rows are set to zero, so that old values do not stay.
     for (object, status) in
         state.mapping.objects().iter().flat_map(|o| Status::ALL.map(|status| (o, status)))
     {

@@ -1,4 +1,4 @@
-//! `POST /v1/events`: the door. What it answers with 202 is stored.
+//! `POST /v1/events`: accepts events. An event answered with 202 is stored.
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -23,9 +23,9 @@ use crate::queue::intake::enqueue::{EnqueueError, Receipt};
 pub struct EventBody {
     /// `1.0`.
     specversion: Option<String>,
-    /// The idempotency key together with `source`; a new UUID without.
+    /// Together with `source`, this is the idempotency key. Default: a new UUID.
     id: Option<String>,
-    /// Who reports it; the setting `ingest.default_source` without.
+    /// Who reports it. Default: the setting `ingest.default_source`.
     source: Option<String>,
     /// What happened, such as `user.updated`.
     #[schema(example = "user.updated")]
@@ -33,45 +33,45 @@ pub struct EventBody {
     /// The application's id of the entity.
     #[schema(example = "u-1001")]
     subject: String,
-    /// When it happened (RFC 3339); now without.
+    /// When it happened (RFC 3339). Default: now.
     time: Option<DateTime<Utc>>,
-    /// `high`, `normal` or `low`; the mapping's without.
+    /// `high`, `normal` or `low`. Default: the mapping's priority.
     priority: Option<String>,
-    /// `default`, the only one there is.
+    /// `default`, the only portal.
     portal: Option<String>,
-    /// The W3C trace it belongs to; the header `traceparent` without. Anything else is passed over.
+    /// The W3C trace it belongs to. Default: the header `traceparent`. An invalid value is ignored.
     #[schema(value_type = Option<Value>, example = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
     traceparent: Option<String>,
-    /// What the application says of the entity.
+    /// What the application says about the entity.
     #[schema(value_type = HashMap<String, Value>)]
     data: Value,
 }
 
-/// What became of a request's events.
+/// The result for the events of a request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
-    /// How many were new.
+    /// The number of new events.
     accepted: usize,
-    /// How many were known.
+    /// The number of events that were already known.
     duplicates: usize,
-    /// One entry an event, in their order.
+    /// One entry for each event, in their order.
     events: Vec<AcceptedEvent>,
 }
 
-/// What became of an event.
+/// The result for one event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedEvent {
     id: String,
-    /// Whether it had been accepted before.
+    /// Whether the event had been accepted before.
     duplicate: bool,
-    /// Its rows, one a record.
+    /// The rows of the event, one for each record.
     rows: Vec<AcceptedRow>,
 }
 
 /// One row of an accepted event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedRow {
-    /// Its number, as text.
+    /// The number of the row, as text.
     #[schema(example = "41")]
     id: String,
     /// The object kind.
@@ -80,17 +80,17 @@ pub struct AcceptedRow {
     /// The application's id of the entity.
     #[schema(example = "u-1001")]
     external_id: String,
-    /// Where it stands.
+    /// The status of the row.
     #[schema(example = "pending")]
     status: String,
 }
 
-/// Send one event or many: stored whole or not at all.
+/// Send one event or many. Either all are stored or none.
 ///
-/// One object, an array, or a line each. At most 10,000 events and 8 MiB; an event at most 256 KiB with
-/// 10,000 objects and lists.
-/// `Content-Encoding: gzip` is understood; the bounds hold for what is unpacked.
-/// The same event again is answered like the first time and changes nothing.
+/// The body is one object, an array, or one object on each line. It has at most 10,000 events and 8
+/// MiB; an event has at most 256 KiB and 10,000 objects and lists. `Content-Encoding: gzip` is
+/// supported, and the limits apply to the unpacked body. Sending the same event again returns the
+/// same answer and changes nothing.
 #[utoipa::path(post, path = "/v1/events", tag = "events",
     request_body(content(
         (EventBody = "application/json", examples(
@@ -135,14 +135,14 @@ pub async fn post_events(
     metrics::counter!("hubferry_events_duplicate_total").increment(duplicates as u64);
     let answer = serde_json::to_vec(&answer(receipts, duplicates));
     let answer = answer.map_err(|_| Problem::internal())?;
-    // A client that is slow to read its answer keeps the room that the answer takes.
+    // The answer keeps its part of the memory reserved until a slow client has read it.
     let room = room.map(|held| held.shrink_to(answer.len()));
     let answer = Bytes::from_owner(Answer { text: answer, _room: room });
     let json = HeaderValue::from_static("application/json");
     Ok((StatusCode::ACCEPTED, [(header::CONTENT_TYPE, json)], answer).into_response())
 }
 
-/// An answer on its way, and the room that it takes.
+/// An answer that is being sent, with the memory reserved for it.
 struct Answer {
     text: Vec<u8>,
     _room: Option<Held>,

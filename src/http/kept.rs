@@ -1,17 +1,18 @@
-//! Answers that are dear to make, kept for ten times as long as they took: a small queue is always
-//! shown as it is, and three hundred people cost a large one no more than one does.
+//! A cache for expensive answers. Each is cached for ten times as long as it took to compute. The
+//! data of a small queue is therefore always current, and with a large queue three hundred people
+//! cost no more than one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-/// Nothing is kept for longer.
+/// The longest time that an answer is cached.
 const LONGEST: Duration = Duration::from_secs(10);
-/// An answer that was made within this time costs nothing worth keeping.
+/// An answer computed within this time is not worth caching.
 const CHEAP: Duration = Duration::from_millis(20);
 
-/// An answer that is made by one while the others wait for it.
+/// A cached answer. One request computes it while the others wait.
 #[derive(Debug)]
 pub struct Kept<T>(Mutex<Option<(Instant, Arc<T>)>>);
 
@@ -22,10 +23,10 @@ impl<T> Default for Kept<T> {
 }
 
 impl<T> Kept<T> {
-    /// The answer that is kept, or what `make` makes.
+    /// Returns the cached answer, or the result of `make`.
     ///
     /// # Errors
-    /// When `make` fails; nothing is kept then.
+    /// When `make` fails. Nothing is cached then.
     pub async fn get<E>(&self, make: impl Future<Output = Result<T, E>>) -> Result<Arc<T>, E> {
         let mut kept = self.0.lock().await;
         if let Some((until, answer)) = kept.as_ref()
@@ -41,7 +42,7 @@ impl<T> Kept<T> {
         Ok(answer)
     }
 
-    /// Forgets the answer, after something was done that changes it.
+    /// Empties the cache after an action that changes the answer.
     pub async fn forget(&self) {
         *self.0.lock().await = None;
     }

@@ -1,22 +1,22 @@
-//! What bodies bring that no reader of JSON takes, made readable before they are read. Pure.
+//! Replaces parts of a body that a JSON parser refuses, before it is parsed. Pure.
 //!
-//! One such character must not refuse the thousand events beside it, and a number must not lose its
-//! digits on the way to text.
+//! One bad character must not refuse the thousand events next to it, and a long number must not
+//! lose digits.
 
 use std::borrow::Cow;
 
-/// What stands at the beginning of files that some editors write.
+/// The byte order mark, with which some editors begin a file.
 const MARK: &[u8] = b"\xEF\xBB\xBF";
-/// What stands for a character that is none.
+/// The replacement for an invalid character.
 const REPLACEMENT: &[u8] = br"\uFFFD";
 
-/// Without the byte order mark.
+/// Removes the byte order mark.
 pub(super) fn unmarked(text: &[u8]) -> &[u8] {
     text.strip_prefix(MARK).unwrap_or(text)
 }
 
-/// `json` with U+FFFD for each half of a surrogate pair, and whole numbers of more digits than a
-/// number keeps as text.
+/// Returns `json` with U+FFFD for each unpaired surrogate. Whole numbers with more digits than a
+/// number can hold become text.
 pub(super) fn mended(json: &[u8]) -> Cow<'_, [u8]> {
     let mut mended = Vec::new();
     let (mut copied, mut at, mut in_string) = (0, 0, false);
@@ -55,7 +55,7 @@ pub(super) fn mended(json: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(mended)
 }
 
-/// How long the escape at the beginning is, and whether it is half a pair.
+/// Returns the length of the escape at the beginning, and whether it is an unpaired surrogate.
 fn escape(json: &[u8]) -> (usize, bool) {
     const HIGH: std::ops::Range<u16> = 0xD800..0xDC00;
     const LOW: std::ops::Range<u16> = 0xDC00..0xE000;
@@ -68,16 +68,16 @@ fn escape(json: &[u8]) -> (usize, bool) {
     }
 }
 
-/// The code unit of `\uXXXX` at the beginning.
+/// Returns the code unit of the `\uXXXX` at the beginning.
 fn unit(json: &[u8]) -> Option<u16> {
     let digits = std::str::from_utf8(json.strip_prefix(br"\u")?.get(..4)?).ok()?;
     digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
-/// The number in quotes, if it is a whole one that no integer holds.
+/// Returns the number in quotes, if it is a whole number too large for an integer.
 fn text_of(number: &[u8]) -> Option<Vec<u8>> {
     let digits = number.strip_prefix(b"-").unwrap_or(number);
-    // 19 digits always fit.
+    // Fewer than 19 digits always fit.
     if digits.len() < 19 || digits.starts_with(b"0") || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

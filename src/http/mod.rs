@@ -1,4 +1,4 @@
-//! The way in: events, the admin API, health. Handlers never call HubSpot.
+//! The HTTP API: events, the admin API and health. Handlers never call HubSpot.
 
 pub mod admin;
 mod admission;
@@ -53,33 +53,34 @@ use rate::Rate;
 use snapshot::Snapshot;
 use tail::Tail;
 
-/// What the door checks.
+/// The settings for accepting events.
 #[derive(Debug, Clone)]
 pub struct IngestSettings {
-    /// The source of events that name none.
+    /// The source of events that do not name one.
     pub default_source: String,
-    /// How far an event's time may run ahead of the database's clock.
+    /// How far an event's time may lie ahead of the database's clock.
     pub max_ahead: TimeDelta,
     /// The largest body, in bytes.
     pub max_body: usize,
-    /// The most events of one body.
+    /// The most events in a body.
     pub max_events: usize,
 }
 
-/// What the quota is, for the status answer.
+/// The limits in force, for the status answer.
 #[derive(Debug, Clone, Copy)]
 pub struct QuotaView {
-    /// Calls in any rolling window.
+    /// The most calls in any rolling window.
     pub per_window: u32,
-    /// The window in milliseconds.
+    /// The length of the window in milliseconds.
     pub window_ms: u64,
-    /// Calls a day.
+    /// The most calls in a day.
     pub per_day: u32,
-    /// After so many retries a row fails.
+    /// How many retries a row has before it is marked failed.
     pub max_retries: i32,
 }
 
-/// What handlers share. Cheap to clone: every layer of every request does.
+/// The state that handlers share. It is cheap to clone, because every layer clones it for every
+/// request.
 #[derive(Debug, Clone)]
 pub struct AppState(Arc<Shared>);
 
@@ -100,46 +101,49 @@ impl From<Shared> for AppState {
 /// The parts of [`AppState`].
 #[derive(Debug)]
 pub struct Shared {
-    /// The queue, for looks and verbs: over connections of their own, whose statements are bounded.
+    /// The queue for admin queries and actions. It has separate connections with a statement
+    /// timeout.
     pub queue: Queue,
-    /// The queue, for what waits for no look: events, keys, readiness.
+    /// The queue for events, keys and readiness, which must not wait for admin queries.
     pub door: Queue,
-    /// Where events are handed in.
+    /// Accepts events for storage.
     pub intake: Intake,
     /// The mapping.
     pub mapping: Arc<Mapping>,
-    /// Keys and sessions.
+    /// Checks keys and sessions.
     pub access: Access,
-    /// Says what would be sent.
+    /// The cached property definitions, used for previews.
     pub definitions: DefinitionCache,
-    /// Turns at the database for requests under `/admin`: as many as there are connections for looks.
+    /// Limits how many requests under `/admin` use the database at a time: one for each connection
+    /// for queries.
     pub turns: Arc<Semaphore>,
-    /// Cancelled when the process is about to stop: it is not ready any more, and still serves.
+    /// Cancelled when the process is about to stop. It is then not ready any more, but still serves
+    /// requests.
     pub draining: CancellationToken,
-    /// Whether browsers come by https.
+    /// Whether browsers use https.
     pub is_https: bool,
-    /// How everything stands.
+    /// The cached state of the service.
     pub snapshot: Arc<Kept<Snapshot>>,
-    /// The groups of failed rows.
+    /// The cached groups of failed rows.
     pub errors: Arc<Kept<Vec<ErrorGroup>>>,
     /// The live tail of the log.
     pub tail: Tail,
-    /// What the door checks.
+    /// The settings for accepting events.
     pub ingest: Arc<IngestSettings>,
-    /// The memory that bodies may take.
+    /// The memory for request bodies.
     pub room: Room,
-    /// Where large ones become events.
+    /// The thread that parses large bodies.
     pub parser: Parser,
-    /// How fast a key may send.
+    /// The rate limit for events of a key.
     pub rate: Rate,
-    /// The settings that can change.
+    /// The settings that can change while the service runs.
     pub settings: Live,
-    /// The metrics.
+    /// Renders the metrics.
     pub metrics: PrometheusHandle,
 }
 
 impl AppState {
-    /// A turn at the database for a request under `/admin`: who waits for one is told so in time.
+    /// Waits for a database turn for a request under `/admin`, and fails if that takes too long.
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let turn = Arc::clone(&self.turns).acquire_owned();
         match tokio::time::timeout(LONGEST_WAIT, turn).await {
@@ -152,7 +156,7 @@ impl AppState {
         }
     }
 
-    /// The quota as it is now.
+    /// Returns the limits in force.
     #[must_use]
     pub fn quota(&self) -> QuotaView {
         let now = self.settings.now();
@@ -165,20 +169,21 @@ impl AppState {
     }
 }
 
-/// Nobody waits longer for his turn.
+/// The longest wait for a turn.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// No request takes longer.
+/// The timeout of a request.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 
-/// The largest body under `/admin/sync` that carries no events, in bytes: ten thousand row numbers.
+/// The largest body under `/admin/sync` without events, in bytes: enough for ten thousand row
+/// numbers.
 const LARGEST_ADMIN_BODY: usize = 256 * 1024;
 
-/// All routes.
+/// Builds all routes.
 pub fn router(state: AppState) -> Router {
     let (events, mut api) = document::events().split_for_parts();
     let (admin, admin_api) = admin::routes().split_for_parts();
     let admin = admin
-        // Within the layer: without a key nobody learns which methods there are.
+        // Inside the layer, so that nobody without a key can find out which methods exist.
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(LARGEST_ADMIN_BODY))
         .layer(from_fn_with_state(state.clone(), auth::viewers_only));
@@ -190,7 +195,7 @@ pub fn router(state: AppState) -> Router {
     layered(routes, state)
 }
 
-/// Health and metrics only, for a process that runs workers.
+/// Builds the routes for health and metrics only, for a process that only runs workers.
 pub fn health_router(state: AppState) -> Router {
     let health = Router::new()
         .route("/livez", get(health::livez))
@@ -214,7 +219,8 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
             TraceLayer::new_for_http()
                 .make_span_with(|request: &axum::http::Request<_>| {
                     let id = request.headers().get("x-request-id").and_then(|v| v.to_str().ok());
-                    // The route's pattern, not the path: an external id in it may be an address.
+                    // The pattern of the route instead of the path, because an external id in the
+                    // path may be an e-mail address.
                     let route = request.extensions().get::<axum::extract::MatchedPath>();
                     let trace = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
                     let trace = trace.and_then(crate::event::traceparent);
@@ -234,7 +240,7 @@ fn layered(routes: Router<AppState>, state: AppState) -> Router {
         .layer(SetSensitiveRequestHeadersLayer::new([header::AUTHORIZATION, header::COOKIE]))
 }
 
-/// No answer is kept, framed or taken for another kind of file, unless it says otherwise.
+/// Adds headers against caching, framing and content sniffing, unless the answer sets its own.
 async fn guarded(is_https: bool, request: Request, next: Next) -> Response {
     const DEFAULTS: [(HeaderName, &str); 4] = [
         (header::CACHE_CONTROL, "no-store"),
@@ -254,7 +260,7 @@ async fn guarded(is_https: bool, request: Request, next: Next) -> Response {
     response
 }
 
-/// Ends a request that takes too long with a problem like any other.
+/// Ends a request that takes too long with a problem document.
 async fn in_time(request: Request, next: Next) -> Result<Response, Problem> {
     tokio::time::timeout(LONGEST_REQUEST, next.run(request)).await.map_err(|_| Problem::timeout())
 }

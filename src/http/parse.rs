@@ -1,4 +1,4 @@
-//! Where the events of a body are: one object, an array, or a line each. Pure.
+//! Finds the events in a body: one object, an array, or one object on each line. Pure.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,11 +12,11 @@ use serde_json::value::RawValue;
 use super::mend::{mended, unmarked};
 use super::problem::Problem;
 
-/// The content types of events.
+/// The accepted content types.
 const ACCEPTED: &str = "application/json, application/cloudevents+json, \
     application/cloudevents-batch+json or application/x-ndjson";
 
-/// How the events of a body are laid out, as its content type says.
+/// How the events of a body are laid out, according to its content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// One event.
@@ -25,15 +25,15 @@ pub enum Layout {
     OneOrMany,
     /// An array of events.
     Many,
-    /// An event each line.
+    /// One event on each line.
     Lines,
 }
 
 impl Layout {
-    /// The layout that a content type stands for.
+    /// Returns the layout for a content type.
     ///
     /// # Errors
-    /// 415 for a content type that events cannot have.
+    /// 415 for a content type that is not accepted.
     pub fn of(content_type: Option<&str>) -> Result<Self, Problem> {
         let essence =
             content_type.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
@@ -51,10 +51,10 @@ impl Layout {
     }
 }
 
-/// Where the events of `body` are: nothing is made of them yet, they are only known to be JSON.
+/// Finds the events in `body`. They are checked to be JSON, but not parsed to values yet.
 ///
 /// # Errors
-/// 400 for a body that is not laid out so, 413 for more than `most` events, 422 for none.
+/// 400 for a body with another layout, 413 for more than `most` events, 422 for none.
 pub fn events(layout: Layout, body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
     let text = unmarked(body);
     let is_array = text.trim_ascii_start().starts_with(b"[");
@@ -84,10 +84,10 @@ pub fn events(layout: Layout, body: &[u8], most: usize) -> Result<Vec<Range<usiz
     Ok(events)
 }
 
-/// The value of an event's `text`.
+/// Parses the `text` of an event.
 ///
 /// # Errors
-/// 400 for what a reader of JSON does not make values of: deep nesting, numbers beyond all bounds.
+/// 400 for JSON that the parser cannot represent: deep nesting, or numbers that are too large.
 pub fn value(index: usize, text: &str) -> Result<Value, Problem> {
     serde_json::from_slice(&mended(text.as_bytes())).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -97,13 +97,13 @@ pub fn value(index: usize, text: &str) -> Result<Value, Problem> {
     })
 }
 
-/// Where `part`, which was read from `body`, is in it.
+/// Returns the position in `body` of `part`, which was read from it.
 fn within(body: &[u8], part: &RawValue) -> Range<usize> {
     let start = part.get().as_ptr() as usize - body.as_ptr() as usize;
     start..start + part.get().len()
 }
 
-/// The elements of an array; those beyond `most` are counted no further.
+/// Returns the elements of an array. Counting stops after `most`.
 fn array(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
     let mut places = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(unmarked(body));
@@ -114,7 +114,7 @@ fn array(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
     Ok(places)
 }
 
-/// Notes where the elements are, one more than is allowed at most.
+/// Collects the positions of the elements, at most one more than allowed.
 struct Elements<'a> {
     body: &'a [u8],
     most: usize,
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for Elements<'_> {
 fn lines(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
     let mut places = Vec::new();
     for (number, line) in body.split(|&byte| byte == b'\n').enumerate() {
-        // Files that were put together have a mark in the middle.
+        // Concatenated files can have a byte order mark in the middle.
         let line = unmarked(line);
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
@@ -155,7 +155,8 @@ fn lines(body: &[u8], most: usize) -> Result<Vec<Range<usize>>, Problem> {
 
 fn json<'de, T: Deserialize<'de>>(text: &'de [u8], line: Option<usize>) -> Result<T, Problem> {
     serde_json::from_slice(text).map_err(|error| match line {
-        // The parser's own line is 1 here, so only its column tells something.
+        // The parser sees each line separately and always says line 1, so only its column is
+        // useful.
         Some(line) => malformed(&format!("line {line}, column {}: not JSON", error.column())),
         None => not_json(&error),
     })

@@ -1,7 +1,8 @@
-//! The one thread on which large bodies become events, one after another.
+//! A single thread that parses large bodies, one after another.
 //!
-//! It takes a while, so others must not wait for it; and an allocator keeps what a thread has freed for
-//! that thread's next use, so on many threads a few large bodies would take the memory of many.
+//! Parsing takes time, so it must not block the threads that serve requests. It uses only one
+//! thread because an allocator keeps freed memory for the thread that freed it: with many threads,
+//! a few large bodies would use the memory of many.
 
 use std::any::Any;
 use std::io;
@@ -18,11 +19,11 @@ const TURN: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Hands work to the thread, which ends with the last clone.
+/// Passes work to the thread. The thread ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Parser {
     jobs: mpsc::Sender<Job>,
-    /// Bodies wait here, where they can give up, and not in front of the thread.
+    /// Bodies wait for this, where they can time out, and not in the thread's channel.
     turn: Arc<Semaphore>,
 }
 
@@ -30,7 +31,7 @@ impl Parser {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system has no thread left.
+    /// When the system cannot start another thread.
     pub fn start() -> io::Result<Self> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);
         std::thread::Builder::new().name("parser".into()).spawn(move || {
@@ -41,10 +42,10 @@ impl Parser {
         Ok(Self { jobs, turn: Arc::new(Semaphore::new(1)) })
     }
 
-    /// Does `work` on the thread, when the bodies before have been parsed.
+    /// Runs `work` on the thread after the bodies before it.
     ///
     /// # Errors
-    /// 503 where these take too long.
+    /// 503 if these take too long.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -53,7 +54,7 @@ impl Parser {
         let Ok(Ok(turn)) = turn else { return Err(super::body::full()) };
         let (answer, answered) = oneshot::channel();
         let job = Box::new(move || {
-            // It goes on where nobody waits for it any more.
+            // The work continues even if nobody waits for it any more.
             let _turn = turn;
             let done: Result<T, Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(work));
             answer.send(done).ok();

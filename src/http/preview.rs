@@ -1,4 +1,5 @@
-//! What would be sent: for failed rows before they are retried, and for events that nobody has sent.
+//! Previews what would be sent: for failed rows before a retry, and for events that have not been
+//! sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::queue::intake::enqueue::Admitted;
 use crate::queue::model::Row;
 use crate::queue::views::preview::PreviewInput;
 
-/// What retrying these failed rows would send, record by record.
+/// Previews what a retry of these failed rows would send, record by record.
 ///
 /// # Errors
 /// When the database fails.
@@ -21,7 +22,7 @@ pub async fn of_rows(state: &AppState, rows: &[i64]) -> Result<Vec<RecordPreview
     Ok(previews(state, inputs).await)
 }
 
-/// Folding takes a while: not on a thread that others wait for.
+/// Folding takes time, so it does not run on a thread that serves requests.
 async fn previews(state: &AppState, inputs: Vec<PreviewInput>) -> Vec<RecordPreview> {
     let (mapping, definitions) = (Arc::clone(&state.mapping), state.definitions.clone());
     let of = move |input: PreviewInput| {
@@ -31,8 +32,8 @@ async fn previews(state: &AppState, inputs: Vec<PreviewInput>) -> Vec<RecordPrev
     tokio::task::spawn_blocking(all).await.unwrap_or_default()
 }
 
-/// What these events would send, given what HubSpot holds already, record by record in the order in
-/// which they are first named. The audit tells which records `actor` has seen the values of.
+/// Previews what these events would send, given what HubSpot has already. Records come in the order
+/// in which the events first name them. The audit log records whose values `actor` has seen.
 ///
 /// # Errors
 /// When the database fails.
@@ -62,10 +63,10 @@ pub async fn of_events(
             let Some(input) = places.get(&key).and_then(|&place| inputs.get_mut(place)) else {
                 continue;
             };
-            // A delete of the survivor says nothing of an alias' values.
+            // A delete of the surviving record does not apply to the values of an alias.
             let of_alias = (input.record.external_id != key.1).then_some(0);
             input.record.rows.push(Row {
-                // Behind all rows there are.
+                // A number after those of all existing rows.
                 id: i64::MAX / 2 + number,
                 operation: change.operation,
                 retry_count: 0,

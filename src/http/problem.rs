@@ -1,4 +1,4 @@
-//! Refusals as RFC 9457 problem documents; the only place that knows status codes of errors.
+//! Errors as RFC 9457 problem documents. Only this module assigns status codes to errors.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::event::Faults;
 use crate::queue::QueueError;
 
-/// A refusal.
+/// An error answer.
 #[derive(Debug, Clone)]
 pub struct Problem {
     status: StatusCode,
@@ -21,10 +21,10 @@ pub struct Problem {
     retry_after: Option<u64>,
 }
 
-/// A refusal as it is sent: RFC 9457.
+/// An error as it is sent, in the format of RFC 9457.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemBody {
-    /// A stable name of the kind of problem.
+    /// A stable name for the kind of problem.
     #[serde(rename = "type")]
     #[schema(example = "urn:hubferry:problem:invalid_event")]
     kind: String,
@@ -35,49 +35,49 @@ pub struct ProblemBody {
     /// The last part of `type`.
     #[schema(example = "invalid_event")]
     code: &'static str,
-    /// What is wrong, and the way out.
+    /// What is wrong and what to do.
     detail: String,
-    /// Every fault of what was sent.
+    /// The faults of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<FaultBody>>)]
     errors: Option<Vec<Value>>,
-    /// How many faults more there are than `errors` lists.
+    /// The number of further faults that `errors` does not list.
     #[serde(skip_serializing_if = "Option::is_none")]
     more_errors: Option<usize>,
 }
 
-/// One fault of what was sent.
+/// One fault of the request.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "the schema of what is sent; the fault itself knows no HTTP")]
 pub struct FaultBody {
-    /// The event's place in the request, where it is about an event.
+    /// The position of the event in the request, if the fault is about an event.
     index: Option<usize>,
-    /// A JSON pointer into the event, or into the body.
+    /// A JSON pointer into the event or the body.
     #[schema(example = "/data/email")]
     pointer: String,
-    /// A stable word.
+    /// A stable code.
     #[schema(example = "invalid_email")]
     code: String,
     /// What is wrong.
     detail: String,
 }
 
-/// A caller that finds the database away may come again after so many seconds.
+/// The `Retry-After` of an answer without a database, in seconds.
 const RETRY_AFTER: u64 = 5;
 
-/// What Postgres says of a statement that it has ended for its length
+/// The Postgres code for a statement cancelled by its timeout
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 const ENDED: &str = "57014";
 
 impl Problem {
-    /// A refusal with a stable code and a sentence that says the way out.
+    /// Makes an error with a stable code and a sentence that says what to do.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let (detail, errors) = (detail.into(), Vec::new());
         Self { status, code, detail, errors, more_errors: 0, retry_after: None }
     }
 
-    /// The same, with what is listed of the faults of what was sent.
+    /// Adds the listed faults of the request.
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
         let (listed, more) = faults.into_parts();
@@ -90,14 +90,14 @@ impl Problem {
         self.with_errors(listed)
     }
 
-    /// The same, for a caller that may come again after so many seconds.
+    /// Adds the number of seconds after which the client may retry.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// The same, with every fault of what was sent.
+    /// Adds all faults of the request.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<impl Serialize>) -> Self {
         let plain = |error| serde_json::to_value(error).unwrap_or(Value::Null);
@@ -105,26 +105,26 @@ impl Problem {
         self
     }
 
-    /// A query string that cannot be.
+    /// The error for an invalid query string.
     #[must_use]
     pub fn query(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
     }
 
-    /// A body that cannot be.
+    /// The error for an invalid body.
     #[must_use]
     pub fn body(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
     }
 
-    /// What took too long.
+    /// The error for a timeout.
     #[must_use]
     pub fn timeout() -> Self {
         let detail = "the request took too long and was given up; send it again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail)
     }
 
-    /// A fault of ours; the log says which.
+    /// The error for a bug in hubferry. The log has the details.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(
@@ -134,25 +134,25 @@ impl Problem {
         )
     }
 
-    /// The stable code.
+    /// Returns the stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What is wrong, and the way out.
+    /// What is wrong and what to do.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// The response, for layers that want one.
+    /// Converts the error to a response, for layers that need one.
     #[must_use]
     pub fn into_response_now(self) -> Response {
         self.into_response()
@@ -215,7 +215,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The answer to a method that a path does not have.
+/// Answers a method that a path does not support.
 pub async fn no_such_method() -> Problem {
     let status = StatusCode::METHOD_NOT_ALLOWED;
     Problem::new(status, "method_not_allowed", "the path has no such method")

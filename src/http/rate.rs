@@ -1,4 +1,4 @@
-//! How many events a key may send in a minute, within this process.
+//! Rate limit for the events of a key in a minute, within this process.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::problem::Problem;
 
 type Limiter = RateLimiter<String, HashMapStateStore<String>, DefaultClock>;
 
-/// The rate; cheap to clone.
+/// The rate limit. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Rate(Option<Arc<Limiter>>);
 
 impl Rate {
-    /// At most so many events a key in a minute, all of them at once if need be; 0 is no bound.
+    /// Allows this many events for each key in a minute, also all at once. 0 means no limit.
     #[must_use]
     pub fn per_minute(events: u32) -> Self {
         let quota = NonZeroU32::new(events).map(Quota::per_minute);
@@ -28,7 +28,7 @@ impl Rate {
     /// Counts `events` sent with the key of this name.
     ///
     /// # Errors
-    /// 429 where they come too fast, 413 where they are more than a minute may have.
+    /// 429 if they come too fast, 413 if they are more than a minute allows.
     pub(super) fn take(&self, key: &str, events: usize) -> Result<(), Problem> {
         let Some(limiter) = &self.0 else { return Ok(()) };
         let count = u32::try_from(events).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! How everything stands, looked up once for all who ask at the same time.
+//! The state of the service, read once for all requests that arrive at the same time.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use crate::queue::views::errors::ErrorGroup;
 use crate::queue::views::totals::{LeaseView, Totals};
 use crate::queue::{Queue, QueueError};
 
-/// As many groups of errors as anybody reads.
+/// The most groups of errors that are read.
 pub(super) const MOST_GROUPS: i64 = 500;
 
-/// How everything stood at one moment.
+/// The state of the service at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The moment, on the database's clock.
+    /// That moment, by the database's clock.
     pub now: DateTime<Utc>,
     /// The totals.
     pub totals: Totals,
-    /// The gates that are closed.
+    /// The closed gates.
     pub gates: Vec<Gate>,
-    /// The account, and what HubSpot's headers said of the quota.
+    /// The account, and the limits in HubSpot's headers.
     pub account: Account,
-    /// What workers hold.
+    /// What workers have leased.
     pub leases: Vec<LeaseView>,
 }
 
 impl Snapshot {
-    /// Looks.
+    /// Reads the state.
     ///
     /// # Errors
     /// When the database fails.
@@ -47,7 +47,8 @@ impl Snapshot {
 }
 
 impl AppState {
-    /// How everything stands, perhaps a moment ago: for pages. Programs are told what is.
+    /// Returns the state of the service, possibly from the cache. Pages use this; the API reads the
+    /// current state.
     ///
     /// # Errors
     /// When the database fails.
@@ -55,7 +56,7 @@ impl AppState {
         self.snapshot.get(Snapshot::of(&self.queue)).await
     }
 
-    /// The groups of failed rows likewise, largest first, at most five hundred.
+    /// Returns the groups of failed rows in the same way, largest first, at most five hundred.
     ///
     /// # Errors
     /// When the database fails.
@@ -63,7 +64,7 @@ impl AppState {
         self.errors.get(self.queue.error_groups(MOST_GROUPS)).await
     }
 
-    /// Forgets what is kept, after a person did something: what he sees next shows it.
+    /// Empties the caches after an action of a person, so that the next page shows its result.
     pub async fn forget(&self) {
         self.snapshot.forget().await;
         self.errors.forget().await;

@@ -1,7 +1,7 @@
-//! The live tail of the log: one look into the database serves everybody who watches.
+//! The live tail of the log: one query serves everybody who follows it.
 //!
-//! No task of its own: whoever wakes first after the interval looks, under a lock, and the others
-//! read what was found. Nobody watching costs nothing.
+//! It has no task of its own. The first follower that wakes after the interval runs the query under
+//! a lock, and the others read the result. Without followers it costs nothing.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -15,35 +15,38 @@ use tokio_util::sync::CancellationToken;
 use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
 use crate::queue::{Queue, QueueError};
 
-/// How often the log is looked at while somebody watches.
+/// How often the log is read while somebody follows it.
 const INTERVAL: Duration = Duration::from_millis(300);
-/// So many lines are kept for those who watch; who is slower misses some.
+/// How many lines are kept for followers. A slower follower misses some.
 const KEPT: usize = 2_000;
-/// So many lines are read at a look: more than come while a lost call is waited for.
+/// The most lines of one query: more than arrive during the wait for a lost call.
 const A_LOOK: i64 = 2_000;
-/// What came while somebody was away is read a page at a time, when the one before was taken.
+/// Lines missed during an interruption are read in pages of this size, each after the client has
+/// taken the one before.
 const PAGE: usize = 100;
-/// In so many pages at most.
+/// The most pages that are read this way.
 const CATCH_UP: usize = 200;
-/// Tries are numbered before they are committed: one that is so old has no younger brother to come.
+/// Attempts get their number before they are committed. After this time, no attempt with a lower
+/// number can still appear.
 const SETTLED: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
-/// A call without a reply for so long was given back, or its process has died.
+/// A call without a reply for this long was given back, or its process has died.
 const LOST: chrono::TimeDelta = chrono::TimeDelta::seconds(90);
-/// No look takes longer; all who watch wait for it.
+/// The timeout of a query. All followers wait for it.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
-/// So many may watch one process at a time.
+/// The most followers of one process at a time.
 const WATCHERS: usize = 500;
 
 /// A line of the tail.
 #[derive(Debug, Clone)]
 pub struct TailLine {
-    /// What `Last-Event-ID` names to go on behind it; what follows may repeat lines, never miss one.
+    /// The `Last-Event-ID` with which to continue after this line. Lines may be repeated after
+    /// that, but none is missed.
     pub cursor: String,
     /// The line.
     pub line: LogLine,
 }
 
-/// The tail; cheap to clone.
+/// The tail. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tail {
     queue: Queue,
@@ -55,9 +58,9 @@ pub struct Tail {
 #[derive(Debug, Default)]
 struct Seen {
     looked: Option<Instant>,
-    /// Everything up to here has been told.
+    /// Everything up to here has been delivered.
     floor: Option<LogCursor>,
-    /// Calls and tries above the floor that have been told.
+    /// The calls and attempts above the floor that have been delivered.
     told: BTreeSet<i64>,
     tried: BTreeSet<i64>,
     /// The number of the first line in `lines`.
@@ -66,14 +69,15 @@ struct Seen {
 }
 
 impl Tail {
-    /// The tail of `queue`'s log; `shutdown` ends every stream.
+    /// Follows the log of `queue`. `shutdown` ends every stream.
     #[must_use]
     pub fn new(queue: Queue, shutdown: CancellationToken) -> Self {
         let watchers = Arc::new(Semaphore::new(WATCHERS));
         Self { queue, seen: Arc::default(), watchers, shutdown }
     }
 
-    /// Where a list that is read from now on leaves off, for who follows the log behind it.
+    /// Returns the end of a list that is read now, for a client that then follows the log from
+    /// there.
     ///
     /// # Errors
     /// When the database fails.
@@ -81,8 +85,9 @@ impl Tail {
         self.queue.newest_log(self.queue.now().await?).await
     }
 
-    /// Follows the log: first what came after `after`, if that is given, then what comes. Says where
-    /// that begins, for who is cut off before the first line. `None`: too many watch already.
+    /// Follows the log: first the lines after `after`, if it is given, then new ones. Also returns
+    /// the start, for a client that is disconnected before the first line. Returns `None` if there
+    /// are too many followers.
     ///
     /// # Errors
     /// When the database fails.
@@ -106,10 +111,11 @@ impl Tail {
         Ok(Some((begins, futures_util::stream::unfold(state, Watcher::step))))
     }
 
-    /// The place behind which nobody has been told all, and the number of the next line.
+    /// Returns the position up to which everything was delivered, and the number of the next line.
     async fn join(&self) -> Result<(LogCursor, u64), QueueError> {
         let mut seen = self.seen.lock().await;
-        // What came while nobody watched is of no interest. This watcher holds a place already.
+        // Lines from the time without followers are skipped. The current follower is already
+        // counted.
         let alone = self.watchers.available_permits() + 1 >= WATCHERS;
         let floor = match seen.floor {
             Some(floor) if !alone => floor,
@@ -125,11 +131,12 @@ impl Tail {
         Ok((floor, seen.first + seen.lines.len() as u64))
     }
 
-    /// A page of the lines from number `next` on, and the number after them.
+    /// Returns a page of lines from number `next` on, and the number after them.
     async fn since(&self, next: u64) -> Result<(Vec<TailLine>, u64), QueueError> {
         let mut seen = self.seen.lock().await;
         if seen.looked.is_none_or(|at| at.elapsed() >= INTERVAL) {
-            // Noted first: a database that fails is not asked by each in turn.
+            // Noted before the query, so that the followers do not each query a database that
+            // fails.
             seen.looked = Some(Instant::now());
             let look = tokio::time::timeout(LONGEST_LOOK, self.look(&mut seen)).await;
             look.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into()))?;
@@ -150,7 +157,8 @@ impl Tail {
         let (mut call, mut attempt) = (floor.call, floor.attempt);
         let (mut calls_settled, mut tries_settled) = (true, true);
         let mut fresh = Vec::new();
-        // Oldest number first: the floor rises over what is told, and over what will never be.
+        // Lowest number first: the floor passes lines that were delivered, and numbers that will
+        // never be used.
         for line in found.iter().rev() {
             let done = line.class.is_some();
             if line.kind == "call" {
@@ -175,7 +183,7 @@ impl Tail {
         seen.tried = seen.tried.split_off(&attempt.saturating_add(1));
         seen.floor = Some(LogCursor { newer: true, call, attempt });
         fresh.sort_by_key(|line| line.at);
-        // Where somebody goes on who heard some of these: before the first of them.
+        // A follower that has received some of these lines continues before the first of them.
         let cursor = floor.to_string();
         seen.lines.extend(fresh.into_iter().map(|line| TailLine { cursor: cursor.clone(), line }));
         while seen.lines.len() > KEPT {
@@ -189,13 +197,14 @@ impl Tail {
 struct Watcher {
     tail: Tail,
     filter: LogFilter,
-    /// Behind which line it goes on in what it has missed, and how many pages of that it may read.
+    /// The line after which it continues to read missed lines, and how many pages it may still
+    /// read.
     missed: Option<(LogCursor, usize)>,
-    /// The next line of those that all watch.
+    /// The number of the next line that all followers share.
     next: u64,
-    /// No more than a page: what a client has not taken yet is read when it takes it.
+    /// At most one page. The next one is read when the client has taken this one.
     ready: VecDeque<TailLine>,
-    /// Whether there is more to read at once.
+    /// Whether more lines can be read immediately.
     more: bool,
     _watching: OwnedSemaphorePermit,
 }
@@ -218,16 +227,17 @@ impl Watcher {
                 Some((after, pages)) => self.catch_up(after, pages).await,
                 None => self.go_on().await,
             };
-            // The stream goes on when the database is back.
+            // The stream continues when the database is back.
             if let Err(error) = read {
                 tracing::debug!(error = %error, "the tail met no database");
             }
         }
     }
 
-    /// Reads a page of what was missed.
+    /// Reads a page of the missed lines.
     async fn catch_up(&mut self, after: LogCursor, pages: usize) -> Result<(), QueueError> {
-        // Calls that are on their way are left to what all are told, which begins before the first page.
+        // Calls that are still running are delivered by the shared lines, which begin before the
+        // first page.
         let limit = i64::try_from(PAGE).unwrap_or(i64::MAX);
         let listing = self.tail.queue.logs(&self.filter, Some(after), limit).await?;
         let cursor = after.to_string();
@@ -239,7 +249,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// Reads what all who watch are told.
+    /// Reads the lines that all followers share.
     async fn go_on(&mut self) -> Result<(), QueueError> {
         let (lines, next) = self.tail.since(self.next).await?;
         self.next = next;

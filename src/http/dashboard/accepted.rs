@@ -1,4 +1,4 @@
-//! What HubSpot has accepted of a record, hidden or in full.
+//! The values that HubSpot has accepted for a record, hidden or in full.
 
 use super::failure::Failure;
 use super::link;
@@ -9,18 +9,18 @@ use crate::mapping::is_part;
 use crate::queue::model::Accepted;
 use crate::queue::views::records::RecordView;
 
-/// An accepted property.
+/// A property with its accepted value.
 #[derive(Debug, Clone)]
 pub(super) struct Property {
     pub(super) name: String,
     pub(super) value: String,
-    /// When the event happened that set it.
+    /// When the event that set the value happened.
     pub(super) at: When,
     pub(super) row: i64,
     pub(super) href: String,
 }
 
-/// The registers of a record.
+/// Reads the accepted values of a record.
 pub(super) fn registers(record: &RecordView) -> Result<Accepted, Failure> {
     let mut accepted: Accepted = serde_json::from_value(record.accepted.clone()).map_err(|error| {
         tracing::error!(error = %error, record.id = record.id, "accepted values cannot be read");
@@ -30,7 +30,7 @@ pub(super) fn registers(record: &RecordView) -> Result<Accepted, Failure> {
     Ok(accepted)
 }
 
-/// Those of `accepted` that `row` set, or all of them.
+/// Returns the values in `accepted` that `row` set, or all of them.
 pub(super) fn accepted_by(
     accepted: &Accepted,
     row: Option<i64>,

@@ -1,6 +1,6 @@
 //! The dashboard's files, compiled in: style, scripts, icon.
 //!
-//! Their addresses carry a digest of their content, so a browser may keep them for good.
+//! Their addresses contain a digest of the content, so browsers can cache them permanently.
 
 use std::sync::OnceLock;
 
@@ -50,9 +50,9 @@ const ASSETS: [Asset; 6] = [
     },
 ];
 
-/// For good, as far as HTTP knows it.
+/// The cache header for permanent caching, with the longest usual time.
 const KEEP: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
-/// Without the digest in its address a file is asked for again each time.
+/// A file without the digest in its address is requested again each time.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The digests, in the order of [`ASSETS`].
@@ -67,7 +67,7 @@ fn digests() -> &'static [String] {
     })
 }
 
-/// The address of a file, with its digest.
+/// Returns the address of a file, with its digest.
 pub(super) fn address(name: &str) -> String {
     let digest = ASSETS.iter().position(|asset| asset.name == name).map(|i| &digests()[i]);
     format!("/admin/assets/{name}?v={}", digest.map_or("", String::as_str))

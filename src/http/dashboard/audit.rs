@@ -1,4 +1,4 @@
-//! Who did what.
+//! The audit page: who did what.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -72,7 +72,7 @@ pub(super) async fn show(
     }))
 }
 
-/// The details as `key: value`, without what is not there.
+/// Returns the details as `key: value`, without empty ones.
 fn told(details: &Value) -> String {
     let Some(map) = details.as_object() else { return details.to_string() };
     let text = |value: &Value| match value {

@@ -1,4 +1,4 @@
-//! Retrying and discarding many rows: first what it would mean, then the deed.
+//! Retries or discards many rows: first a preview, then the action.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -19,14 +19,14 @@ use crate::queue::model::Status;
 use crate::queue::views::list::RowFilter;
 use crate::queue::views::page::Page as Part;
 
-/// Rows that the preview shows.
+/// The number of sample rows in the preview.
 const SAMPLES: i64 = 5;
-/// Counting ends here. Whoever is about to act on many rows may wait a moment longer for it.
+/// Counting stops here. It may take a moment, because the person is about to act on many rows.
 const MOST: i64 = 1_000_000;
-/// Rows that can be picked one by one.
+/// The most rows that can be selected one by one.
 const MOST_PICKED: usize = 500;
 
-/// What is to be done with the rows.
+/// The action on the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Retry,
@@ -75,15 +75,15 @@ struct Preview {
     count: usize,
     count_text: String,
     chosen: String,
-    /// What the second form carries: the picked rows, or the filter.
+    /// The fields of the second form: the selected rows, or the filter.
     kept: Vec<(&'static str, String)>,
     back: String,
     samples: Vec<RowLine>,
-    /// What a retry of the sample would send, and a discard loses.
+    /// What a retry of the sample would send, or a discard would lose.
     outlooks: Vec<Outlook>,
 }
 
-/// Which rows, and whether it has been confirmed.
+/// The selected rows, and whether the action was confirmed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Picked {
@@ -144,7 +144,7 @@ async fn act(
     if let ([one], false, Verb::Discard) = (picked.id.as_slice(), all, verb) {
         return Ok(Redirect::to(&link(&row(*one), [("done", done)])).into_response());
     }
-    // The rows are not failed any more: the way on shows just these, whatever has become of them.
+    // The rows are no longer failed, so the link shows exactly these rows, whatever their status.
     let (number, at) = (rows.to_string(), now.to_rfc3339());
     let told = [("acted_at", at.as_str()), ("done", done), ("n", number.as_str())];
     Ok(Redirect::to(&link("/admin/queue", told)).into_response())
@@ -162,7 +162,7 @@ async fn preview(
     let count = state.queue.count_rows(filter, MOST + 1).await?;
     let sample = state.queue.rows(filter, &Part::newest(SAMPLES)).await?;
     let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
-    // What a retry would send is what a discard loses.
+    // A discard loses what a retry would send.
     let outlooks = outlooks(state, &ids, false).await?;
     let samples = sample.items.iter().map(|row| RowLine::of(row, visitor, state)).collect();
     let mut kept: Vec<(&'static str, String)> =

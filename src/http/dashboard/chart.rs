@@ -1,10 +1,11 @@
-//! Charts drawn by the server as SVG: positions are computed here, colours are the style's.
+//! Charts, drawn by the server as SVG. Positions are computed here; the style sheet sets the
+//! colours.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::when::{millis, thousands};
 
-/// The drawing's size in its own units; it scales with its panel.
+/// The size of the drawing in its own units. It scales with its panel.
 pub(super) const WIDTH: i64 = 640;
 pub(super) const HEIGHT: i64 = 180;
 const LEFT: i64 = 52;
@@ -12,17 +13,17 @@ const RIGHT: i64 = 8;
 const TOP: i64 = 10;
 const BOTTOM: i64 = 24;
 
-/// What happened in one span of time, over all object kinds.
+/// What happened in one time span, for all object kinds together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Bucket {
     pub(super) synced: i64,
     pub(super) failed: i64,
-    /// From acceptance to HubSpot, in milliseconds; `None` where nothing was synced.
+    /// The time from acceptance to HubSpot, in milliseconds. `None` if nothing was synced.
     pub(super) p50_ms: Option<i64>,
     pub(super) p95_ms: Option<i64>,
 }
 
-/// A series of buckets of equal length; the first begins at `since`.
+/// A series of buckets of equal length. The first begins at `since`.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
     pub(super) since: DateTime<Utc>,
@@ -40,14 +41,14 @@ pub(super) struct Bar {
     pub(super) class: &'static str,
 }
 
-/// A line of the grid with its label.
+/// A grid line with its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tick {
     pub(super) at: String,
     pub(super) label: String,
 }
 
-/// A line of values, broken where there are none, with a dot at each.
+/// A line with a dot at each value. It is interrupted where there are no values.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) class: &'static str,
@@ -55,18 +56,18 @@ pub(super) struct Line {
     pub(super) dots: Vec<(String, String)>,
 }
 
-/// A drawing.
+/// A chart.
 #[derive(Debug, Clone)]
 pub(super) struct Chart {
     pub(super) bars: Vec<Bar>,
     pub(super) lines: Vec<Line>,
     pub(super) rows: Vec<Tick>,
     pub(super) columns: Vec<Tick>,
-    /// What a person who does not see it should know.
+    /// A summary for people who cannot see the chart.
     pub(super) summary: String,
 }
 
-/// A line of the table that says the same.
+/// A row of the table with the same data.
 pub(super) struct Told {
     pub(super) from: String,
     pub(super) synced: String,
@@ -76,7 +77,7 @@ pub(super) struct Told {
 }
 
 impl Series {
-    /// Synced and failed rows a bucket, one upon the other.
+    /// Draws synced and failed rows in each bucket, stacked.
     pub(super) fn throughput(&self) -> Chart {
         let top = nice(self.buckets.iter().map(|b| b.synced + b.failed).max().unwrap_or(0));
         let width = self.width();
@@ -104,7 +105,7 @@ impl Series {
         Chart { bars, lines: vec![], rows: rows(top, thousands), columns: self.columns(), summary }
     }
 
-    /// Half of the rows took no longer than the one line, 95 of 100 no longer than the other.
+    /// Draws the median and the 95th percentile of the time to HubSpot.
     pub(super) fn latency(&self) -> Chart {
         let most = self.buckets.iter().filter_map(|b| b.p95_ms.max(b.p50_ms)).max();
         let top = nice(most.unwrap_or(0));
@@ -124,7 +125,7 @@ impl Series {
         Chart { bars: vec![], lines, rows: rows(top, millis), columns: self.columns(), summary }
     }
 
-    /// The same as a table, newest first; buckets in which nothing happened are left out.
+    /// Returns the same data as a table, newest first. Empty buckets are left out.
     pub(super) fn told(&self) -> Vec<Told> {
         let busy = self.buckets.iter().enumerate().filter(|(_, b)| b.synced + b.failed > 0);
         let told = |(i, bucket): (usize, &Bucket)| Told {
@@ -166,7 +167,7 @@ impl Series {
         self.since + self.step * i32::try_from(bucket).unwrap_or(i32::MAX)
     }
 
-    /// Five labels along the time.
+    /// Returns five labels along the time axis.
     fn columns(&self) -> Vec<Tick> {
         let count = self.buckets.len();
         let whole = self.step * i32::try_from(count).unwrap_or(1);
@@ -180,7 +181,7 @@ impl Series {
     }
 }
 
-/// Lines of the grid at nothing, half and all of `top`.
+/// Returns grid lines at zero, half and all of `top`.
 fn rows(top: i64, label: impl Fn(i64) -> String) -> Vec<Tick> {
     let tick = |value: i64| Tick {
         at: at((HEIGHT - BOTTOM) as f64 - scaled(value, top)),
@@ -191,7 +192,7 @@ fn rows(top: i64, label: impl Fn(i64) -> String) -> Vec<Tick> {
     values.into_iter().map(tick).collect()
 }
 
-/// The next 1, 2 or 5 times a power of ten; at least 2, so that there is a half.
+/// Returns the next 1, 2 or 5 times a power of ten. It is at least 2, so that half of it is whole.
 fn nice(most: i64) -> i64 {
     let mut power = 1_i64;
     while power < i64::MAX / 100 {

@@ -1,4 +1,4 @@
-//! Failed rows by what went wrong.
+//! The errors page: failed rows, grouped by error.
 
 use askama::Template;
 use axum::extract::State;
@@ -12,10 +12,10 @@ use super::when::{When, thousands};
 use crate::http::AppState;
 use crate::queue::views::errors::ErrorGroup;
 
-/// The most groups of a page: more kinds of errors than anybody mends at once.
+/// The most groups on the page, more than anybody works on at once.
 const MOST: usize = 100;
 
-/// Rows that failed alike.
+/// Rows that failed with the same error.
 pub(super) struct Group {
     pub(super) code: String,
     pub(super) property: Option<String>,
@@ -29,9 +29,9 @@ pub(super) struct Group {
     pub(super) message: Option<String>,
     pub(super) hint: Option<String>,
     pub(super) samples: Vec<(i64, String)>,
-    /// The list of its rows.
+    /// The link to the list of these rows.
     pub(super) href: String,
-    /// The filter that names its rows.
+    /// The filter that selects these rows.
     pub(super) filter: Vec<(&'static str, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! Refusals and failures as pages in the dashboard's look.
+//! Errors as pages in the style of the dashboard.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -8,9 +8,9 @@ use askama::Template;
 use super::page::{Look, Page, Section, Visitor, html};
 use crate::queue::QueueError;
 
-/// Why a page cannot be shown or a deed not be done.
+/// Why a page cannot be shown or an action not be performed.
 ///
-/// Handlers return it; the layers turn it into a page with the frame that fits the visitor.
+/// Handlers return it. The layers turn it into a page with the right frame for the visitor.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) status: StatusCode,
@@ -18,7 +18,7 @@ pub(super) struct Failure {
     pub(super) detail: String,
 }
 
-/// Who finds the database away may come again after so many seconds.
+/// The `Retry-After` of an answer without a database, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 impl Failure {
@@ -26,45 +26,45 @@ impl Failure {
         Self { status, title, detail: detail.into() }
     }
 
-    /// There is no such thing.
+    /// The requested thing does not exist.
     pub(super) fn unknown(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "Not found", detail)
     }
 
-    /// The visitor may not do this.
+    /// The visitor's role does not allow this.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "Not allowed", detail)
     }
 
-    /// The request cannot be understood.
+    /// The request is invalid.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "Not understood", detail)
     }
 
-    /// Things are not as the deed needs them.
+    /// The action does not fit the current state.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "Not possible now", detail)
     }
 
-    /// Too many look at once.
+    /// Too many requests run at once.
     pub(super) fn busy() -> Self {
         let detail = "Too much is being looked at. Come again in a moment.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", detail)
     }
 
-    /// The path has no such method.
+    /// The path does not support this method.
     pub(super) fn no_method() -> Self {
         let detail = "This page cannot be asked for in this way.";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "Not understood", detail)
     }
 
-    /// A fault of ours; the log says which.
+    /// A bug in hubferry. The log has the details.
     pub(super) fn internal() -> Self {
         let detail = "An error of ours. The log names it by the request's id.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something broke", detail)
     }
 
-    /// The page, in the frame that fits.
+    /// Renders the page, in the right frame for the visitor.
     pub(super) fn page(self, look: &Look, visitor: Option<&Visitor>) -> Response {
         let status = self.status;
         let mut response = match visitor {

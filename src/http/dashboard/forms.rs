@@ -1,4 +1,4 @@
-//! Forms and filters as they come: all text, empty where nothing was chosen.
+//! Forms and filters as browsers send them: all text, and empty if nothing was chosen.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -18,10 +18,10 @@ use crate::queue::views::page::{Listing, Page};
 /// The longest search, in bytes.
 const LONGEST_SEARCH: usize = 400;
 
-/// In place of a property's name: rows whose error names none.
+/// Stands for rows whose error names no property.
 pub(super) const NO_PROPERTY: &str = "(none)";
 
-/// A form's fields of one kind; a body may be read as several kinds.
+/// Parses the fields of a form. One body can be parsed as several types.
 pub(super) async fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure> {
     let request = Request::builder()
         .method(Method::POST)
@@ -33,13 +33,13 @@ pub(super) async fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Failure
         .map_err(|error| Failure::invalid(format!("The form cannot be read: {error}")))
 }
 
-/// A text that is not empty.
+/// Returns a text that is not empty.
 pub(super) fn some(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// An instant as a `datetime-local` field gives it, in UTC, or as RFC 3339.
+/// Parses an instant: RFC 3339, or the value of a `datetime-local` field, in UTC.
 pub(super) fn instant(text: &str) -> Result<Option<DateTime<Utc>>, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn instant(text: &str) -> Result<Option<DateTime<Utc>>, String> {
     }
 }
 
-/// `words` with the one that is chosen.
+/// Returns `words` and marks the selected one.
 pub(super) fn options<'a>(
     words: impl IntoIterator<Item = &'a str>,
     chosen: &str,
@@ -79,12 +79,12 @@ pub(super) struct QueueForm {
     pub(super) priority: String,
     pub(super) since: String,
     pub(super) until: String,
-    /// When a person retried or discarded them, to the microsecond.
+    /// When a person retried or discarded the rows, to the microsecond.
     pub(super) acted_at: String,
 }
 
 impl QueueForm {
-    /// The filters that are set.
+    /// Returns the filters that are set.
     pub(super) fn kept(&self) -> Vec<(&'static str, &str)> {
         let all = [
             ("q", &self.q),
@@ -107,17 +107,17 @@ impl QueueForm {
         self.kept().is_empty()
     }
 
-    /// Whether a filter is set beyond those that are always in sight.
+    /// Whether a filter is set that is not always visible.
     pub(super) fn has_more(&self) -> bool {
         self.kept().iter().any(|(name, _)| !matches!(*name, "q" | "status" | "sync_type"))
     }
 
-    /// The list under these filters.
+    /// Returns the link to the list with these filters.
     pub(super) fn href(&self) -> String {
         link("/admin/queue", self.kept())
     }
 
-    /// The list under these filters, with one of them otherwise.
+    /// Returns the link to the list with one filter changed.
     pub(super) fn href_with(&self, name: &str, value: &str) -> String {
         let others = self.kept().into_iter().filter(|(key, _)| *key != name);
         link("/admin/queue", others.chain([(name, value)]))
@@ -131,7 +131,7 @@ impl QueueForm {
         options(["high", "normal", "low"], &self.priority)
     }
 
-    /// The filter, or what is wrong with it.
+    /// Returns the filter, or what is wrong with it.
     pub(super) fn filter(&self) -> Result<RowFilter, String> {
         if self.q.len() > LONGEST_SEARCH {
             return Err(format!("search: use at most {LONGEST_SEARCH} characters"));
@@ -159,7 +159,7 @@ impl QueueForm {
     }
 }
 
-/// Where in a list.
+/// A position in a list.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Place {
@@ -167,7 +167,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The part of the list of at most `limit` lines.
+    /// Returns the part of the list with at most `limit` lines.
     pub(super) fn page(&self, limit: i64) -> Result<Page, String> {
         if self.cursor.is_empty() {
             return Ok(Page::newest(limit));
@@ -178,7 +178,7 @@ impl Place {
     }
 }
 
-/// The ways out of a page of a list.
+/// The links to the next and previous page of a list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Paging {
     pub(super) newer: Option<String>,
@@ -189,7 +189,8 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// The ways out of `listing`, which is the part at `place` of the list at `path` under `kept`.
+    /// Returns the links for `listing`, the page at `place` of the list at `path` with the filters
+    /// `kept`.
     pub(super) fn of<T>(
         listing: &Listing<T>,
         path: &str,

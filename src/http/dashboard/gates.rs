@@ -1,4 +1,4 @@
-//! The gates: why nothing is sent, and the one that people close and open.
+//! The gates: why nothing is sent, and the gate that people close and open.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,14 +12,14 @@ use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::gates::gate::Gate;
 
-/// A closed gate, for people.
+/// A closed gate, described for people.
 pub(super) struct GateLine {
     pub(super) name: String,
     pub(super) sync_type: Option<String>,
     pub(super) reason: String,
     pub(super) hint: Option<String>,
     pub(super) since: When,
-    /// What happens by itself, when, and what comes of it.
+    /// What happens automatically, when, and with what result.
     pub(super) next: Option<(&'static str, When, &'static str)>,
 }
 
@@ -52,7 +52,7 @@ impl GateLine {
     }
 }
 
-/// Why sending is paused.
+/// The form with the reason for pausing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PauseForm {

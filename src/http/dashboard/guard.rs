@@ -1,4 +1,4 @@
-//! The layers around every page: headers, session, CSRF, and failures as pages.
+//! Layers around every page: headers, session, CSRF check, and errors as pages.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, OriginalUri, Request, State};
@@ -15,15 +15,15 @@ use crate::access::Role;
 use crate::http::AppState;
 use crate::http::problem::Problem;
 
-/// The name of the session's cookie.
+/// The name of the session cookie.
 pub(super) const SESSION: &str = "hubferry_session";
-/// The name of the colour scheme's cookie.
+/// The name of the colour scheme cookie.
 pub(super) const THEME: &str = "hubferry_theme";
-/// The largest form, in bytes: a page of picked rows is far smaller.
+/// The largest form, in bytes. A page of selected rows is far smaller.
 const LARGEST_FORM: usize = 256 * 1024;
 
-/// Gives each request its look, and each answer its headers. A failure that nobody turned into a
-/// page becomes one without the navigation.
+/// Sets the look of each request and the headers of each answer. An error without a page becomes a
+/// page without the navigation.
 pub(super) async fn look(mut request: Request, next: Next) -> Response {
     let api = request.extensions().get::<OriginalUri>().map_or(request.uri(), |uri| &uri.0).path();
     if api == "/admin/sync" || api.starts_with("/admin/sync/") {
@@ -48,7 +48,8 @@ pub(super) async fn look(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Browsers say themselves where a request comes from; other clients say nothing and have no cookie.
+/// Whether a request comes from another site. Browsers state the origin. Other clients do not, but
+/// they have no cookie either.
 fn crosses_sites(request: &Request) -> bool {
     let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
     request.method() == Method::POST
@@ -73,11 +74,11 @@ fn secure(headers: &mut HeaderMap, nonce: &str) {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    // Files set their own.
+    // Files set this header themselves.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
-/// Lets only signed-in visitors through, and their forms only with the token of their session.
+/// Accepts only visitors who are signed in, and their forms only with the token of their session.
 pub(super) async fn signed_in(
     State(state): State<AppState>,
     look: Look,
@@ -123,7 +124,7 @@ async fn visitor(
     Ok(session.map(|session| Visitor { session, look: look.clone(), now, here }))
 }
 
-/// Where the visitor is: the path with its query; for a form, the page that it belongs to.
+/// Returns the visitor's page: the path with its query, or for a form the page that contains it.
 fn here(request: &Request) -> String {
     let path = request.uri().path();
     if request.method() != Method::POST {
@@ -133,8 +134,8 @@ fn here(request: &Request) -> String {
     if page == "/admin" { path.to_owned() } else { page.to_owned() }
 }
 
-/// The way to the sign-in, and back to a page that was asked for. Parts of pages take the whole
-/// page along.
+/// Redirects to the sign-in page and from there back to the requested page. A request for a part of
+/// a page redirects the whole page.
 fn to_sign_in(request: &Request) -> Response {
     let asked = request.uri().path_and_query().map_or("", |path| path.as_str());
     let part = request.headers().contains_key("hx-request");
@@ -153,7 +154,7 @@ struct Token {
     csrf: Option<String>,
 }
 
-/// The request again, once its token is found right in the header or in the form.
+/// Returns the request if the token in its header or form is valid.
 async fn with_token(visitor: &Visitor, request: Request) -> Result<Request, Failure> {
     let (parts, body) = request.into_parts();
     let bytes: Bytes = to_bytes(body, LARGEST_FORM)

@@ -1,4 +1,4 @@
-//! Keys: making, revoking, looking at what there is.
+//! The keys page: lists, makes and revokes keys.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -28,7 +28,7 @@ struct Line {
     live: bool,
 }
 
-/// A key that has just been made; its text is shown this once.
+/// A key that was just made. Its text is shown only this once.
 struct Fresh {
     name: String,
     key: String,
@@ -53,14 +53,14 @@ struct RevokePage {
     key: Line,
 }
 
-/// Whether it has been confirmed.
+/// Whether the action was confirmed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Confirmed {
     confirm: String,
 }
 
-/// A key to be made, as it comes.
+/// The form for a new key.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct KeyForm {
@@ -79,7 +79,7 @@ pub(super) async fn show(
     whole(StatusCode::OK, &state, &visitor, form, Ok(None)).await
 }
 
-/// `POST /admin/keys`: the page with the new key, or with what is wrong with the form.
+/// `POST /admin/keys`: shows the new key, or what is wrong with the form.
 pub(super) async fn make(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -109,7 +109,7 @@ pub(super) async fn make(
     }
 }
 
-/// `POST /admin/keys/{id}/revoke`: first the page that names what is lost, then the deed.
+/// `POST /admin/keys/{id}/revoke`: first shows what will be lost, then revokes the key.
 pub(super) async fn revoke(
     State(state): State<AppState>,
     visitor: Visitor,

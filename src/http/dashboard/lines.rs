@@ -18,14 +18,14 @@ pub(super) struct RowLine {
     pub(super) event_type: String,
     pub(super) status: Badge,
     pub(super) high: bool,
-    /// Whether a person gave it up, and may put it back.
+    /// Whether a person discarded it and may restore it.
     pub(super) discarded: bool,
     /// Whether a person may retry or discard it.
     pub(super) failed: bool,
-    /// How many of the automatic retries are used.
+    /// How many of the automatic retries were used.
     pub(super) retries: String,
     pub(super) accepted: When,
-    /// When it was done, else when it is due.
+    /// When the row was done, or else when it is due.
     pub(super) at: Option<When>,
     pub(super) code: Option<String>,
     /// The property at fault.
@@ -63,7 +63,7 @@ impl RowLine {
     }
 }
 
-/// The object kinds, with the one that is chosen.
+/// Returns the object kinds and marks the selected one.
 pub(super) fn kinds(state: &AppState, chosen: &str) -> Vec<(String, bool)> {
     let kinds = state.mapping.objects().iter();
     kinds.map(|kind| (kind.sync_type.clone(), kind.sync_type == chosen)).collect()

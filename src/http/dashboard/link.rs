@@ -1,6 +1,6 @@
-//! Addresses within the dashboard: all state is in them.
+//! Links within the dashboard. They contain the whole state of a page.
 
-/// A text as one segment of a path or one value of a query.
+/// Encodes a text as one path segment or one query value.
 pub(super) fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -14,7 +14,7 @@ pub(super) fn encode(text: &str) -> String {
     out
 }
 
-/// `path` with those of `pairs` that have a value.
+/// Returns `path` with those of `pairs` that have a value.
 pub(super) fn link<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut out = path.to_owned();
     let mut mark = '?';
@@ -28,22 +28,22 @@ pub(super) fn link<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a
     out
 }
 
-/// A row's page.
+/// Returns the link to a row.
 pub(super) fn row(id: i64) -> String {
     format!("/admin/queue/{id}")
 }
 
-/// A record's page.
+/// Returns the link to a record.
 pub(super) fn record(sync_type: &str, external_id: &str) -> String {
     format!("/admin/records/{}/{}", encode(sync_type), encode(external_id))
 }
 
-/// A record's page in HubSpot.
+/// Returns the link to a record in HubSpot.
 pub(super) fn hubspot(portal: i64, type_id: &str, id: &str) -> String {
     format!("https://app.hubspot.com/contacts/{portal}/record/{}/{}", encode(type_id), encode(id))
 }
 
-/// Where to go after a sign-in: a path of the dashboard, never another site.
+/// Returns where to go after signing in: a path of the dashboard, never another site.
 pub(super) fn local(next: &str) -> &str {
     let after = next.strip_prefix("/admin");
     let ours = after.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));

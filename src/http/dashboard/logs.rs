@@ -1,4 +1,4 @@
-//! The log: calls and attempts, newest first, and live.
+//! The log page: calls and attempts, newest first, and live.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -23,10 +23,11 @@ use crate::http::AppState;
 use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
 
 const LINES: i64 = 100;
-/// A stream ends after this time and is asked for again, so that it outlives neither its session
-/// nor a key that was revoked.
+/// A stream ends after this time and the browser requests it again, so that it does not outlive its
+/// session or a revoked key.
 const LONGEST_STREAM: Duration = Duration::from_secs(300);
-/// A call that is on its way for less than this is left to the tail, which tells it once it ends.
+/// A call that has been running for less than this is left out. The live tail shows it when it
+/// ends.
 const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(60);
 const CLASSES: [&str; 5] = ["ok", "transient", "throttled", "rejected", "misconfigured"];
 
@@ -39,7 +40,7 @@ pub(super) struct Filters {
     class: String,
     failures: String,
     cursor: String,
-    /// Of the stream: where the page ended.
+    /// For the stream: where the page ended.
     after: String,
 }
 
@@ -65,7 +66,7 @@ impl Filters {
 }
 
 struct Line {
-    /// Names the line on its page.
+    /// Identifies the line on its page.
     id: String,
     at: When,
     what: String,
@@ -82,7 +83,7 @@ struct Line {
 #[template(path = "logs.html")]
 struct LogsPage {
     page: Page,
-    /// Whether this is the live end of the log.
+    /// Whether this page shows the newest lines.
     newest: bool,
     kinds: Vec<(&'static str, &'static str, bool)>,
     objects: Vec<(String, bool)>,
@@ -107,7 +108,7 @@ pub(super) async fn show(
 ) -> Result<Response, Failure> {
     let cursor = some(&filters.cursor).map(|cursor| cursor.parse::<LogCursor>()).transpose();
     let cursor = cursor.map_err(|_| Failure::invalid("This page of the log is not known."))?;
-    // Asked first, so that nothing falls between the page and its tail.
+    // Read before the page, so that no line is missed between the page and its stream.
     let begins = state.tail.begins().await?.to_string();
     let listing = state.queue.logs(&filters.filter(), cursor, LINES).await?;
     let newest = cursor.is_none();
@@ -141,7 +142,7 @@ pub(super) async fn show(
     }))
 }
 
-/// `GET /admin/logs/stream`: each new line as a table row, for as long as somebody watches.
+/// `GET /admin/logs/stream`: sends each new line as a table row while the page is open.
 pub(super) async fn stream(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -163,7 +164,7 @@ pub(super) async fn stream(
     });
     let events = futures_util::stream::iter([Ok(begins)]).chain(events);
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
-    // Proxies that gather would hold the lines back.
+    // A proxy that buffers would delay the lines.
     let headers = response.headers_mut();
     headers.insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
     Ok(response)

@@ -1,8 +1,8 @@
-//! `/admin`: the dashboard, for people.
+//! `/admin`: the dashboard for people.
 //!
-//! Every page is whole without JavaScript: links, forms, and `POST → 303 → GET`. htmx only asks
-//! for parts of the same pages. All state is in the address, nothing is kept in the browser but the
-//! session's cookie and the colour scheme, and no value reaches a page unescaped.
+//! Every page works without JavaScript: links, forms, and `POST → 303 → GET`. htmx only requests
+//! parts of the same pages. All state is in the address. The browser stores only the cookies for
+//! the session and the colour scheme. Every value is escaped before it is shown.
 
 mod accepted;
 mod assets;
@@ -42,8 +42,7 @@ use tower_http::compression::CompressionLayer;
 use super::AppState;
 use failure::Failure;
 
-/// The pages. What lies behind the sign-in cannot be told apart from outside it, not even whether
-/// it exists.
+/// Builds the routes. Without signing in, nobody can find out which pages exist.
 pub(super) fn router(state: AppState) -> Router<AppState> {
     let pages = Router::new()
         .route("/admin", get(overview::show))
@@ -74,14 +73,14 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
         .method_not_allowed_fallback(async || Failure::no_method())
         .layer(CatchPanicLayer::custom(|_| Failure::internal().into_response()))
         .layer(from_fn_with_state(state, guard::signed_in));
-    // Files are compressed and pages are not: what a page repeats of its address beside the token
-    // of its forms could be told from its length.
+    // Files are compressed, but pages are not. A page contains both its address and the token of
+    // its forms, so the compressed length would reveal the token.
     let files = Router::new()
         .route("/admin/assets/{name}", get(assets::show))
         .layer(CompressionLayer::new());
     Router::new()
         .route("/admin/sign-in", get(sign_in::show).post(sign_in::sign_in))
-        // Anybody may send this one: a key and a path fit in well.
+        // Anybody can send this form, so its size is limited. A key and a path fit easily.
         .layer(DefaultBodyLimit::max(16 * 1024))
         .method_not_allowed_fallback(async || Failure::no_method())
         .merge(files)

@@ -1,6 +1,6 @@
-//! What a retry would send, property by property, as the engine plans it.
+//! Previews what a retry would send, property by property, as the engine plans it.
 //!
-//! An outlook and no promise: what arrives meanwhile is folded in.
+//! It is not a promise: events that arrive before the retry are folded in.
 
 use super::link;
 use super::words::{Badge, masked};
@@ -9,7 +9,7 @@ use crate::http::AppState;
 use crate::http::preview::of_rows;
 use crate::queue::QueueError;
 
-/// What would become of one record.
+/// The preview of one record.
 #[derive(Debug, Clone)]
 pub(super) struct Outlook {
     pub(super) record: String,
@@ -18,18 +18,18 @@ pub(super) struct Outlook {
     pub(super) lines: Vec<Line>,
 }
 
-/// One property or association.
+/// A property or an association.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) name: String,
     pub(super) value: String,
-    /// Whether the value only tells how long the hidden one is.
+    /// Whether the value is hidden and only its length is shown.
     pub(super) hidden: bool,
     pub(super) verdict: Badge,
     pub(super) why: String,
 }
 
-/// What a retry of these failed rows would send, record by record.
+/// Previews what a retry of these failed rows would send, record by record.
 pub(super) async fn outlooks(
     state: &AppState,
     rows: &[i64],
@@ -48,7 +48,7 @@ fn outlook(planned: &RecordPreview, revealed: bool) -> Outlook {
         (None, n) => format!("{n} properties would be sent{}.", purpose(planned)),
     };
     let properties = planned.properties.iter().map(|value| line(value, revealed, true));
-    // Whom a record is linked with is shown everywhere.
+    // Associations are never hidden, because they are shown everywhere.
     let associations = planned.associations.iter().map(|value| line(value, revealed, false));
     Outlook {
         record: format!("{} {}", planned.sync_type, planned.external_id),
@@ -81,19 +81,19 @@ fn line(planned: &ValuePreview, revealed: bool, personal: bool) -> Line {
         Some(value) => value.clone(),
         None => String::new(),
     };
-    // The reason of an altered value names the one that is sent.
+    // The reason of an altered value contains the value that is sent, so it is hidden too.
     let tells = revealed || planned.verdict != "altered";
     let why = planned.reason.clone().filter(|_| tells).unwrap_or_default();
     Line { name: planned.name.clone(), value, hidden, verdict: Badge::new(tone, word), why }
 }
 
-/// The text with a full stop at its end.
+/// Returns the text with a full stop at its end.
 fn sentence_end(text: &str) -> String {
     let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{text}{stop}")
 }
 
-/// The text with a capital at its beginning and a full stop at its end.
+/// Returns the text with a capital letter at its start and a full stop at its end.
 pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let Some(first) = chars.next() else { return String::new() };

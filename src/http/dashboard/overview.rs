@@ -1,4 +1,4 @@
-//! Everything on one page: what waits, what goes, what it costs, what is wrong.
+//! The overview page: waiting rows, throughput, use of limits, and errors.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -19,10 +19,10 @@ use crate::queue::gates::account::Account;
 use crate::queue::model::Status;
 use crate::queue::views::totals::{PulsePoint, Totals};
 
-/// Groups of errors shown here; the others have a page of their own.
+/// The most groups of errors on this page. The errors page has more.
 const ERRORS: usize = 5;
 
-/// A time span of the charts: word, label, length and the length of a bucket.
+/// The time spans of the charts: word, label, length and the length of a bucket.
 const RANGES: [(&str, &str, TimeDelta, TimeDelta); 3] = [
     ("1h", "the last hour", TimeDelta::hours(1), TimeDelta::minutes(1)),
     ("24h", "the last 24 hours", TimeDelta::hours(24), TimeDelta::minutes(30)),
@@ -48,7 +48,7 @@ struct Gauge {
 
 struct Kind {
     name: String,
-    /// Status, count, address of the rows.
+    /// The status, the number of rows, and the link to them.
     counts: Vec<(&'static str, String, String)>,
     last: Option<When>,
 }
@@ -71,7 +71,7 @@ struct Overview {
     tiles: Vec<Tile>,
     oldest: Option<String>,
     last_minute: String,
-    /// Associations whose other end is not there yet.
+    /// Associations whose other record does not exist yet.
     parked: String,
     throughput: Chart,
     latency: Chart,
@@ -135,15 +135,15 @@ pub(super) async fn show(
     }))
 }
 
-/// The start of the first of the buckets that cover `length` up to now, on whole buckets.
+/// Returns the start of the first bucket that is needed to cover `length` up to now.
 fn start(now: DateTime<Utc>, length: TimeDelta, step: TimeDelta) -> DateTime<Utc> {
     let seconds = step.num_seconds().max(1);
     let floor = now.timestamp() - now.timestamp().rem_euclid(seconds);
     DateTime::from_timestamp(floor, 0).unwrap_or(now) - length + step
 }
 
-/// The points of all object kinds laid together. The 95th percentile is the slowest kind's; the
-/// median is weighed by what each kind has synced.
+/// Combines the points of all object kinds. The 95th percentile is that of the slowest kind. The
+/// median is weighted by the number of synced rows.
 fn series(
     points: &[PulsePoint],
     since: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! What every page knows: its look, its visitor, its place in the navigation.
+//! What every page needs: its look, its visitor, and its place in the navigation.
 
 use askama::Template;
 use axum::extract::FromRequestParts;
@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::when::When;
 use crate::access::{Role, Session};
 
-/// Light, dark, or as the system has it.
+/// Light, dark, or the setting of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Theme {
     #[default]
@@ -45,10 +45,10 @@ impl Theme {
     }
 }
 
-/// What a page without a visitor knows.
+/// What a page needs even without a visitor.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
-    /// Lets this page's scripts run, and no other.
+    /// Allows the scripts of this page to run, and no others.
     pub(super) nonce: String,
     pub(super) theme: Theme,
 }
@@ -59,18 +59,18 @@ impl Look {
     }
 }
 
-/// Who asks: a session that stands, at the database's time of the request.
+/// The visitor with a valid session, and the database's time of the request.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
     pub(super) session: Session,
     pub(super) look: Look,
     pub(super) now: DateTime<Utc>,
-    /// Path and query of the request, for ways back.
+    /// The path and query of the request, for links back.
     pub(super) here: String,
 }
 
 impl Visitor {
-    /// The name in the audit.
+    /// Returns the name for the audit log.
     pub(super) fn name(&self) -> &str {
         &self.session.actor.name
     }
@@ -79,7 +79,7 @@ impl Visitor {
         self.session.actor.role.may(needed)
     }
 
-    /// Refuses who may not act as `needed`.
+    /// Refuses a visitor without the rights of `needed`.
     pub(super) fn must(&self, needed: Role) -> Result<(), Failure> {
         if self.may(needed) {
             return Ok(());
@@ -116,7 +116,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Look {
     }
 }
 
-/// A place in the navigation.
+/// A section of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Overview,
@@ -130,14 +130,14 @@ pub(super) enum Section {
     None,
 }
 
-/// A line of the navigation.
+/// An entry of the navigation.
 pub(super) struct Place {
     pub(super) href: &'static str,
     pub(super) label: &'static str,
     pub(super) current: bool,
 }
 
-/// A sentence above the page: what a deed has led to.
+/// A sentence above the page that tells the result of an action.
 #[derive(Debug, Clone)]
 pub(super) struct Notice {
     /// `good`, `warn`, `bad` or empty.
@@ -171,7 +171,7 @@ impl Page {
         }
     }
 
-    /// The same, with what has just been done.
+    /// Adds the result of the last action.
     pub(super) fn with(mut self, notice: Option<Notice>) -> Self {
         self.notice = notice;
         self
@@ -203,14 +203,14 @@ impl Page {
             .collect()
     }
 
-    /// The buttons of the colour scheme: word, label, whether it is the one.
+    /// Returns the buttons for the colour scheme: word, label, whether it is selected.
     pub(super) fn themes(&self) -> Vec<(&'static str, &'static str, bool)> {
         let one = |theme: Theme| (theme.word(), theme.label(), theme == self.look.theme);
         Theme::ALL.into_iter().map(one).collect()
     }
 }
 
-/// A rendered page. A template that cannot be rendered is a fault of ours.
+/// Renders a page. A template that fails to render is a bug.
 pub(super) fn html(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => (status, Html(text)).into_response(),
@@ -221,12 +221,12 @@ pub(super) fn html(status: StatusCode, template: &impl Template) -> Response {
     }
 }
 
-/// A rendered page, 200.
+/// Renders a page with status 200.
 pub(super) fn page(template: &impl Template) -> Response {
     html(StatusCode::OK, template)
 }
 
-/// The value of a cookie.
+/// Returns the value of a cookie.
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)

@@ -1,4 +1,4 @@
-//! The list of rows: filters, search, paging, picking.
+//! The queue page: a list of rows with filters, search, pages and selection.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -16,9 +16,9 @@ use crate::queue::model::Status;
 use crate::queue::views::list::RowFilter;
 use crate::queue::views::page::Listing;
 
-/// Lines of one page.
+/// The number of lines on a page.
 const LINES: i64 = 50;
-/// Counting ends here, since it costs time; beyond it the page says "more than".
+/// Counting stops here because it takes time. Above it, the page says "more than".
 const MOST: i64 = 1_000;
 
 #[derive(Template)]
@@ -27,19 +27,19 @@ struct QueuePage {
     page: Page,
     form: QueueForm,
     fault: Option<String>,
-    /// Quick filters by status: label, address, whether it is the one.
+    /// Quick filters by status: label, link, whether it is selected.
     statuses: Vec<(&'static str, String, bool)>,
     kinds: Vec<(String, bool)>,
     event_types: Vec<String>,
     rows: Vec<RowLine>,
     count: String,
-    /// Rows among them that a person may retry.
+    /// How many of the rows a person may retry.
     failed: i64,
     failed_text: String,
     paging: Paging,
 }
 
-/// What a deed on rows has led to, as the address says.
+/// The result of an action on rows, taken from the address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Done {
@@ -62,7 +62,7 @@ impl Done {
     }
 }
 
-/// A count that ended at `most`, as a person reads it.
+/// Returns a count that stopped at `most`, as text.
 pub(super) fn counted(count: i64, most: i64) -> String {
     match count {
         1 => "1 row".into(),

@@ -1,4 +1,4 @@
-//! One record: its link, what HubSpot has accepted, its associations, its history.
+//! The record page: link, accepted values, associations and history.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -21,7 +21,7 @@ use crate::queue::views::list::RowFilter;
 use crate::queue::views::page::Page as Part;
 use crate::queue::views::records::{AssociationView, OneRecord, RecordView};
 
-/// Rows of the history.
+/// The number of rows in the history.
 const ROWS: i64 = 20;
 
 struct Association {
@@ -42,7 +42,7 @@ struct RecordPage {
     hubspot: Option<(String, Option<String>)>,
     times: Vec<(&'static str, When)>,
     facts: Vec<(&'static str, String)>,
-    /// Whether anything can be sent again.
+    /// Whether there is anything to send again.
     resyncs: bool,
     associations: Vec<Association>,
     accepted: Vec<Property>,
@@ -51,7 +51,7 @@ struct RecordPage {
     all_rows: String,
 }
 
-/// What a deed on the record has led to, as the address says.
+/// The result of an action on the record, taken from the address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Done {
@@ -75,7 +75,7 @@ pub(super) async fn show(
     whole(&state, &visitor, &record, false, notice).await
 }
 
-/// `POST …/reveal`: the page with its values, noted in the audit first.
+/// `POST …/reveal`: shows the page with its values, after an entry in the audit log.
 pub(super) async fn reveal(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -89,7 +89,7 @@ pub(super) async fn reveal(
     whole(&state, &visitor, &record, true, None).await
 }
 
-/// Why a resync sends nothing.
+/// Why a resync has nothing to send.
 const NOTHING: &str = "There is nothing to send again: HubSpot has accepted nothing of this record \
                        yet, or it was erased, deleted or merged into another. Failed rows are retried \
                        on their own pages.";

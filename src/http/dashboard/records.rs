@@ -1,4 +1,4 @@
-//! The list of records.
+//! The records page.
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -47,7 +47,7 @@ struct Line {
     sync_type: String,
     state: Badge,
     waiting: Option<String>,
-    /// The number in HubSpot and, where the account is known, the address of the page there.
+    /// The id in HubSpot and, if the account is known, the link to the record there.
     hubspot: Option<(String, Option<String>)>,
     synced: Option<When>,
 }
@@ -64,7 +64,7 @@ struct RecordsPage {
     paging: Paging,
 }
 
-/// How a record stands, in one word.
+/// Returns the state of a record in one word.
 pub(super) fn state_of(record: &RecordView) -> Badge {
     if record.erased_at.is_some() {
         Badge::new("", "erased")
@@ -85,7 +85,7 @@ pub(super) fn state_of(record: &RecordView) -> Badge {
     }
 }
 
-/// The record's number in HubSpot and the address of its page there.
+/// Returns the record's id in HubSpot and the link to it.
 pub(super) fn in_hubspot(
     state: &AppState,
     portal: Option<i64>,

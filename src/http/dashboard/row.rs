@@ -1,4 +1,4 @@
-//! One row: why it waits, what happened to it, what it carries.
+//! The row page: why a row waits, what happened to it, and its data.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -26,11 +26,11 @@ use crate::queue::views::inspect::RowDetail;
 struct RowPage {
     page: Page,
     row: RowLine,
-    /// Whether its record can be sent again.
+    /// Whether the record can be sent again.
     resyncs: bool,
-    /// Whether it is an erasure that waits for a person.
+    /// Whether it is an erasure that a person must confirm.
     asks: bool,
-    /// Whether it is under way, so that the page asks again by itself.
+    /// Whether the row is still in progress, so that the page refreshes itself.
     live: bool,
     why: Vec<String>,
     /// The property at fault.
@@ -42,11 +42,11 @@ struct RowPage {
     payload: Option<String>,
     revealed: bool,
     accepted: Vec<Property>,
-    /// What a retry would send, for a failed row.
+    /// The preview of a retry, for a failed row.
     outlook: Option<Outlook>,
 }
 
-/// What a deed on the row has led to, as the address says.
+/// The result of an action on the row, taken from the address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Done {
@@ -78,7 +78,8 @@ pub(super) async fn show(
     whole(&state, &visitor, &detail, false, done.notice()).await
 }
 
-/// `POST /admin/queue/{id}/reveal`: the page with its values, noted in the audit first.
+/// `POST /admin/queue/{id}/reveal`: shows the page with its values, after an entry in the audit
+/// log.
 pub(super) async fn reveal(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -105,7 +106,7 @@ pub(super) async fn retry(
     after(outcome, id, "retried")
 }
 
-/// `POST /admin/queue/{id}/confirm`: the erasure takes the adopted record along.
+/// `POST /admin/queue/{id}/confirm`: confirms that the erasure includes the adopted record.
 pub(super) async fn confirm(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -210,7 +211,7 @@ fn facts(detail: &RowDetail, line: &RowLine) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// The warnings of a row as sentences.
+/// Returns the warnings of a row as sentences.
 fn warnings(stored: Option<&Value>) -> Vec<String> {
     let list = stored.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();

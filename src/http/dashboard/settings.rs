@@ -1,4 +1,5 @@
-//! Settings that change while the service runs: looking, changing, taking back.
+//! The settings page: shows, changes and resets the settings that can change while the service
+//! runs.
 
 use std::collections::BTreeMap;
 
@@ -21,13 +22,13 @@ use crate::settings::{Entry, Kind, Refused, Source};
 struct Setting {
     key: &'static str,
     description: &'static str,
-    /// The unit, and what is allowed.
+    /// The unit and the allowed values.
     note: String,
     value: String,
-    /// What the value was when the form was made: only what differs is stored.
+    /// The value when the form was made. Only values that differ from it are stored.
     was: String,
     choices: Vec<(String, bool)>,
-    /// Whether it takes several lines.
+    /// Whether the field has several lines.
     lines: bool,
     source: &'static str,
     stored: bool,
@@ -43,14 +44,14 @@ struct SettingsPage {
     settings: Vec<Setting>,
 }
 
-/// What a deed has led to, as the address says.
+/// The result of an action, taken from the address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Done {
     done: String,
 }
 
-/// What was given, and what is wrong with it, by key.
+/// The submitted values and what is wrong with them, by key.
 #[derive(Default)]
 struct Given {
     texts: BTreeMap<String, String>,
@@ -63,13 +64,13 @@ pub(super) async fn show(
     visitor: Visitor,
     Query(done): Query<Done>,
 ) -> Result<Response, Failure> {
-    // Another process may have stored something a moment ago.
+    // Another process may have stored a setting a moment ago.
     let text = "Saved. The settings are in force.";
     let notice = (done.done == "saved").then(|| Notice { tone: "good", text: text.into() });
     Ok(whole(StatusCode::OK, &state, &visitor, &Given::default(), notice))
 }
 
-/// `POST /admin/settings`: stores what was changed, all or none.
+/// `POST /admin/settings`: stores the changed settings, all or none.
 pub(super) async fn change(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -158,7 +159,7 @@ fn setting(entry: &Entry, given: &Given, visitor: &Visitor) -> Setting {
             Source::Environment => "environment",
             Source::Stored => "stored here",
         },
-        // One that is not in force can be taken back too.
+        // A stored value can be removed even if it is not in force.
         stored: entry.changed_at.is_some(),
         changed: entry.changed_by.clone().zip(entry.changed_at.map(|at| visitor.when(at))),
         fault: given.faults.get(spec.key).cloned().or_else(|| {
@@ -167,7 +168,7 @@ fn setting(entry: &Entry, given: &Given, visitor: &Visitor) -> Setting {
     }
 }
 
-/// A value as its field shows it.
+/// Returns a value as its form field shows it.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -183,7 +184,8 @@ fn some_text(value: &Value) -> String {
     Some(text(value)).filter(|text| !text.is_empty()).unwrap_or_else(|| "none".into())
 }
 
-/// What a field's text means; what means nothing stays a text, and the checks say what would do.
+/// Parses the text of a field. A text that cannot be parsed stays text, and the checks explain what
+/// is allowed.
 fn parsed(kind: Kind, text: &str) -> Value {
     let text = text.trim();
     let as_text = || Value::String(text.to_owned());

@@ -1,4 +1,4 @@
-//! Signing in with a key, out again, and the colour scheme.
+//! Signing in with a key, signing out, and the colour scheme.
 
 use askama::Template;
 use axum::extract::{Query, Request, State};
@@ -22,7 +22,7 @@ use crate::http::auth::peer;
 struct SignInPage {
     look: Look,
     next: String,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     refusal: Option<String>,
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn sign_in(
                 .into(),
         ),
         SignIn::Throttled { retry_after } => {
-            // Rounded up: who comes then is let in.
+            // Rounded up, so that an attempt after this time is accepted.
             let wait = TimeDelta::from_std(retry_after).unwrap_or_default() + TimeDelta::seconds(1);
             let wait = TimeDelta::seconds(wait.num_seconds());
             let reason = format!("Too many wrong keys. Try again in {}.", span(wait));
@@ -120,7 +120,7 @@ pub(super) struct Choice {
     next: String,
 }
 
-/// `POST /admin/theme`: remembers the colour scheme for a year.
+/// `POST /admin/theme`: stores the colour scheme for a year.
 pub(super) async fn theme(
     State(state): State<AppState>,
     _: Visitor,
@@ -139,13 +139,13 @@ fn with_cookie(mut response: Response, cookie: &str) -> Result<Response, Failure
     Ok(response)
 }
 
-/// A form, refused as a page where it cannot be read.
+/// Parses a form. An invalid one is refused with a page.
 async fn form<T: serde::de::DeserializeOwned>(request: Request) -> Result<Form<T>, Failure> {
     use axum::extract::FromRequest;
     Form::from_request(request, &()).await.map_err(|_| Failure::invalid("The form cannot be read."))
 }
 
-/// Whether the visitor's way to us was encrypted, as the proxy in front or the browser says.
+/// Whether the visitor's connection was encrypted, according to the proxy in front or the browser.
 fn came_by_https(headers: &HeaderMap) -> bool {
     let says = |name: &str, start: &str| {
         headers.get(name).and_then(|v| v.to_str().ok()).is_some_and(|v| v.starts_with(start))

@@ -1,4 +1,4 @@
-//! What happened to a row, in the order in which it happened.
+//! The history of a row, in the order of events.
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +6,7 @@ use super::page::Visitor;
 use super::when::{When, millis};
 use crate::queue::views::inspect::{AttemptView, RowDetail};
 
-/// One thing that happened.
+/// One step in the history.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) tone: &'static str,
@@ -16,7 +16,7 @@ pub(super) struct Step {
     pub(super) facts: Vec<(&'static str, String)>,
 }
 
-/// The steps of a row; those that lie ahead come last.
+/// Returns the steps of a row. Future steps come last.
 pub(super) fn timeline(detail: &RowDetail, visitor: &Visitor) -> Vec<Step> {
     let (row, record) = (&detail.row, &detail.record);
     let step = |tone, title: &str, at: DateTime<Utc>| Step {

@@ -1,10 +1,10 @@
-//! Instants and spans as people read them.
+//! Times and durations as people read them.
 
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-/// An instant as a `<time>` element: how long ago, and when exactly.
+/// An instant as a `<time>` element: how long ago, and the exact time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct When {
     at: DateTime<Utc>,
@@ -20,23 +20,23 @@ enum Form {
 }
 
 impl When {
-    /// Only how long ago; when exactly is its title.
+    /// Shows only how long ago, with the exact time as its title.
     pub(super) fn brief(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         Self { at, now, form: Form::Brief }
     }
 
-    /// Both.
+    /// Shows both.
     pub(super) fn full(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         Self { at, now, form: Form::Full }
     }
 
-    /// Only when exactly, for lines that stay while time goes on.
+    /// Shows only the exact time, for lines that stay on the page.
     pub(super) fn bare(at: DateTime<Utc>) -> Self {
         Self { at, now: at, form: Form::Bare }
     }
 }
 
-// Digits, units and punctuation only.
+// The text has only digits, units and punctuation.
 impl askama::filters::HtmlSafe for When {}
 
 impl fmt::Display for When {
@@ -56,12 +56,12 @@ impl fmt::Display for When {
     }
 }
 
-/// `2026-11-20 10:00:04 UTC`.
+/// Returns `2026-11-20 10:00:04 UTC`.
 pub(super) fn exact(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// `3 min ago`, `in 2 h`.
+/// Returns `3 min ago` or `in 2 h`.
 fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let ago = now - at;
     if ago.abs() < TimeDelta::seconds(1) {
@@ -74,7 +74,7 @@ fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
-/// A span in its two largest units; one where the second would be noise.
+/// Returns a duration in its two largest units, or in one if the second does not matter.
 pub(super) fn span(length: TimeDelta) -> String {
     let seconds = length.num_seconds().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -88,7 +88,7 @@ pub(super) fn span(length: TimeDelta) -> String {
     }
 }
 
-/// A duration in milliseconds, in the unit that fits it.
+/// Formats milliseconds in the unit that fits.
 pub(super) fn millis(ms: i64) -> String {
     match ms {
         ..1_000 => format!("{ms} ms"),
@@ -97,7 +97,7 @@ pub(super) fn millis(ms: i64) -> String {
     }
 }
 
-/// A count with its thousands apart.
+/// Formats a count with separated thousands.
 pub(super) fn thousands(count: i64) -> String {
     let digits = count.unsigned_abs().to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);

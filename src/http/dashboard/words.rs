@@ -1,10 +1,10 @@
-//! Words with a colour, and values that are not shown.
+//! Coloured words, and placeholders for hidden values.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// A word in a coloured pill.
+/// A word on a coloured background.
 #[derive(Debug, Clone)]
 pub(super) struct Badge {
     tone: &'static str,
@@ -16,7 +16,7 @@ impl Badge {
         Self { tone, text: text.into() }
     }
 
-    /// The status of a row.
+    /// Returns the badge for the status of a row.
     pub(super) fn status(status: &str, discarded: bool) -> Self {
         if discarded {
             return Self::new("", "discarded");
@@ -31,7 +31,7 @@ impl Badge {
         Self::new(tone, status)
     }
 
-    /// The state of an association.
+    /// Returns the badge for the state of an association.
     pub(super) fn association(state: &str) -> Self {
         let tone = match state {
             "made" => "good",
@@ -43,7 +43,7 @@ impl Badge {
         Self::new(tone, state)
     }
 
-    /// The class of a call or an attempt.
+    /// Returns the badge for the class of a call or an attempt.
     pub(super) fn class(class: &str) -> Self {
         let tone = match class {
             "ok" | "success" | "synced" => "good",
@@ -55,7 +55,7 @@ impl Badge {
     }
 }
 
-// The text is escaped as it is written.
+// The text is escaped when it is written.
 impl askama::filters::HtmlSafe for Badge {}
 
 impl fmt::Display for Badge {
@@ -69,7 +69,7 @@ impl fmt::Display for Badge {
     }
 }
 
-/// Which of the three priorities.
+/// Returns the name of a priority.
 pub(super) fn priority(number: i16) -> &'static str {
     match number {
         0 => "high",
@@ -78,7 +78,7 @@ pub(super) fn priority(number: i16) -> &'static str {
     }
 }
 
-/// What stands in place of a hidden text.
+/// Returns the placeholder for a hidden text.
 pub(super) fn masked(text: &str) -> String {
     match text.chars().count() {
         0 => "empty".into(),
@@ -87,7 +87,7 @@ pub(super) fn masked(text: &str) -> String {
     }
 }
 
-/// The same JSON with its keys and its shape, and none of its values.
+/// Returns the same JSON with its keys and shape, but without its values.
 pub(super) fn veiled(value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,
