@@ -1,4 +1,4 @@
-//! `status`, `retry`, `pause`, `resume`: the admin's verbs on a running server.
+//! `status`, `retry`, `pause`, `resume`: admin actions on a running server.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;

@@ -1,4 +1,4 @@
-//! `hubferry check`: settings and mapping files, offline.
+//! `hubferry check`: checks settings and mapping files offline.
 
 use anyhow::Result;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! This machine's clock. What is stored goes by Postgres' clock; this one is only shown and compared.
+//! This machine's clock. It is only shown and compared; stored times come from Postgres' clock.
 
 use chrono::{DateTime, Utc};
 

@@ -1,4 +1,4 @@
-//! `hubferry completions`: what makes a shell complete the command line.
+//! `hubferry completions`: prints the script for command-line completion in a shell.
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;

@@ -1,7 +1,8 @@
-//! `hubferry demo`: everything on one machine, with nothing configured.
+//! `hubferry demo`: runs everything on one machine, without any configuration.
 //!
-//! A private Postgres cluster, the sandbox, the server with its workers, and the sample events
-//! through the front door. It reads nothing of the environment but where Postgres' programs are.
+//! It starts a private Postgres cluster, the sandbox, and the server with its workers, and sends
+//! the sample events through the HTTP API. From the environment it reads only where the Postgres
+//! programs are.
 
 use std::time::{Duration, Instant};
 

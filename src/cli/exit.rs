@@ -1,4 +1,4 @@
-//! How the command line ends: one number a reason, the same for every subcommand.
+//! Exit codes of the command line: one number for each reason, the same for every subcommand.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `hubferry health`: the container's health check.
+//! `hubferry health`: the health check of the container.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `hubferry keys`: the keys of a running server.
+//! `hubferry keys`: manages the keys of a running server.
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};

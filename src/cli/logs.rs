@@ -1,4 +1,4 @@
-//! `hubferry logs`: HubSpot calls and failed attempts, as they were or as they come.
+//! `hubferry logs`: shows calls to HubSpot and failed attempts, past ones or live.
 
 mod stream;
 

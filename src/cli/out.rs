@@ -1,8 +1,8 @@
 //! Printing that survives a closed pipe: `say!` for results, `note!` for everything else.
 //!
-//! `println!` panics where nobody reads any more (`hubferry status | head -1`) or the disk is full.
-//! These macros remember the first failure instead. The command carries on: what it does must not
-//! depend on who reads what it says. [`lost`] then decides how the process ends.
+//! `println!` panics when the reader is gone (`hubferry status | head -1`) or the disk is full.
+//! These macros remember the first failure instead, and the command continues: its work must not
+//! depend on who reads the output. [`lost`] then decides the exit code.
 
 use std::fmt;
 use std::io::{self, Write as _};

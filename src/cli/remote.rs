@@ -1,4 +1,4 @@
-//! Talking to a running server.
+//! The HTTP client for a running server.
 
 use std::time::Duration;
 

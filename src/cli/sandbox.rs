@@ -1,4 +1,4 @@
-//! `hubferry sandbox`: HubSpot, simulated.
+//! `hubferry sandbox`: runs a simulated HubSpot.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `hubferry serve` and `hubferry migrate`.
+//! `hubferry serve` and `hubferry migrate`: run the server, and update the database schema.
 
 use std::net::SocketAddr;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! `hubferry setup`: the HubSpot account made ready.
+//! `hubferry setup`: prepares the HubSpot account.
 
 use anyhow::Result;
 use clap::Args;

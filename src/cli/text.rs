@@ -1,4 +1,4 @@
-//! Text for people: numbers, spans of time and tables.
+//! Formats text for people: numbers, durations and tables.
 
 use std::time::Duration;
 

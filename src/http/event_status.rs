@@ -72,7 +72,7 @@ impl From<RowView> for EventRow {
     }
 }
 
-/// The status of an event.
+/// Show the status of an event.
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events",
     params(("id" = String, Path, example = "evt-1"), EventParams),
     responses((status = 200, body = EventView), (status = 404, body = ProblemBody)))]

@@ -1,11 +1,11 @@
 //! The simulator's own clock.
 //!
-//! It stands for the clock of another company's server, so it is read here and not passed in;
-//! nothing outside the sandbox may see it.
+//! It represents the clock of a server outside our control, so it is read here instead of passed
+//! in. Nothing outside the sandbox uses it.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 
-/// When everything built in was created.
+/// The creation time of everything built in.
 pub(crate) const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 /// The time on the simulated server.
@@ -19,13 +19,13 @@ pub(crate) fn iso(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The account's calendar day, which the daily counter follows.
+/// Returns the account's calendar day, by which the daily limit resets.
 pub(crate) fn day(at: DateTime<Utc>, zone: &str) -> NaiveDate {
     let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::UTC);
     at.with_timezone(&zone).date_naive()
 }
 
-/// How far the account's wall clock is from UTC at this moment.
+/// Returns the account's offset from UTC at this moment.
 pub(crate) fn offset(at: DateTime<Utc>, zone: &str) -> TimeDelta {
     let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::UTC);
     at.with_timezone(&zone).naive_local() - at.naive_utc()

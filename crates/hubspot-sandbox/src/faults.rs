@@ -1,68 +1,68 @@
-//! The ways in which the simulator can be made to misbehave.
+//! Faults that make the simulator misbehave.
 //!
-//! All are off by default, and each is something the real service does, was reported to do, or is
-//! not documented never to do. A `remaining` counts down with each call it spoils; without one the
-//! fault stays until it is cleared.
+//! All are off by default. Each one is something that the real service does, was reported to do, or
+//! is not documented never to do. A `remaining` counts down with each affected call. Without it,
+//! the fault stays until it is cleared.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The faults in force; the same names are the JSON keys of `PUT /_sandbox/faults`.
+/// The faults in force. The JSON keys of `PUT /_sandbox/faults` have the same names.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Trace ids no longer opt in to 207: one bad input refuses its whole batch.
+    /// Trace ids no longer enable the status 207: one bad input refuses its whole batch.
     pub no_multi_status: bool,
-    /// `objectWriteTraceId` is left out of results.
+    /// Results lack `objectWriteTraceId`.
     pub no_trace_echo: bool,
-    /// Every call answers a gateway error and nothing is carried out.
+    /// Every call gets a gateway error and is not performed.
     pub outage: Option<Outage>,
-    /// Writes are carried out, then the caller is told that they failed, or nothing at all.
+    /// Writes are performed, but the caller gets an error or no answer.
     pub apply_then_fail: Option<ApplyThenFail>,
-    /// Inputs of batches that appear in neither `results` nor `errors`.
+    /// Some batch inputs appear neither in `results` nor in `errors`.
     pub drop_inputs: Option<DropInputs>,
     /// `numErrors` is greater than the number of items listed.
     pub num_errors_lies: bool,
-    /// Items of `errors` come without their `context`.
+    /// Items of `errors` lack their `context`.
     pub error_items_without_context: bool,
-    /// Writes answer 423 and are not carried out.
+    /// Writes answer 423 and are not performed.
     pub lock_423: Option<Locked>,
     /// Every call answers 477: the account is moving to another data centre.
     pub migrating_477: Option<Migrating>,
     /// Replies lack the rate-limit headers.
     pub missing_rate_headers: bool,
-    /// Calls are not carried out; the connection is held this long, then cut without an answer.
+    /// Calls are not performed. The connection stays open this long and is then cut without an
+    /// answer.
     pub hang_ms: Option<u64>,
-    /// Replies are held back this long, on top of the latency in the settings.
+    /// Replies are delayed this long, in addition to the latency in the settings.
     pub latency_ms: Option<u64>,
     /// Batches that contain one of these inputs answer 500.
     pub poison: Option<Poison>,
-    /// Calls that somebody else's integration makes in every ten seconds of the same window.
+    /// The calls of another integration in every ten seconds of the same window.
     pub other_consumer_per_10s: Option<u32>,
-    /// What is left of the day's quota at the moment the fault is set; clearing the fault begins
-    /// a new day.
+    /// The calls left today when the fault is set. Clearing the fault begins a new day.
     pub daily_remaining: Option<u32>,
-    /// Archived records keep their unique values, so that writing one of those again clashes.
+    /// Archived records keep their unique values, so that writing one of these again conflicts.
     pub keep_unique_on_archive: bool,
     /// A merge keeps the id of the primary record instead of making a new one.
     pub merge_keeps_primary_id: bool,
-    /// The ids of records that were merged away answer 404 instead of leading to the survivor.
+    /// The ids of records that were merged away answer 404 instead of returning the survivor.
     pub merged_ids_vanish: bool,
-    /// Error bodies and error items come without a `category`.
+    /// Error bodies and error items lack a `category`.
     pub missing_category: bool,
     /// The token is no longer accepted.
     pub revoke_token: bool,
     /// Scopes that the token has lost.
     pub deny_scopes: Vec<String>,
-    /// How long after a write the search index knows nothing of the record.
+    /// How long after a write the search index does not contain it.
     pub search_delay_ms: u64,
     /// An empty `inputs` answers 200 with no results instead of 400.
     pub empty_inputs_ok: bool,
-    /// "Contact already exists" without the id of the existing one.
+    /// "Contact already exists" lacks the id of the existing contact.
     pub conflict_without_id: bool,
 }
 
-/// A gateway that answers in place of the service.
+/// A gateway that answers instead of the service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Outage {
@@ -71,12 +71,12 @@ pub struct Outage {
     /// Calls still to be spoilt; `None` is until cleared.
     #[serde(default)]
     pub remaining: Option<u32>,
-    /// Answer with an HTML page; otherwise with the short JSON error (and nothing for a 503).
+    /// Answer with an HTML page. Otherwise the answer is the short JSON error, or empty for a 503.
     #[serde(default)]
     pub html: bool,
 }
 
-/// A write that is carried out although the caller sees a failure.
+/// A write that is performed although the caller sees a failure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApplyThenFail {
@@ -91,7 +91,7 @@ pub struct ApplyThenFail {
     pub remaining: Option<u32>,
 }
 
-/// How a write that was carried out is answered.
+/// What the caller of a performed write sees.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailHow {
@@ -104,7 +104,7 @@ pub enum FailHow {
     Hang,
 }
 
-/// Which inputs vanish.
+/// Which inputs get no result.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DropInputs {
@@ -116,7 +116,7 @@ pub struct DropInputs {
     pub remaining: Option<u32>,
 }
 
-/// Records locked by too many writes at once.
+/// Records that are locked because of too many writes at once.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Locked {
@@ -124,7 +124,7 @@ pub struct Locked {
     pub remaining: Option<u32>,
 }
 
-/// An account on the move.
+/// An account that is moving to another data centre.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Migrating {
@@ -135,11 +135,11 @@ pub struct Migrating {
     pub remaining: Option<u32>,
 }
 
-/// Inputs that break the service.
+/// Inputs that cause a server error.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Poison {
-    /// Ids or property values of the inputs.
+    /// The ids or property values of these inputs.
     pub keys: Vec<String>,
 }
 
@@ -148,7 +148,7 @@ fn bad_gateway() -> u16 {
 }
 
 impl Faults {
-    /// Says what is wrong with a value, in a sentence.
+    /// Returns what is wrong with a value, in a sentence.
     pub(crate) fn fault(&self) -> Option<String> {
         let statuses = [
             ("outage", self.outage.as_ref().map(|o| o.status)),
@@ -165,13 +165,13 @@ impl Faults {
         None
     }
 
-    /// Whether a batch holds an input that breaks the service.
+    /// Whether a batch contains an input that causes a server error.
     pub(crate) fn poisoned(&self, inputs: &[Value]) -> bool {
         let Some(poison) = &self.poison else { return false };
         inputs.iter().any(|input| names_one_of(input, &poison.keys))
     }
 
-    /// Bends a reply's JSON the way the faults demand.
+    /// Changes a reply's JSON as the faults require.
     pub(crate) fn distort(&self, body: &mut Value) {
         if self.missing_category
             && body["status"] == "error"
@@ -199,7 +199,7 @@ impl Faults {
 }
 
 impl DropInputs {
-    /// Whether this input vanishes; `nth` counts the inputs of all batches from 1.
+    /// Whether this input is dropped. `nth` counts the inputs of all batches from 1.
     pub(crate) fn takes(&mut self, nth: u64, input: &Value) -> bool {
         let hit = self.every.is_some_and(|n| nth.is_multiple_of(u64::from(n.max(1))))
             || names_one_of(input, &self.keys);
@@ -207,7 +207,7 @@ impl DropInputs {
     }
 }
 
-/// Takes one from a counter; false once it is used up.
+/// Decreases a counter. Returns false once it is used up.
 pub(crate) fn spend(remaining: &mut Option<u32>) -> bool {
     match remaining {
         None => true,

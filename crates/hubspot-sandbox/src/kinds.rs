@@ -1,6 +1,6 @@
-//! The object kinds and the API versions the simulator knows, with all their spellings.
+//! The object kinds and API versions that the simulator knows, with all their spellings.
 //!
-//! HubSpot takes a kind as plural, singular or numeric type id; inside there is one enum.
+//! HubSpot accepts a kind as plural, singular or numeric type id. The simulator uses one enum.
 
 /// A kind of CRM object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +16,7 @@ impl Kind {
     pub(crate) const ALL: [Self; 5] =
         [Self::Contact, Self::Company, Self::Deal, Self::Ticket, Self::Note];
 
-    /// Reads `contacts`, `contact` or `0-1`, in any case.
+    /// Parses `contacts`, `contact` or `0-1`, in any case.
     pub(crate) fn parse(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase();
         Self::ALL
@@ -54,22 +54,22 @@ impl Kind {
         }
     }
 
-    /// The group that built-in properties are in.
+    /// Returns the group of built-in properties.
     pub(crate) fn default_group(self) -> String {
         format!("{}information", self.singular())
     }
 
-    /// The property that holds the time of creation.
+    /// Returns the property with the time of creation.
     pub(crate) fn created_property(self) -> &'static str {
         if self == Self::Note { "hs_createdate" } else { "createdate" }
     }
 
-    /// The property that holds the time of the last change.
+    /// Returns the property with the time of the last change.
     pub(crate) fn modified_property(self) -> &'static str {
         if self == Self::Contact { "lastmodifieddate" } else { "hs_lastmodifieddate" }
     }
 
-    /// The properties a read returns when it asks for none.
+    /// Returns the properties of a read that asks for none.
     pub(crate) fn read_properties(self) -> &'static [&'static str] {
         match self {
             Self::Contact => &["email", "firstname", "lastname"],
@@ -87,7 +87,7 @@ impl Kind {
         }
     }
 
-    /// The pair of properties that hold pipeline and stage, where the kind has any.
+    /// Returns the properties for pipeline and stage, if the kind has any.
     pub(crate) fn pipeline_properties(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Deal => Some(("pipeline", "dealstage")),
@@ -96,20 +96,21 @@ impl Kind {
         }
     }
 
-    /// The scope that lets a token `read` or `write` records; notes go with contacts.
+    /// Returns the scope that allows a token to `read` or `write` records. Notes use the scope of
+    /// contacts.
     pub(crate) fn object_scope(self, act: &str) -> String {
         let of = if self == Self::Note { "contacts" } else { self.plural() };
         format!("crm.objects.{of}.{act}")
     }
 
-    /// The scope that lets a token `read` or `write` property definitions.
+    /// Returns the scope that allows a token to `read` or `write` property definitions.
     pub(crate) fn schema_scope(self, act: &str) -> String {
         let of = if self == Self::Note { "contacts" } else { self.plural() };
         format!("crm.schemas.{of}.{act}")
     }
 }
 
-/// A version of the API, which is part of the path.
+/// A version of the API, as part of the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     /// `v3`, and `v4` for associations.
@@ -121,7 +122,7 @@ pub(crate) enum Version {
 }
 
 impl Version {
-    /// Reads the dated spelling.
+    /// Parses the dated spelling.
     pub(crate) fn dated(word: &str) -> Option<Self> {
         match word {
             "2026-03" => Some(Self::March),
@@ -130,7 +131,8 @@ impl Version {
         }
     }
 
-    /// Whether the rules of 2026-09 hold: dates are normalised, required properties enforced.
+    /// Whether the rules of 2026-09 apply: dates are normalised, and required properties are
+    /// enforced.
     pub(crate) fn is_current(self) -> bool {
         self == Self::September
     }

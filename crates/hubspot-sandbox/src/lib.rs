@@ -1,10 +1,9 @@
-//! A HubSpot account, simulated: an HTTP server with the parts of HubSpot's CRM API that a push
-//! integration uses, its quotas, its refusals and, on demand, its faults.
+//! A simulated HubSpot account: an HTTP server with the parts of HubSpot's CRM API that a push
+//! integration uses, its limits, its refusals and, on demand, its faults.
 //!
-//! It exists so that everything can be tried without an account: it is what the tests run against
-//! and what the demo shows. It shares no code with the client, so the two cannot share a
-//! misunderstanding. One call at a time is carried out, under one lock that is never held while
-//! waiting.
+//! With it, everything can be tried without a HubSpot account. The tests and the demo use it. It
+//! shares no code with the client, so the two cannot share a misunderstanding. Calls are performed
+//! one at a time, under a lock that is never held while waiting.
 
 mod account;
 mod api;

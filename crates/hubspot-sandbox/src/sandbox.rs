@@ -1,4 +1,4 @@
-//! The handle of a simulated account, and what people do in it.
+//! The handle of a simulated account, and the actions of people in it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::view::{self, AssociationView, ObjectView};
 use crate::wire::reply::{Payload, Refusal, Reply};
 
-/// A simulated account; clones are the same account.
+/// A simulated account. All clones share the account.
 #[derive(Clone)]
 pub struct Sandbox {
     state: Arc<Mutex<State>>,
@@ -30,28 +30,28 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// An account without records.
+    /// Makes an account without records.
     pub fn new(settings: Settings) -> Self {
         let state = Arc::new(Mutex::new(State::new(settings)));
         Self { state, closing: CancellationToken::new() }
     }
 
-    /// The live records of a type (`contacts`, `contact` or `0-1`), by id.
+    /// Returns the live records of a type (`contacts`, `contact` or `0-1`), by id.
     pub fn objects(&self, object_type: &str) -> Vec<ObjectView> {
         Kind::parse(object_type).map(|kind| view::objects(&self.lock(), kind)).unwrap_or_default()
     }
 
-    /// All associations, each once per direction and type.
+    /// Returns all associations, each once for every direction and type.
     pub fn associations(&self) -> Vec<AssociationView> {
         view::associations(&self.lock())
     }
 
-    /// The API calls so far, oldest first; control endpoints are not among them.
+    /// Returns the API calls so far, oldest first, without those to the control endpoints.
     pub fn calls(&self) -> Vec<CallView> {
         self.lock().calls.iter().cloned().collect()
     }
 
-    /// Empties the log of calls; quotas and the peak stay.
+    /// Empties the call log. Limits and the peak stay.
     pub fn clear_calls(&self) {
         self.lock().calls.clear();
     }
@@ -61,46 +61,49 @@ impl Sandbox {
         self.lock().set_faults(faults);
     }
 
-    /// The faults in force, with what is left of their counters.
+    /// Returns the faults in force, with the rest of their counters.
     pub fn faults(&self) -> Faults {
         self.lock().faults.clone()
     }
 
-    /// The most calls, refused ones included, that ever arrived within ten seconds.
+    /// Returns the most calls, refused ones included, that ever arrived within ten seconds.
     pub fn peak_window(&self) -> usize {
         self.lock().limits.peak()
     }
 
-    /// Merges two records and returns the id of the survivor; nothing if one is not there.
+    /// Merges two records and returns the id of the survivor, or nothing if one does not exist.
     pub fn merge(&self, object_type: &str, primary_id: &str, other_id: &str) -> Option<String> {
         let kind = Kind::parse(object_type)?;
         let (primary, other) = (primary_id.parse().ok()?, other_id.parse().ok()?);
         self.lock().merge_records(kind, primary, other).ok().map(|id| id.to_string())
     }
 
-    /// Puts a record into the recycle bin; false if it is not there.
+    /// Moves a record to the recycle bin. Returns false if it does not exist.
     pub fn archive(&self, object_type: &str, id: &str) -> bool {
         let (Some(kind), Ok(id)) = (Kind::parse(object_type), id.parse()) else { return false };
         self.lock().archive(kind, id)
     }
 
-    /// Erases a record for good, as a data protection request does; false if it is not there.
+    /// Erases a record permanently, as a data protection request does. Returns false if it does not
+    /// exist.
     pub fn erase(&self, object_type: &str, id: &str) -> bool {
         let (Some(kind), Ok(id)) = (Kind::parse(object_type), id.parse()) else { return false };
         self.lock().erase(kind, id)
     }
 
-    /// Changes properties of a record as a person in the CRM would; false if it was refused.
+    /// Changes properties of a record as a person in the CRM would. Returns false if it was
+    /// refused.
     pub fn edit(&self, object_type: &str, id: &str, properties: &[(&str, &str)]) -> bool {
         self.try_edit(object_type, id, &owned(properties)).is_ok()
     }
 
-    /// Makes a record as a person in the CRM would, and returns its id; empty if it was refused.
+    /// Creates a record as a person in the CRM would. Returns its id, or an empty text if it was
+    /// refused.
     pub fn create(&self, object_type: &str, properties: &[(&str, &str)]) -> String {
         self.try_create(object_type, &owned(properties)).unwrap_or_default()
     }
 
-    /// Adds a property definition, in the JSON shape of the API; false if it was refused.
+    /// Adds a property definition, in the JSON form of the API. Returns false if it was refused.
     pub fn define_property(&self, object_type: &str, definition: &serde_json::Value) -> bool {
         let Some(kind) = Kind::parse(object_type) else { return false };
         properties::define(&mut self.lock(), kind, definition).is_ok()
@@ -148,7 +151,7 @@ impl Sandbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, but not beyond the end of the server.
+    /// Waits, but not longer than the server runs.
     pub(crate) async fn wait(&self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
@@ -161,7 +164,7 @@ fn owned(properties: &[(&str, &str)]) -> BTreeMap<String, String> {
     properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The message of a refusal.
+/// Returns the message of a refusal.
 fn said(refusal: Refusal) -> String {
     match Reply::from(refusal).payload {
         Payload::Json(body) => body["message"].as_str().unwrap_or_default().to_owned(),

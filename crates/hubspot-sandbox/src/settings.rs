@@ -1,7 +1,7 @@
-//! What the simulated account is like: its token, its limits, its currencies.
+//! The properties of the simulated account: its token, its limits, its currencies.
 //!
-//! Everything here is fixed when the sandbox starts; what a test changes while it runs is in
-//! `faults`.
+//! Everything here is fixed when the sandbox starts. `faults` contains what a test can change while
+//! it runs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::faults::Faults;
 /// The settings of a simulated account.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The bearer token that is accepted.
+    /// The accepted bearer token.
     pub token: String,
-    /// The account's number (HubSpot also says "Hub ID").
+    /// The account's number, which HubSpot also calls "Hub ID".
     pub portal_id: u64,
-    /// IANA name of the account's time zone; the daily quota ends at its midnight.
+    /// The IANA name of the account's time zone. The daily limit resets at its midnight.
     pub time_zone: String,
     /// ISO 4217 code of the account's own currency.
     pub company_currency: String,
@@ -27,16 +27,16 @@ pub struct Settings {
     pub daily_limit: u32,
     /// Searches allowed in any rolling second.
     pub search_per_second: u32,
-    /// How long every reply is held back after the call was carried out.
+    /// How long every reply is delayed after the call was performed.
     pub latency: Duration,
     /// Seeds the shuffling of results and the gaps between record ids.
     pub seed: u64,
     /// The faults to begin with.
     pub faults: Faults,
-    /// The scopes the token has; `None` is all of them.
+    /// The scopes of the token; `None` means all.
     pub scopes: Option<Vec<String>>,
-    /// Properties an administrator marked as required, by plural object type; enforced on create
-    /// and by version 2026-09 only.
+    /// Properties that an administrator marked as required, by plural object type. Only version
+    /// 2026-09 enforces them, and only on create.
     pub required: BTreeMap<String, Vec<String>>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The account's own currency first, then the others.
+    /// Returns the account's own currency first, then the others.
     pub(crate) fn currencies(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.company_currency).chain(&self.additional_currencies)
     }

@@ -1,4 +1,4 @@
-//! What tests and people see of the account from outside the API.
+//! What tests and people see of the account without the API.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ pub struct AssociationView {
     pub to_type: String,
     /// Record id of the far end.
     pub to_id: String,
-    /// `HUBSPOT_DEFINED`, the only category the sandbox has.
+    /// `HUBSPOT_DEFINED`, the only category in the sandbox.
     pub category: String,
     /// Number of the association type in this direction.
     pub type_id: u32,
@@ -53,13 +53,13 @@ impl ObjectView {
     }
 }
 
-/// The live records of a kind, by id.
+/// Returns the live records of a kind, by id.
 pub(crate) fn objects(state: &State, kind: Kind) -> Vec<ObjectView> {
     let records = state.store(kind).records.values();
     records.filter(|r| r.archived_at.is_none()).map(ObjectView::of).collect()
 }
 
-/// All associations in both directions, in order.
+/// Returns all associations in both directions, in order.
 pub(crate) fn associations(state: &State) -> Vec<AssociationView> {
     let each = state.links.all().map(|(from, to, type_id)| AssociationView {
         from_type: from.0.plural().into(),

@@ -1,10 +1,11 @@
-//! Who the server runs as: ourselves, unless we are root, which PostgreSQL refuses.
+//! The user that the server runs as: the current one, unless that is root, which PostgreSQL
+//! refuses.
 
 use std::{os::unix::process::CommandExt, process::Command};
 
 use crate::error::ClusterError;
 
-/// A user of the system, by number.
+/// A user of the system, by its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) uid: u32,
@@ -12,18 +13,19 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Makes a command run as this user; supplementary groups are dropped with it.
+    /// Makes a command run as this user, without supplementary groups.
     pub(crate) fn apply(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 }
 
-/// The account to drop to: `postgres`, else `nobody`, if we are root; none if we are not.
+/// Returns the account to switch to if we are root: `postgres`, or else `nobody`. Returns none
+/// otherwise.
 pub(crate) fn for_server() -> Result<Option<Account>, ClusterError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    // initdb looks its own user up there, so an account known only elsewhere would not do.
+    // initdb looks up its user in this file, so an account defined elsewhere would not work.
     let path = "/etc/passwd";
     let passwd = std::fs::read_to_string(path).map_err(ClusterError::file("read", path))?;
     ["postgres", "nobody"]
@@ -33,7 +35,7 @@ pub(crate) fn for_server() -> Result<Option<Account>, ClusterError> {
         .ok_or(ClusterError::NoAccount)
 }
 
-/// Looks a user up in the text of `/etc/passwd`.
+/// Finds a user in the text of `/etc/passwd`.
 pub(crate) fn in_passwd(passwd: &str, name: &str) -> Option<Account> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -43,7 +45,7 @@ pub(crate) fn in_passwd(passwd: &str, name: &str) -> Option<Account> {
     })
 }
 
-/// Reads a user's number; macOS writes that of `nobody` as -2.
+/// Parses a user's number. macOS writes -2 for `nobody`.
 fn number(field: &str) -> Option<u32> {
     field.parse().ok().or_else(|| field.parse::<i32>().ok().map(i32::cast_unsigned))
 }

@@ -15,22 +15,22 @@ use crate::{
     server::{self, Server, USER},
 };
 
-/// How to make a cluster. The defaults are right for tests.
+/// The options of a cluster. The defaults are right for tests.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Whether a commit survives a power cut (`fsync`). Off, everything is about twice as fast,
-    /// and a crash of the server alone still loses nothing.
+    /// Whether a commit survives a power failure (`fsync`). Without it, everything is about twice
+    /// as fast, and a crash of the server alone still loses nothing.
     pub durable: bool,
-    /// The directory of the server's programs (`PG_BIN_DIR`). Named, no other is tried.
+    /// The directory of the server's programs (`PG_BIN_DIR`). If it is set, no other is tried.
     pub bin_dir: Option<PathBuf>,
     /// The search path (`PATH`), tried before the usual places.
     pub path: Option<OsString>,
-    /// Where the cluster's directory is made, `/var/tmp` if not given. Every user must be able
-    /// to traverse it when we run as root, since the server then runs as somebody else.
+    /// Where the cluster's directory is created; `/var/tmp` by default. As root, every user must be
+    /// able to traverse it, because the server then runs as another user.
     pub parent: Option<PathBuf>,
 }
 
-/// A running cluster; it ends with this value.
+/// A running cluster. It ends when this value is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     pub(crate) server: Server,
@@ -41,13 +41,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Sweeps what killed processes left, then makes and starts a cluster: about 0.6 s.
+    /// Removes what killed processes left behind, then creates and starts a cluster in about 0.6 s.
     ///
-    /// It blocks: from async code, call it in `spawn_blocking`.
+    /// This function blocks: from async code, call it in `spawn_blocking`.
     ///
     /// # Errors
     ///
-    /// Where the programs are missing or too old, or one of them fails; see [`ClusterError`].
+    /// When the programs are missing or too old, or one of them fails; see [`ClusterError`].
     pub fn temporary(options: Options) -> Result<Self, ClusterError> {
         let binaries = find::binaries(options.bin_dir.as_deref(), options.path.as_deref())?;
         let account = account::for_server()?;
@@ -64,7 +64,8 @@ impl Cluster {
         }
     }
 
-    /// How to reach the cluster's `postgres` database; for another, add `.database(name)`.
+    /// Returns how to connect to the cluster's `postgres` database. For another one, add
+    /// `.database(name)`.
     #[must_use]
     pub fn connect_options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
@@ -75,7 +76,7 @@ impl Cluster {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    /// Makes an empty database and answers how to reach it.
+    /// Creates an empty database and returns how to connect to it.
     ///
     /// # Errors
     ///
@@ -87,7 +88,7 @@ impl Cluster {
             return Err(ClusterError::DatabaseName { name: name.to_owned() });
         }
         let mut connection = self.connect_options().connect().await?;
-        // The name was checked just above, and cannot be a parameter of the statement.
+        // The name was checked above. It cannot be a parameter of the statement.
         sqlx::query(AssertSqlSafe(format!(r#"CREATE DATABASE "{name}""#)))
             .execute(&mut connection)
             .await?;
@@ -95,12 +96,11 @@ impl Cluster {
         Ok(self.connect_options().database(name))
     }
 
-    /// Stops the server and removes its directory. Dropping does the same, but tells nobody how
-    /// it went.
+    /// Stops the server and removes its directory. Dropping does the same, but reports no errors.
     ///
     /// # Errors
     ///
-    /// Where the server does not stop; its directory is then left for the next sweep.
+    /// When the server does not stop. Its directory is then left for the next sweep.
     pub fn stop(mut self) -> Result<(), ClusterError> {
         self.end()
     }
@@ -109,7 +109,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Where the server does not come back.
+    /// When the server does not start again.
     pub fn crash(&mut self) -> Result<(), ClusterError> {
         // The guard watches the old server's process.
         let _ = self.guard.kill();
@@ -124,10 +124,11 @@ impl Cluster {
         if !std::mem::take(&mut self.running) {
             return Ok(());
         }
-        // The guard goes first, or it would find the server's process number given to another.
+        // The guard ends first. Otherwise the server's process number could already belong to
+        // another process.
         let _ = self.guard.kill();
         let _ = self.guard.wait();
-        // It may have been killed, or have stopped by itself.
+        // The server may have been killed or have stopped by itself.
         if self.server.is_running() {
             self.server.stop()?;
         }
@@ -149,7 +150,7 @@ fn start(server: &Server, home: &Home, durable: bool) -> Result<Child, ClusterEr
     start_with(server, home, durable)
 }
 
-/// Starts a server whose data directory is filled.
+/// Starts a server with an existing data directory.
 pub(crate) fn start_with(
     server: &Server,
     home: &Home,

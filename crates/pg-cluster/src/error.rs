@@ -1,24 +1,24 @@
-//! What can go wrong with a private cluster, and what the reader can do about it.
+//! Errors of a private cluster, and what to do about them.
 
 use std::{io, path::PathBuf, process::ExitStatus};
 
-/// The longest path of a unix socket, in bytes: `sun_path` less its closing zero.
+/// The longest path of a unix socket, in bytes: `sun_path` without its closing zero.
 pub(crate) const SOCKET_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Why there is no cluster.
+/// Why the cluster failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
-    /// The machine has no server programs.
+    /// The server programs are not installed.
     #[error(
         "found no PostgreSQL server (initdb, pg_ctl and postgres, version 14 or newer): \
          install it with `{install}`, or name the directory of its programs in PG_BIN_DIR"
     )]
     NotInstalled {
-        /// The command for this operating system.
+        /// The command that installs them on this operating system.
         install: String,
     },
-    /// The machine has server programs, all of them too old.
+    /// All installed server programs are too old.
     #[error(
         "the PostgreSQL server in {} is version {major}, and 14 is the oldest that will do: \
          install a newer one (`{install}`), or name the directory of its programs in PG_BIN_DIR",
@@ -27,9 +27,9 @@ pub enum ClusterError {
     TooOld {
         /// The newest version found.
         major: u32,
-        /// Where it is.
+        /// The directory that contains it.
         dir: PathBuf,
-        /// The command for this operating system.
+        /// The command that installs them on this operating system.
         install: String,
     },
     /// `PG_BIN_DIR` names a directory without working server programs.
@@ -38,32 +38,32 @@ pub enum ClusterError {
         /// The directory named.
         dir: PathBuf,
     },
-    /// We are root, which PostgreSQL refuses to run as, and there is nobody else.
+    /// PostgreSQL does not run as root, and there is no other user.
     #[error(
         "PostgreSQL does not run as root, and /etc/passwd has neither `postgres` nor `nobody`: \
          run as another user"
     )]
     NoAccount,
-    /// The socket's path is longer than the system can bind.
+    /// The socket's path is longer than the system allows.
     #[error(
         "a socket in {} would have a path of {length} bytes, and {} is the limit: \
          choose a shorter directory",
         dir.display(), SOCKET_LIMIT
     )]
     SocketPath {
-        /// Where the socket would be.
+        /// The directory of the socket.
         dir: PathBuf,
         /// The length of its path.
         length: usize,
     },
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("could not {doing} {}", path.display())]
     File {
         /// What was tried, as a verb.
         doing: &'static str,
-        /// With what.
+        /// The path that it was tried on.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -77,10 +77,10 @@ pub enum ClusterError {
         /// The end of what it wrote.
         output: String,
     },
-    /// A database's name has other characters than `a-z`, `0-9` and `_`, or too many.
+    /// A database name is too long or has characters other than `a-z`, `0-9` and `_`.
     #[error("`{name}` is no database name: 1 to 63 of a-z, 0-9 and _")]
     DatabaseName {
-        /// The name asked for.
+        /// The requested name.
         name: String,
     },
     /// The server refused a connection or a statement.
@@ -99,13 +99,13 @@ impl ClusterError {
     }
 }
 
-/// The command that installs a server here.
+/// Returns the command that installs a server on this system.
 pub(crate) fn install_command() -> String {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     install_command_for(std::env::consts::OS, &release, rustix::process::geteuid().is_root())
 }
 
-/// The command for a system, by `uname` and the text of its `/etc/os-release`.
+/// Returns the command for a system, given its `uname` and the text of its `/etc/os-release`.
 pub(crate) fn install_command_for(system: &str, os_release: &str, root: bool) -> String {
     if system == "macos" {
         return "brew install postgresql@17".to_owned();

@@ -1,4 +1,5 @@
-//! Where the server's programs are: systems disagree, and most keep them off the search path.
+//! Finds the server's programs. Their place differs between systems, and most do not put them on
+//! the search path.
 
 use std::{
     cmp::Reverse,
@@ -9,10 +10,10 @@ use std::{
 
 use crate::error::{self, ClusterError};
 
-/// The oldest version that the queue's statements run on.
+/// The oldest version that supports the queue's statements.
 const OLDEST: u32 = 14;
 
-/// Directories that hold one installation each; `*` stands for a whole or part of one name.
+/// Directories with one installation each. `*` stands for a whole name or a part of one.
 const PLACES: [&str; 9] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -32,8 +33,8 @@ pub(crate) struct Binaries {
     pub(crate) major: u32,
 }
 
-/// Finds the programs: the directory named, and no other; else the search path; else the newest
-/// of the first of [`PLACES`] that has any.
+/// Finds the programs: only in the directory named, if there is one; else on the search path; else
+/// the newest in the first of [`PLACES`] that has any.
 pub(crate) fn binaries(
     named: Option<&Path>,
     path: Option<&OsStr>,
@@ -42,7 +43,7 @@ pub(crate) fn binaries(
     search(named, path, &places, &major_in)
 }
 
-/// [`binaries`] with the places and the way to ask for a version as arguments.
+/// Does the same as [`binaries`], with the places and the way to ask for a version as arguments.
 pub(crate) fn search(
     named: Option<&Path>,
     path: Option<&OsStr>,
@@ -85,7 +86,7 @@ pub(crate) fn search(
     })
 }
 
-/// The directory that a search path's `initdb` is a link into, or the directory itself.
+/// Returns the directory that `initdb` on the search path links to, or the directory itself.
 fn behind_links(dir: &Path) -> PathBuf {
     let real = std::fs::canonicalize(dir.join("initdb")).ok();
     real.and_then(|file| file.parent().map(Path::to_path_buf))
@@ -97,7 +98,7 @@ fn complete(dir: &Path) -> bool {
     ["initdb", "pg_ctl", "postgres"].iter().all(|program| dir.join(program).is_file())
 }
 
-/// The major version of the server in a directory, if all three programs are there and run.
+/// Returns the major version of the server in a directory, if all three programs exist and run.
 fn major_in(dir: &Path) -> Option<u32> {
     if !complete(dir) {
         return None;
@@ -110,14 +111,14 @@ fn major_in(dir: &Path) -> Option<u32> {
     major_of(&String::from_utf8_lossy(&asked.ok()?.stdout))
 }
 
-/// The major version in a line like `postgres (PostgreSQL) 15.19 (Debian 15.19-0+deb12u1)`.
+/// Reads the major version from a line like `postgres (PostgreSQL) 15.19 (Debian 15.19-0+deb12u1)`.
 pub(crate) fn major_of(version: &str) -> Option<u32> {
     let number = version.split_once("(PostgreSQL) ")?.1;
     let digits = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     number[..digits].parse().ok()
 }
 
-/// Every directory that a pattern with at most one `*` in one name stands for.
+/// Returns every directory that matches a pattern with at most one `*` in one name.
 pub(crate) fn expand(pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {

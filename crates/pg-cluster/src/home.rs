@@ -1,8 +1,8 @@
-//! A cluster's directory: who it belongs to, and the sweeping of those whose owner is dead.
+//! A cluster's directory: its owner, and the removal of directories whose owner has died.
 //!
-//! The layout is `hubferry-pg-<pid>-<n>/{owner,data}`. The process holds a lock on `owner` for as
-//! long as it lives, which the system releases however it dies; that, and not the process number
-//! written in it, tells the living from the dead, for numbers are given out again.
+//! The layout is `hubferry-pg-<pid>-<n>/{owner,data}`. The process holds a lock on `owner` while it
+//! lives, and the system releases the lock however the process ends. Only the lock tells whether
+//! the owner lives. The process number in the file does not, because the system reuses numbers.
 
 use std::{
     fs::{self, DirBuilder, File, Permissions},
@@ -15,16 +15,16 @@ use crate::{account::Account, error::ClusterError, find::Binaries, server, serve
 
 const PREFIX: &str = "hubferry-pg-";
 
-/// A directory that is ours while this value lives.
+/// A directory that this process owns while the value lives.
 #[derive(Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
-    /// Only held: closing the file would release the lock.
+    /// Only kept open: closing the file would release the lock.
     _owner: File,
 }
 
 impl Home {
-    /// Makes a directory whose `data` belongs to the server's account and to nobody else.
+    /// Creates a directory whose `data` only the server's account can access.
     pub(crate) fn create(parent: &Path, account: Option<Account>) -> Result<Self, ClusterError> {
         let dir = fresh(parent)?;
         let made = Self::furnish(&dir, account);
@@ -37,10 +37,10 @@ impl Home {
     fn furnish(dir: &Path, account: Option<Account>) -> Result<Self, ClusterError> {
         let data = dir.join("data");
         server::check_socket_path(&data)?;
-        // The umask may have taken the right to traverse, which the server's account needs.
+        // The umask may have removed the right to traverse, which the server's account needs.
         fs::set_permissions(dir, Permissions::from_mode(0o711))
             .map_err(ClusterError::file("open to the server", dir))?;
-        // Locked before it has its name: a sweep never sees an owner that is not locked yet.
+        // Locked before it gets its name, so that a sweep never sees an owner file without a lock.
         let (draft, named) = (dir.join("owner.new"), dir.join("owner"));
         let owner = locked(&draft).map_err(ClusterError::file("lock", &draft))?;
         fs::rename(&draft, &named).map_err(ClusterError::file("write", &named))?;
@@ -54,22 +54,22 @@ impl Home {
         Ok(Self { dir: dir.to_path_buf(), _owner: owner })
     }
 
-    /// Where the directory is.
+    /// Returns where the directory is.
     pub(crate) fn parent(&self) -> PathBuf {
         self.dir.parent().map(Path::to_path_buf).unwrap_or_default()
     }
 
-    /// The whole directory.
+    /// Returns the whole directory.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The server's part of it.
+    /// Returns the server's part of the directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
 
-    /// Removes the directory; what cannot be removed is left for a sweep.
+    /// Removes the directory. What cannot be removed is left for a sweep.
     pub(crate) fn remove(&self) {
         remove(&self.dir);
     }
@@ -77,8 +77,8 @@ impl Home {
 
 /// Stops the servers and removes the directories that killed processes left under `parent`.
 ///
-/// Only directories of our own user are touched, and none that a living process holds. A failure
-/// is logged and is no reason not to start.
+/// It only touches directories of the current user that no living process has locked. A failure is
+/// logged and does not prevent the start.
 pub(crate) fn sweep(parent: &Path, binaries: &Binaries) {
     let me = rustix::process::geteuid();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
@@ -88,7 +88,8 @@ pub(crate) fn sweep(parent: &Path, binaries: &Binaries) {
         if !ours {
             continue;
         }
-        // Without an owner it is being made right now. The lock also keeps other sweeps away.
+        // A directory without an owner file is just being created. The lock also keeps other sweeps
+        // away.
         let Ok(owner) = File::open(dir.join("owner")) else { continue };
         if owner.try_lock().is_err() {
             continue;
@@ -109,7 +110,7 @@ pub(crate) fn sweep(parent: &Path, binaries: &Binaries) {
     }
 }
 
-/// Makes a directory with a name that no other process uses.
+/// Creates a directory with a name that no other process uses.
 fn fresh(parent: &Path) -> Result<PathBuf, ClusterError> {
     let pid = std::process::id();
     let mut number = 0_u32;

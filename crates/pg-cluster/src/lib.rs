@@ -1,12 +1,17 @@
-//! A private Postgres cluster: made fresh, reached by a unix socket, thrown away when done.
+//! A private Postgres cluster: newly created, reached by a unix socket, and removed at the end.
 //!
-//! For `demo` and the tests, which must need nothing but the server's programs on the machine.
-//! The cluster listens on no port, so it meets no other server and any number run side by side.
+//! It is for `demo` and the tests, which must need only the server's programs on the machine. The
+//! cluster listens on no port, so it cannot conflict with other servers, and any number can run at
+//! the same time.
 //!
-//! Four ways out, each of which leaves neither a server nor a directory behind:
-//! [`Cluster::stop`]; dropping it; the end of the process without a drop (`exit`, a static,
-//! `kill -9`), which a small shell waiting on a pipe notices; and, where even that shell was
-//! killed or the machine went down, the next [`Cluster::temporary`], which sweeps first.
+//! There are four ways to end it, and each removes the server and its directory:
+//!
+//! - [`Cluster::stop`];
+//! - dropping it;
+//! - the end of the process without a drop (`exit`, a static, `kill -9`), which a small shell
+//!   notices because it waits on a pipe;
+//! - if that shell was killed too or the machine went down, the next [`Cluster::temporary`], which
+//!   sweeps first.
 
 mod account;
 mod cluster;

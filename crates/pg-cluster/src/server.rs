@@ -1,4 +1,4 @@
-//! The server's own programs: `initdb`, `pg_ctl start`, `pg_ctl stop`.
+//! Runs the server's programs: `initdb`, `pg_ctl start`, `pg_ctl stop`.
 
 use std::{
     ffi::OsString,
@@ -13,13 +13,13 @@ use crate::{
     find::Binaries,
 };
 
-/// The superuser of every cluster, and the one that logs in.
+/// The superuser of every cluster, as which clients log in.
 pub(crate) const USER: &str = "app";
 
-/// Names the socket; nothing listens on it as a port.
+/// Part of the socket's name. Nothing listens on this port.
 pub(crate) const PORT: u16 = 5432;
 
-/// What would make the programs look at another cluster, or speak otherwise.
+/// Environment variables that would make the programs use another cluster or another language.
 const FOREIGN: [&str; 11] = [
     "PGDATA",
     "PGHOST",
@@ -34,11 +34,11 @@ const FOREIGN: [&str; 11] = [
     "LANGUAGE",
 ];
 
-/// Waits for the end of its input, which comes with our own end, and then clears up.
+/// Waits for the end of its input, which closes when this process ends, and then cleans up.
 ///
-/// `$1` is the server's process, `$2` the directory. QUIT is what `pg_ctl -m immediate` sends.
-/// A server that has ended removes its file first, and may stay a process for as long as nobody
-/// asks for its exit code.
+/// `$1` is the server's process, `$2` the directory. QUIT is what `pg_ctl -m immediate` sends. A
+/// server that has ended removes its file first, and may remain as a process until its exit code is
+/// read.
 const GUARD: &str = r#"
 trap '' HUP INT TERM
 read -r _
@@ -51,7 +51,7 @@ done
 rm -rf -- "$2"
 "#;
 
-/// One data directory, and what serves it.
+/// One data directory and its server.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) binaries: Binaries,
@@ -60,24 +60,24 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Fills the data directory.
+    /// Initialises the data directory.
     pub(crate) fn initialise(&self, durable: bool) -> Result<(), ClusterError> {
         let mut initdb = self.command("initdb");
         initdb.args(["-U", USER, "-E", "UTF8", "--locale=C", "--no-instructions"]);
-        // The directory is 0700, so only the server's account and root reach the socket.
+        // The directory is 0700, so only the server's account and root can reach the socket.
         initdb.args(["--auth-local=trust", "--auth-host=reject"]);
         initdb.arg(if durable { "--data-checksums" } else { "--no-sync" });
         initdb.arg("-D").arg(&self.data);
         self.done(initdb, "initdb")
     }
 
-    /// Fills the data directory with a copy of the server at `other`, which will follow it.
+    /// Copies the server at `other` into the data directory. The copy will follow it.
     pub(crate) fn copy(&self, other: &Path, user: &str, port: u16) -> Result<(), ClusterError> {
         let mut copy = self.command("pg_basebackup");
         copy.arg("-h").arg(other).args(["-U", user, "-p", &port.to_string()]);
         copy.args(["-R", "-X", "stream", "--checkpoint=fast", "--no-sync", "-D"]).arg(&self.data);
         self.done(copy, "pg_basebackup")?;
-        // Of the other server's socket, which lies in its data.
+        // Belongs to the socket of the other server, which is in its data directory.
         let lock = self.data.join(format!("{}.lock", socket()));
         std::fs::remove_file(&lock).map_err(ClusterError::file("remove", &lock))
     }
@@ -89,7 +89,7 @@ impl Server {
         self.done(promote, "pg_ctl")
     }
 
-    /// Runs a program that starts no server.
+    /// Runs a program that does not start a server.
     fn done(&self, mut command: Command, program: &str) -> Result<(), ClusterError> {
         let program = self.binaries.dir.join(program);
         let done = command.output().map_err(ClusterError::file("run", &program))?;
@@ -100,7 +100,7 @@ impl Server {
         Err(ClusterError::Program { program, status: done.status, output })
     }
 
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     pub(crate) fn start(&self, durable: bool) -> Result<(), ClusterError> {
         let log = self.data.join("server.log");
         let mut start = self.command("pg_ctl");
@@ -115,7 +115,7 @@ impl Server {
         Err(ClusterError::Program { program, status, output })
     }
 
-    /// Stops the server at once, without tidying data that is thrown away anyway.
+    /// Stops the server at once, without a clean shutdown, because the data is thrown away.
     pub(crate) fn stop(&self) -> Result<(), ClusterError> {
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "-w", "-t", "30", "-m", "immediate", "-D"]).arg(&self.data);
@@ -129,16 +129,16 @@ impl Server {
 
     /// Whether a server answers at the socket.
     ///
-    /// Ask before stopping one that was not started a moment ago: after a crash or a power cut
-    /// the file with its process number stays, `pg_ctl stop` goes by nothing else, and the number
-    /// may by now be another server's.
+    /// Check this before stopping a server that was not just started. After a crash or a power
+    /// failure the file with its process number remains. `pg_ctl stop` relies on that file alone,
+    /// and the number may now belong to another server.
     pub(crate) fn is_running(&self) -> bool {
         UnixStream::connect(self.data.join(socket())).is_ok()
     }
 
-    /// Starts the shell that clears up when this process ends without doing so itself.
+    /// Starts the shell that cleans up if this process ends without doing so itself.
     ///
-    /// It holds the reading end of a pipe whose writing end is in the [`Child`] only.
+    /// The shell has the reading end of a pipe. Only the [`Child`] has the writing end.
     pub(crate) fn guard(&self, dir: &Path) -> Result<Child, ClusterError> {
         let file = self.data.join("postmaster.pid");
         let text = std::fs::read_to_string(&file).map_err(ClusterError::file("read", &file))?;
@@ -151,7 +151,7 @@ impl Server {
             .args(["-c", GUARD, "hubferry-pg-guard", &pid.to_string()])
             .arg(dir)
             .current_dir("/")
-            // A Ctrl-C at the terminal is for us, not for the guard.
+            // A Ctrl-C at the terminal is meant for this process, not for the guard.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -165,7 +165,7 @@ impl Server {
         for name in FOREIGN {
             command.env_remove(name);
         }
-        // Ours may be a directory that the server's account cannot enter.
+        // The current directory may be one that the server's account cannot enter.
         command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
         if let Some(account) = self.account {
             account.apply(&mut command);
@@ -173,7 +173,8 @@ impl Server {
         command
     }
 
-    /// Runs `pg_ctl`. Its server inherits the outputs: a pipe would stay open as long as it runs.
+    /// Runs `pg_ctl`. The server inherits its outputs, so a pipe would stay open as long as the
+    /// server runs.
     fn run(&self, mut pg_ctl: Command) -> Result<(PathBuf, ExitStatus), ClusterError> {
         let program = self.binaries.dir.join("pg_ctl");
         let status = pg_ctl.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -182,7 +183,7 @@ impl Server {
     }
 }
 
-/// Refuses a directory in which the socket's path would be too long.
+/// Refuses a directory in which the path of the socket would be too long.
 pub(crate) fn check_socket_path(data: &Path) -> Result<(), ClusterError> {
     let length = data.join(socket()).as_os_str().len();
     if length > SOCKET_LIMIT {
@@ -191,12 +192,12 @@ pub(crate) fn check_socket_path(data: &Path) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// The socket's name, which the server makes from its port.
+/// Returns the socket's name, which the server derives from its port.
 fn socket() -> String {
     format!(".s.PGSQL.{PORT}")
 }
 
-/// The server's settings as `pg_ctl -o` takes them: words for a shell.
+/// Returns the server's settings as shell words for `pg_ctl -o`.
 fn settings(data: &Path, durable: bool) -> OsString {
     let mut words = OsString::from(format!("-p {PORT} -c listen_addresses='' "));
     words.push("-c max_connections=200 -c timezone=UTC -c log_checkpoints=off ");
@@ -208,7 +209,7 @@ fn settings(data: &Path, durable: bool) -> OsString {
     words
 }
 
-/// A path as one word for a shell.
+/// Quotes a path as one shell word.
 pub(crate) fn quoted(path: &Path) -> OsString {
     let text = path.as_os_str();
     if !text.as_bytes().contains(&b'\'') {
@@ -220,7 +221,7 @@ pub(crate) fn quoted(path: &Path) -> OsString {
     OsString::from(format!("'{}'", text.to_string_lossy().replace('\'', r"'\''")))
 }
 
-/// The last lines of a log, on one line.
+/// Returns the last lines of a log on one line.
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(5)..].join("; ")

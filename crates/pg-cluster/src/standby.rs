@@ -1,4 +1,4 @@
-//! A copy of a running cluster that follows it, for tests of failovers.
+//! A standby that follows a running cluster, for tests of failovers.
 
 use crate::account;
 use crate::cluster::{Cluster, start_with};
@@ -7,10 +7,10 @@ use crate::home::Home;
 use crate::server::{self, Server, USER};
 
 impl Cluster {
-    /// A hot standby of this cluster: a copy that replays what happens here, and can only be read.
+    /// Creates a hot standby of this cluster: a read-only copy that replays all changes.
     ///
     /// # Errors
-    /// Where the copy cannot be made or does not start.
+    /// When the copy cannot be made or does not start.
     pub fn standby(&self) -> Result<Self, ClusterError> {
         let account = account::for_server()?;
         let home = Home::create(&self.home.parent(), account)?;
@@ -25,10 +25,10 @@ impl Cluster {
         }
     }
 
-    /// Makes a standby a primary.
+    /// Promotes a standby to a primary.
     ///
     /// # Errors
-    /// Where it is none, or does not end its recovery.
+    /// When it is not a standby, or does not end its recovery.
     pub fn promote(&self) -> Result<(), ClusterError> {
         self.server.promote()
     }

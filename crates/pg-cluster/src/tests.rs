@@ -1,4 +1,4 @@
-//! What the cluster does on the way out, and the parts that differ between systems.
+//! Tests how a cluster ends, and the parts that differ between systems.
 
 use std::{
     ffi::OsStr,
@@ -15,7 +15,7 @@ use crate::{
     server::quoted,
 };
 
-/// A place of the test's own, so that a sweep meets no other test's clusters.
+/// A directory of its own for each test, so that a sweep finds no clusters of other tests.
 fn place() -> tempfile::TempDir {
     tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o755))
@@ -37,7 +37,8 @@ fn options(parent: &Path) -> Options {
 fn what_a_killed_process_left_is_stopped_and_removed() {
     let place = place();
     let mut left = Cluster::temporary(options(place.path())).unwrap();
-    // kill -9 of us and of the guard: nobody stops the server, and the lock is gone.
+    // Simulates kill -9 of this process and of the guard: nobody stops the server, and the lock is
+    // released.
     left.guard.kill().unwrap();
     left.guard.wait().unwrap();
     left.running = false;
@@ -61,7 +62,7 @@ fn a_server_that_died_meanwhile_is_cleared_up_without_a_signal_to_its_number() {
     let file = cluster.server.data.join("postmaster.pid");
     let text = std::fs::read_to_string(&file).unwrap();
     cluster.server.stop().unwrap();
-    // The file as a crash leaves it, with a number that has become another process's: ours.
+    // The file as a crash leaves it, with the number of another process: this one.
     let rest = text.split_once('\n').unwrap().1;
     std::fs::write(&file, format!("{}\n{rest}", std::process::id())).unwrap();
     cluster.stop().unwrap();
@@ -84,7 +85,7 @@ fn the_guard_clears_up_after_a_process_that_ends_without_a_word() {
     let place = place();
     let mut cluster = Cluster::temporary(options(place.path())).unwrap();
     let dir = cluster.home.dir().to_path_buf();
-    // What the system does with our end of the pipe when we are gone.
+    // The system closes this end of the pipe when the process ends.
     drop(cluster.guard.stdin.take());
     cluster.guard.wait().unwrap();
     assert!(!cluster.server.is_running());

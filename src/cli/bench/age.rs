@@ -1,5 +1,5 @@
-//! Whether it stays as fast: with a million finished rows, beside a snapshot that somebody holds
-//! open, after ten minutes, and with a million open rows of which one record has a tenth.
+//! Measures whether the speed stays the same: with a million finished rows, while an old snapshot
+//! is held open, after ten minutes, and with a million open rows, a tenth of them for one record.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A `hubferry serve` as a child process, so that what is measured is the real thing.
+//! Runs `hubferry serve` as a child process, so that the benchmark measures the real server.
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! A HubSpot that agrees with everything at once: batches of writes come back as they were sent,
-//! all else is the sandbox's. What is measured against it is our own work, not the simulation's.
+//! A simulated HubSpot that accepts every batch of writes at once and returns it unchanged. The
+//! sandbox answers all other calls. A benchmark against it measures hubferry's own work, not the
+//! simulation.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! How fast what is due is leased, folded, sent and settled, where HubSpot costs nothing.
+//! Measures how fast due records are leased, folded, sent and settled when HubSpot answers at once.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What was measured: the values of several runs, their median and range, and what was aimed at.
+//! The figures of a benchmark: the values of several runs, their median and range, and the target.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! How fast events are accepted.
+//! Measures how fast events are accepted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A plain HTTP/1.1 load: so many connections, each of which sends its next request when the last
-//! one has been answered. Written on sockets, since it shares the machine with what it measures.
+//! Generates a plain HTTP/1.1 load: each connection sends its next request when the last one has
+//! been answered. It works directly on sockets to use little of the machine that it measures.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

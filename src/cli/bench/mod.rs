@@ -1,7 +1,8 @@
-//! `hubferry bench`: how fast it is on this machine.
+//! `hubferry bench`: measures how fast hubferry is on this machine.
 //!
-//! A private Postgres with its default, durable settings, the real server as a child process, and
-//! a HubSpot on this machine. Each measure runs several times; shown are the median and the range.
+//! It uses a private Postgres with default, durable settings, the real server as a child process,
+//! and a HubSpot on this machine. Each measurement runs several times, and the output shows the
+//! median and the range.
 
 mod age;
 mod child;

@@ -1,4 +1,5 @@
-//! How many calls it takes, and how much of the quota can be used: against the simulated HubSpot.
+//! Measures how many calls are needed and how much of the rate limit can be used, against the
+//! simulated HubSpot.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! How long an event takes to HubSpot, with default settings.
+//! Measures how long an event takes to reach HubSpot with default settings.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What it weighs, and how fast it starts.
+//! Measures memory, size and start time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the connection to Postgres is: encrypted or not, to a server that is verified or not.
+//! Checks whether the connection to Postgres is encrypted and the server verified.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
-//! HubSpot: does the token open the account, may it read, is the account set up, what quota is left.
+//! Checks HubSpot: whether the token is valid and may read, whether the account is set up, and how
+//! many calls are left.
 
 use super::{Report, Verdict};
 use crate::config::Config;

@@ -1,4 +1,5 @@
-//! `hubferry doctor`: everything that must be right, with a verdict and the way out.
+//! `hubferry doctor`: checks everything that must be right. Each check has a verdict and says what
+//! to do.
 //!
 //! It changes nothing: no migration, no property, no row.
 

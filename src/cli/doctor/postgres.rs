@@ -1,4 +1,5 @@
-//! Postgres: is it there, is it safe, does its clock agree, is the schema ours, how is the queue.
+//! Checks Postgres: whether it is reachable and safe, whether its clock agrees, whether the schema
+//! is hubferry's, and the state of the queue.
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,4 +1,4 @@
-//! A reader that counts lines and gives up on an event that never ends.
+//! A reader that counts lines and gives up on an event that is too long.
 
 use std::cell::Cell;
 use std::io::{Error, Read};

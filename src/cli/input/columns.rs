@@ -1,7 +1,7 @@
-//! What becomes of the columns of a CSV file.
+//! Reads the columns of a CSV file.
 //!
-//! Cells are text, always: mapping files read numbers, truth values and times out of text, and text
-//! keeps what a number would lose, such as the zeros of a postal code.
+//! Cells are always text. Mapping files read numbers, truth values and times from text, and text
+//! keeps what a number would lose, such as the leading zeros of a postal code.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! CSV: a header, and one event a row.
+//! Reads CSV: a header, and one event in each row.
 
 use std::io::Read;
 use std::rc::Rc;

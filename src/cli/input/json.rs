@@ -1,4 +1,5 @@
-//! JSON: an array of events, or events one after the other. Read as a stream, whatever its length.
+//! Reads JSON: an array of events, or events one after another. It is read as a stream, so its
+//! length does not matter.
 
 use std::io::{BufReader, Read};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! NDJSON: one event a line. A line that is none concerns itself alone.
+//! Reads NDJSON: one event on each line. An invalid line does not affect the others.
 
 use std::io::{BufRead, BufReader, Read};
 

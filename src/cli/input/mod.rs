@@ -1,6 +1,7 @@
-//! Events out of a file or standard input: JSON, NDJSON or CSV, read one after the other.
+//! Reads events from a file or standard input, one after another: JSON, NDJSON or CSV.
 //!
-//! A file is never held in memory: one event at a time is, and none may be longer than [`LONGEST`].
+//! Only one event at a time is in memory, never the whole file. No event may be longer than
+//! [`LONGEST`].
 
 mod budget;
 mod columns;

@@ -1,4 +1,4 @@
-//! Reading a file once before it is sent: how many events it holds, and what it is recognised by.
+//! Reads a file once before it is sent, to count its events and to recognise the file later.
 
 use std::io::Read;
 use std::path::Path;

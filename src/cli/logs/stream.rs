@@ -1,4 +1,4 @@
-//! Server-sent events, as far as ours go: `id` and `data`, comments skipped. Pure.
+//! Parses server-sent events as the server sends them: `id` and `data`. Comments are skipped. Pure.
 
 /// A message longer than this is no message of ours, and is dropped.
 const LONGEST: usize = 1024 * 1024;

@@ -1,5 +1,6 @@
-//! Records to calls, in the order in which the engine makes them: what is first in line decides the
-//! kind, and up to a batch of its kind goes with it. The engine's own functions plan and word them.
+//! Groups records into calls, in the order in which the engine would make them. The first due
+//! record decides the object kind, and up to a batch of that kind is sent with it. The engine's own
+//! functions plan the calls and write their bodies.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,5 +1,5 @@
-//! Events to records, as if none of them were in HubSpot: what the door and the queue would make of
-//! them. The door's own functions decide what is refused.
+//! Turns events into records, as if none of them were in HubSpot yet. It uses the server's own
+//! functions to decide which events are refused.
 
 use std::collections::{BTreeMap, HashMap};
 

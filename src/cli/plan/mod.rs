@@ -1,4 +1,4 @@
-//! `hubferry plan`: the HubSpot calls that events would come to, and why; nothing is sent.
+//! `hubferry plan`: previews the HubSpot calls for some events, and why. Nothing is sent.
 
 mod calls;
 mod gather;

@@ -1,4 +1,4 @@
-//! What a running server would send of the events, given what HubSpot holds already.
+//! Asks a running server what it would send for the events, given what HubSpot has already.
 
 use anyhow::Result;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! The plan, for people and for programs.
+//! Prints the preview, for people and for programs.
 
 use serde_json::{Value, json};
 

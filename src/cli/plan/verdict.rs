@@ -1,4 +1,4 @@
-//! Property by property: whether it would be sent, and why or why not.
+//! Says for each property whether it would be sent, and why or why not.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,9 +1,9 @@
-//! Follows what was sent until HubSpot has it: how far the sender is ahead, and what failed.
+//! Follows the sent events until HubSpot has them: how far the sender is ahead, and what failed.
 //!
-//! Every event is asked for, a thousand at a time, in the order of the file. Rows of one priority go
-//! out in the order of their arrival, so of each request its last events are asked for first and the
-//! others once these are done. An event that is retried holds nothing back: it is asked for at the
-//! end. One that waits for another record is counted and not followed.
+//! It asks for every event, a thousand at a time, in the order of the file. Rows of one priority
+//! are sent in the order of their arrival. The last events of each request are therefore asked for
+//! first, and the others once these are done. An event that is retried does not delay others: it is
+//! asked for at the end. An event that waits for another record is counted and not followed.
 
 use std::collections::VecDeque;
 use std::time::Duration;

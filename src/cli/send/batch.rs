@@ -1,4 +1,4 @@
-//! Batches of events, and the ids of events that have none.
+//! Builds batches of events, and ids for events that have none.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

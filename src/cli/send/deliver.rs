@@ -1,4 +1,5 @@
-//! One batch to the server: tried again while the server is away, and without what it refuses.
+//! Delivers one batch to the server. It retries while the server is unavailable, and sends the
+//! batch again without the events that the server refuses.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

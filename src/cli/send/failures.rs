@@ -1,4 +1,4 @@
-//! Events that HubSpot did not take: for people one line each, for programs in the summary.
+//! Events that HubSpot did not accept: one line each for people, and in the summary for programs.
 
 use serde_json::{Value, json};
 

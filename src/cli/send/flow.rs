@@ -1,4 +1,5 @@
-//! The run: batches are read ahead, sent a few at a time, and acknowledged in the order of the file.
+//! Runs a send: batches are read ahead, a few are sent at a time, and they are acknowledged in the
+//! order of the file.
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,5 +1,5 @@
-//! How far a file was sent to a server: a small file that saves sending it again after an
-//! interruption. Losing it costs time only, since what is sent twice is a duplicate.
+//! Records in a small file how far an input file was sent to a server, so that an interrupted run
+//! can continue. If it is lost, the events are sent again and count as duplicates.
 
 use std::path::PathBuf;
 

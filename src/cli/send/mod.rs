@@ -1,7 +1,8 @@
-//! `hubferry send`: events out of a file, to a running server.
+//! `hubferry send`: sends events from a file to a running server.
 //!
-//! Nothing is doubled: an event without an id gets one that is made of the file and its place in it,
-//! so the same file again is all duplicates. A journal saves asking again for what was acknowledged.
+//! Sending a file again makes no duplicates: an event without an id gets one from the file's
+//! content and the event's position, so the server recognises it. A journal avoids sending
+//! acknowledged events again.
 
 mod ahead;
 mod batch;

@@ -1,4 +1,4 @@
-//! What was refused: for people on standard error, for programs in a file.
+//! Reports refused events: on standard error for people, in a file for programs.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};

@@ -1,4 +1,5 @@
-//! Progress: a bar on a terminal, a line now and then elsewhere; and the summary at the end.
+//! Shows progress, as a bar on a terminal and as occasional lines elsewhere, and the summary at the
+//! end.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The calls that have arrived.
+//! The log of the calls that have arrived.
 
 use serde::Serialize;
 
@@ -11,9 +11,9 @@ pub struct CallView {
     pub method: String,
     /// The path without the query.
     pub path: String,
-    /// The status answered; 0 where the connection was cut or left hanging.
+    /// The status of the answer; 0 if the connection was cut or left hanging.
     pub status: u16,
-    /// The length of `inputs`; 1 for calls that have none.
+    /// The number of `inputs`; 1 for calls that have none.
     pub inputs: usize,
     /// Whether it counted for the ten-second window.
     pub rate_counted: bool,

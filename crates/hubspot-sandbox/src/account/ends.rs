@@ -11,7 +11,7 @@ use crate::wire::reply::Refusal;
 /// The kinds of the near and the far end.
 pub(crate) type Pair = (Kind, Kind);
 
-/// The `associations` of a record that is to be made.
+/// Reads the `associations` of a record that is to be created.
 pub(crate) fn inline(
     state: &State,
     kind: Kind,
@@ -31,7 +31,7 @@ pub(crate) fn inline(
     Ok(found)
 }
 
-/// The live record that an id names.
+/// Finds the live record that an id names.
 pub(crate) fn end(state: &State, kind: Kind, id: &str, side: &str) -> Result<End, Refusal> {
     if id.parse::<u64>().is_err() {
         return Err(Refusal::validation(format!("{id} is not a valid ID"))
@@ -53,7 +53,7 @@ pub(crate) fn end(state: &State, kind: Kind, id: &str, side: &str) -> Result<End
     state.store(kind).live_text(id).map(|r| (kind, r.id)).ok_or_else(missing)
 }
 
-/// The numbers in a list of types, all of which must belong to the pair of kinds.
+/// Reads the numbers in a list of types, which must all belong to the pair of kinds.
 pub(crate) fn type_ids(pair: Pair, types: &Value) -> Result<Vec<u32>, Refusal> {
     let known = links::types(pair.0, pair.1);
     let listed = types.as_array().map_or(&[][..], Vec::as_slice);

@@ -1,8 +1,8 @@
-//! The quotas: a rolling ten-second window, a day, and a second for searches.
+//! The limits on calls: a rolling ten-second window, a day, and a second for searches.
 //!
-//! The window is exact, not a bucket: a call is refused when the ten seconds before it already
-//! hold as many accepted calls as allowed. Refused calls take no quota, but they do count for the
-//! peak, which is what an integration is judged by.
+//! The window is exact, not a bucket: a call is refused if the ten seconds before it already
+//! contain as many accepted calls as allowed. Refused calls do not use up the limit, but they count
+//! for the peak, by which an integration is judged.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -44,8 +44,8 @@ impl Limits {
         }
     }
 
-    /// Counts a call that arrives now, or refuses it. `others` is what somebody else has already
-    /// taken of the window.
+    /// Counts a call that arrives now, or refuses it. `others` is the number of calls that another
+    /// integration has made in the window.
     pub(crate) fn arrive(
         &mut self,
         at: Instant,
@@ -85,7 +85,7 @@ impl Limits {
         Ok(())
     }
 
-    /// The headers every reply carries; those of searches lack the window's.
+    /// Returns the headers of every reply. Replies to searches lack those of the window.
     pub(crate) fn headers(&self, search: bool, others: u32) -> Vec<(&'static str, String)> {
         let mut headers = vec![
             ("x-hubspot-ratelimit-daily", self.daily.to_string()),
@@ -104,7 +104,7 @@ impl Limits {
         headers
     }
 
-    /// Leaves this many calls of the day.
+    /// Sets how many calls are left today.
     pub(crate) fn leave_today(&mut self, remaining: u32) {
         self.used_today = self.daily.saturating_sub(remaining);
     }

@@ -1,6 +1,6 @@
 //! The associations between records, always in both directions, and the table of their types.
 //!
-//! A type has one number per direction; a link is stored with its mirror image, so the two can
+//! A type has one number for each direction. A link is stored together with its reverse, so the two
 //! never disagree. A record has at most one primary company.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use crate::kinds::Kind::{self, Company, Contact, Deal, Note, Ticket};
 /// One end of an association.
 pub(crate) type End = (Kind, u64);
 
-/// A pair of kinds with one of its types: from, to, number, number in the other direction.
+/// A pair of kinds and one of its types: from, to, number, number in the other direction.
 type TypeRow = (Kind, Kind, u32, u32);
 
 /// The plain type of each pair of kinds comes first.
@@ -46,7 +46,7 @@ pub(crate) struct Links {
     pairs: BTreeMap<End, BTreeMap<End, BTreeSet<u32>>>,
 }
 
-/// The types allowed from one kind to another, each with its opposite; the plain one first.
+/// The types allowed from one kind to another, each with its reverse. The plain one comes first.
 pub(crate) fn types(from: Kind, to: Kind) -> Vec<(u32, u32)> {
     let mut found = Vec::new();
     for (a, b, there, back) in TYPES {
@@ -60,7 +60,7 @@ pub(crate) fn types(from: Kind, to: Kind) -> Vec<(u32, u32)> {
     found
 }
 
-/// What reads call the type, if it has a name.
+/// The label of the type in reads, if it has one.
 pub(crate) fn label(type_id: u32) -> Option<&'static str> {
     match type_id {
         13 => Some("Parent Company"),
@@ -71,8 +71,8 @@ pub(crate) fn label(type_id: u32) -> Option<&'static str> {
 }
 
 impl Links {
-    /// Joins two records with the plain type and with the given ones, which must belong to the
-    /// pair of kinds. The first company of a contact or a deal becomes its primary one.
+    /// Associates two records with the plain type and the given ones, which must belong to the pair
+    /// of kinds. The first company of a contact or a deal becomes its primary one.
     pub(crate) fn join(&mut self, from: End, to: End, type_ids: &[u32]) {
         let known = types(from.0, to.0);
         let plain = known.first().map(|(there, _)| *there);
@@ -95,7 +95,7 @@ impl Links {
         }
     }
 
-    /// The records of one kind that are joined to this one.
+    /// Returns the records of one kind that are associated with this one.
     pub(crate) fn of(&self, from: End, to: Kind) -> impl Iterator<Item = (u64, &BTreeSet<u32>)> {
         let far = self.pairs.get(&from).into_iter().flatten();
         far.filter(move |(end, _)| end.0 == to).map(|(end, types)| (end.1, types))
@@ -110,7 +110,7 @@ impl Links {
         }
     }
 
-    /// Gives the associations of a record to another one.
+    /// Moves the associations of a record to another one.
     pub(crate) fn hand_over(&mut self, old: End, new: End) {
         let far = self.pairs.get(&old).cloned().unwrap_or_default();
         self.forget(old);
@@ -156,7 +156,7 @@ impl Links {
         self.of(from, Company).any(|(_, ids)| ids.iter().any(|id| PRIMARY.contains(id)))
     }
 
-    /// The primary company of a record is primary no longer.
+    /// Removes the primary mark from the primary company of a record.
     fn depose(&mut self, from: End) {
         let companies: Vec<u64> = self.of(from, Company).map(|(id, _)| id).collect();
         for company in companies {

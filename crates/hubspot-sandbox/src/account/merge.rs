@@ -1,7 +1,7 @@
-//! What happens to whole records: merging and erasing.
+//! Merges and erases whole records.
 //!
-//! A merge makes a third record that takes over both, unless the account keeps primary ids. An
-//! erased contact is gone for good and its addresses may never come back.
+//! A merge creates a third record that takes over both, unless the account keeps primary ids. An
+//! erased contact is gone permanently, and its addresses are never accepted again.
 
 use crate::account::state::State;
 use crate::account::store::Record;
@@ -44,7 +44,8 @@ impl State {
         Ok(id)
     }
 
-    /// Removes a record for good, archived or not; a contact's addresses are never taken again.
+    /// Removes a record permanently, archived or not. A contact's addresses are never accepted
+    /// again.
     pub(crate) fn erase(&mut self, kind: Kind, id: u64) -> bool {
         let store = self.store_mut(kind);
         let id = store.current_id(id);
@@ -61,7 +62,8 @@ impl State {
     }
 }
 
-/// The record two records become: the primary's values, the other's where it has none.
+/// Returns the merged record: the values of the primary one, and those of the other where it has
+/// none.
 fn joined(kind: Kind, id: u64, primary: &Record, other: &Record) -> Record {
     let now = clock::now();
     let mut properties = other.properties.clone();

@@ -1,4 +1,4 @@
-//! The account: what it holds, and what happens to it.
+//! The account: its data and the changes to it.
 
 pub(crate) mod call_log;
 pub(crate) mod ends;

@@ -1,7 +1,7 @@
-//! Pipelines with their stages, and the owners of records: reference data that is only read.
+//! Pipelines with their stages, and the owners of records. This reference data is read-only.
 //!
-//! Both come from data files; an account made by the sandbox has one pipeline for deals and one
-//! for tickets, with the ids every new HubSpot account has.
+//! Both come from data files. A new account has one pipeline for deals and one for tickets, with
+//! the ids that every new HubSpot account has.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct Pipeline {
     pub(crate) stages: Vec<Stage>,
 }
 
-/// A stage; its metadata are all strings.
+/// A stage. All its metadata are strings.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "(String, String, BTreeMap<String, String>)")]
 pub(crate) struct Stage {

@@ -1,7 +1,7 @@
-//! Property definitions: those the account is born with and those added later.
+//! Property definitions: the built-in ones and those added later.
 //!
-//! The built-in ones are data files in `defaults/`; options that depend on the account
-//! (pipelines, stages, currencies) are filled in when a schema is loaded.
+//! The built-in ones are data files in `defaults/`. Options that depend on the account (pipelines,
+//! stages, currencies) are filled in when a schema is loaded.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::kinds::Kind;
 
 use crate::clock::EPOCH;
 
-/// The definition of a property, in the shape replies have.
+/// The definition of a property, in the form used in replies.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Property {
@@ -38,7 +38,7 @@ pub(crate) struct Property {
     pub(crate) archived: bool,
 }
 
-/// One value an enumeration allows.
+/// One value that an enumeration allows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PropertyOption {
@@ -52,7 +52,7 @@ pub(crate) struct PropertyOption {
     pub(crate) hidden: bool,
 }
 
-/// What may be changed about a property.
+/// Which parts of a property may be changed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Modification {
@@ -105,7 +105,7 @@ struct Builtin {
 }
 
 impl Schema {
-    /// The definitions a new account has.
+    /// Returns the definitions of a new account.
     pub(crate) fn builtin(kind: Kind, pipelines: &[Pipeline], currencies: &[String]) -> Self {
         let data = match kind {
             Kind::Contact => include_str!("../defaults/contacts.json"),
@@ -114,7 +114,7 @@ impl Schema {
             Kind::Ticket => include_str!("../defaults/tickets.json"),
             Kind::Note => include_str!("../defaults/notes.json"),
         };
-        // A test loads every file, so a broken one cannot go unseen.
+        // A test loads every file, so a broken one is noticed.
         let entries: Vec<Builtin> = serde_json::from_str(data).unwrap_or_default();
         let group = kind.default_group();
         let properties = entries
@@ -127,12 +127,12 @@ impl Schema {
         Self { properties, groups: BTreeMap::from([(group, first)]) }
     }
 
-    /// A definition that is in force.
+    /// Returns a definition that is not archived.
     pub(crate) fn live(&self, name: &str) -> Option<&Property> {
         self.properties.get(name).filter(|p| !p.archived)
     }
 
-    /// The properties whose value no two records may share, other than the e-mail address.
+    /// The properties with unique values, except for the e-mail address.
     pub(crate) fn unique_names(&self) -> impl Iterator<Item = &str> {
         self.properties
             .values()

@@ -1,4 +1,4 @@
-//! Everything the simulated account holds, behind one lock in `Sandbox`.
+//! The complete state of the simulated account, behind one lock in `Sandbox`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
@@ -19,10 +19,10 @@ use crate::faults::Faults;
 use crate::kinds::Kind;
 use crate::settings::Settings;
 
-/// Calls kept in the log; the oldest go first.
+/// The number of calls kept in the log. The oldest are removed first.
 const LOG_LIMIT: usize = 200_000;
 
-/// The account.
+/// The state of the account.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) settings: Settings,
@@ -32,9 +32,9 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     pub(crate) calls: VecDeque<CallView>,
     pub(crate) owners: Vec<Value>,
-    /// Addresses of people who asked to be forgotten.
+    /// The addresses of erased contacts.
     pub(crate) forgotten: BTreeSet<String>,
-    /// Inputs of batches seen so far.
+    /// The number of batch inputs so far.
     pub(crate) inputs_seen: u64,
     pub(crate) started: Instant,
     pipelines: BTreeMap<String, Vec<Pipeline>>,
@@ -106,13 +106,13 @@ impl State {
         self.pipelines.get(kind.plural()).map_or(&[], Vec::as_slice)
     }
 
-    /// An id no record ever had; ids have gaps.
+    /// Returns an id that no record ever had. There are gaps between ids.
     pub(crate) fn new_id(&mut self) -> u64 {
         self.next_id += self.rng.random_range(1..=9);
         self.next_id
     }
 
-    /// Results never come in the order of the inputs.
+    /// Shuffles results, because HubSpot does not return them in the order of the inputs.
     pub(crate) fn shuffle<T>(&mut self, results: &mut [T]) {
         results.shuffle(&mut self.rng);
     }
@@ -124,7 +124,7 @@ impl State {
         self.calls.push_back(call);
     }
 
-    /// Takes a record out of use: no links, and by default no unique values.
+    /// Archives a record: removes its associations and, by default, its unique values.
     pub(crate) fn archive(&mut self, kind: Kind, id: u64) -> bool {
         let keep_unique = self.faults.keep_unique_on_archive;
         let store = self.store_mut(kind);

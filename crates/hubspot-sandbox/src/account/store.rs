@@ -1,7 +1,7 @@
 //! The records of one kind.
 //!
-//! A record is found by its id, by an id that was merged into it, or by a unique value; the index
-//! of unique values is changed only together with the record.
+//! A record is found by its id, by an id that was merged into it, or by a unique value. The index
+//! of unique values changes only together with the record.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +24,7 @@ pub(crate) struct Record {
 pub(crate) struct Store {
     pub(crate) schema: Schema,
     pub(crate) records: BTreeMap<u64, Record>,
-    /// From an id that was merged away to the one that took over.
+    /// Maps an id that was merged away to its survivor.
     pub(crate) redirects: HashMap<u64, u64>,
     unique: HashMap<(String, String), u64>,
 }
@@ -34,7 +34,7 @@ impl Store {
         Self { schema, records: BTreeMap::new(), redirects: HashMap::new(), unique: HashMap::new() }
     }
 
-    /// The id a record goes by now.
+    /// Returns the current id of a record.
     pub(crate) fn current_id(&self, mut id: u64) -> u64 {
         while let Some(next) = self.redirects.get(&id) {
             id = *next;
@@ -42,23 +42,23 @@ impl Store {
         id
     }
 
-    /// A record that is neither archived nor erased.
+    /// Returns a record that is neither archived nor erased.
     pub(crate) fn live(&self, id: u64) -> Option<&Record> {
         self.records.get(&self.current_id(id)).filter(|r| r.archived_at.is_none())
     }
 
-    /// Reads an id as a caller writes it.
+    /// Finds a live record by an id in text form.
     pub(crate) fn live_text(&self, id: &str) -> Option<&Record> {
         self.live(id.parse().ok()?)
     }
 
-    /// The owner of a unique value; addresses are compared in lower case.
+    /// Returns the record with a unique value. Addresses are compared in lower case.
     pub(crate) fn owner_of(&self, property: &str, value: &str) -> Option<u64> {
         let value = if property == "email" { value.to_lowercase() } else { value.to_owned() };
         self.unique.get(&(property.to_owned(), value)).copied()
     }
 
-    /// Stores a record and brings the index of unique values up to date.
+    /// Stores a record and updates the index of unique values.
     pub(crate) fn put(&mut self, record: Record) {
         self.unindex(record.id);
         if record.archived_at.is_none() {
@@ -69,13 +69,13 @@ impl Store {
         self.records.insert(record.id, record);
     }
 
-    /// Removes a record for good.
+    /// Removes a record permanently.
     pub(crate) fn remove(&mut self, id: u64) -> Option<Record> {
         self.unindex(id);
         self.records.remove(&id)
     }
 
-    /// The unique values among some properties, as the index has them.
+    /// Returns the unique values of some properties in the form used by the index.
     pub(crate) fn unique_keys(
         &self,
         properties: &BTreeMap<String, String>,
@@ -101,7 +101,7 @@ impl Store {
     }
 }
 
-/// All addresses of a contact, primary first; none for other kinds.
+/// Returns all addresses of a contact, the primary one first; none for other kinds.
 fn addresses(properties: &BTreeMap<String, String>, schema: &Schema) -> Vec<String> {
     if schema.live("hs_additional_emails").is_none() {
         return Vec::new();

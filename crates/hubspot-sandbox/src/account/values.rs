@@ -1,6 +1,7 @@
-//! Whether a value fits its property, and the form in which it is stored.
+//! Checks whether a value fits its property, and returns the form in which it is stored.
 //!
-//! Rules of single values only; rules that need the record or its neighbours are in `write`.
+//! Only rules for single values are here. Rules that need the record or other records are in
+//! `write`.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
@@ -9,10 +10,10 @@ use crate::clock::iso;
 use crate::kinds::Version;
 use crate::wire::reply::PropertyFault;
 
-/// The longest text a property holds.
+/// The longest text of a property.
 const TEXT_LIMIT: usize = 65_536;
 
-/// A value that was stored otherwise than it was sent.
+/// A value that was stored in another form than it was sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Warning {
     pub(crate) name: String,
@@ -20,8 +21,8 @@ pub(crate) struct Warning {
     pub(crate) normalized: String,
 }
 
-/// Checks one value. Returns what to store, which for a checkbox list may still begin with the
-/// `;` that means "append".
+/// Checks one value. Returns what to store, which for a checkbox list may still begin with the `;`
+/// that means "append".
 pub(crate) fn check(
     property: &Property,
     version: Version,
@@ -46,7 +47,7 @@ pub(crate) fn check(
             Err(fault("INVALID_INTEGER", format!("{raw} was not a valid number")))
         }
         "enumeration" if property.external_options => Ok((raw.to_owned(), None)),
-        // HubSpot lists no options of a yes or no that it keeps itself.
+        // HubSpot lists no options for boolean properties that it maintains itself.
         "bool" if property.options.is_empty() && matches!(raw, "true" | "false") => {
             Ok((raw.to_owned(), None))
         }
@@ -76,7 +77,7 @@ pub(crate) fn check(
     }
 }
 
-/// Whether this looks enough like an address.
+/// Whether the text looks like an e-mail address.
 pub(crate) fn is_email(raw: &str) -> bool {
     let Some((local, domain)) = raw.split_once('@') else { return false };
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@,;<>()[]\\\"".contains(c);
@@ -90,7 +91,7 @@ pub(crate) fn is_email(raw: &str) -> bool {
         && !local.contains("..")
 }
 
-/// The value that is none of the options, if there is one.
+/// Returns the value that is not one of the options, if there is one.
 fn stray_option<'a>(property: &Property, raw: &'a str) -> Option<&'a str> {
     let known = |value: &str| property.options.iter().any(|o| o.value == value);
     if property.field_type == "checkbox" {
@@ -99,7 +100,7 @@ fn stray_option<'a>(property: &Property, raw: &'a str) -> Option<&'a str> {
     (!known(raw)).then_some(raw)
 }
 
-/// Digits with at most one decimal point and a sign in front.
+/// Whether the text has only digits, at most one decimal point, and an optional sign in front.
 fn is_number(raw: &str) -> bool {
     let digits = raw.strip_prefix('-').unwrap_or(raw);
     digits.chars().all(|c| c.is_ascii_digit() || c == '.')
@@ -107,7 +108,7 @@ fn is_number(raw: &str) -> bool {
         && digits.chars().any(|c| c.is_ascii_digit())
 }
 
-/// A day, and whether a time of day had to be cut off, which only 2026-09 does.
+/// Returns a day, and whether a time of day was cut off, which only 2026-09 does.
 fn date(raw: &str, version: Version) -> Result<(String, bool), String> {
     if let Ok(day) = NaiveDate::parse_from_str(raw, "%Y-%m-%d") {
         return Ok((day.to_string(), false));
@@ -121,7 +122,7 @@ fn date(raw: &str, version: Version) -> Result<(String, bool), String> {
     Ok((day.to_string(), !midnight))
 }
 
-/// ISO-8601 or milliseconds since 1970.
+/// Parses ISO-8601, or milliseconds since 1970.
 fn instant(raw: &str) -> Option<DateTime<Utc>> {
     if let Ok(ms) = raw.parse::<i64>() {
         return DateTime::from_timestamp_millis(ms);

@@ -1,7 +1,7 @@
-//! Writing one record: the rules that look at the record itself and at its neighbours.
+//! Writes one record, and applies the rules that depend on the record and on others.
 //!
-//! A write is checked in full before anything changes, and what it changed can be taken back, so
-//! that a batch can be refused as a whole.
+//! A write is checked completely before anything changes, and its changes can be undone, so that a
+//! batch can be refused as a whole.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(crate) struct Written {
 type Properties = BTreeMap<String, String>;
 
 impl State {
-    /// Makes a record, with its associations.
+    /// Creates a record with its associations.
     pub(crate) fn create(
         &mut self,
         kind: Kind,
@@ -77,7 +77,7 @@ impl State {
         Ok(Written { id, new: false, sent, warnings, before: Some(before) })
     }
 
-    /// Takes a write back.
+    /// Undoes a write.
     pub(crate) fn undo(&mut self, kind: Kind, written: Written) {
         match written.before {
             Some(before) => self.store_mut(kind).put(before),
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// What the record's properties will be, or why not.
+    /// Returns the properties that the record will have, or why the write is refused.
     fn prepare(
         &self,
         kind: Kind,
@@ -155,7 +155,7 @@ impl State {
         Ok((if addresses.is_empty() { value } else { addresses }, warning))
     }
 
-    /// Puts one checked value in its place.
+    /// Sets one checked value.
     fn merge(&self, kind: Kind, properties: &mut Properties, name: &str, value: String) {
         if value.is_empty() {
             properties.remove(name);
@@ -181,7 +181,7 @@ impl State {
         }
     }
 
-    /// The properties a new record lacks.
+    /// Returns the required properties that a new record lacks.
     fn missing(
         &self,
         kind: Kind,
@@ -210,7 +210,7 @@ impl State {
             let marked = self.settings.required.get(kind.plural()).into_iter().flatten();
             names.extend(marked.filter(|n| lacks(&n.as_str())).cloned());
         }
-        // A value that was refused is not missing as well.
+        // A refused value is not reported as missing too.
         names.retain(|n| sent.get(n).is_none_or(String::is_empty));
         let fault = |name: String| PropertyFault {
             message: format!("{name} is required."),
@@ -220,7 +220,7 @@ impl State {
         names.into_iter().map(fault).collect()
     }
 
-    /// Fills in the pipeline, holds the stage against it and follows with what depends on it.
+    /// Fills in the pipeline, checks the stage against it, and updates what depends on the stage.
     fn settle_stage(&self, kind: Kind, properties: &mut Properties) -> Option<PropertyFault> {
         let (pipeline_name, stage_name) = kind.pipeline_properties()?;
         let pipelines = self.pipelines_of(kind);
@@ -266,7 +266,7 @@ impl State {
             .context("existingId", &[owner])
     }
 
-    /// A custom unique value that another record has.
+    /// Returns the refusal of a custom unique value that another record has.
     pub(crate) fn value_taken(
         &self,
         kind: Kind,
@@ -291,7 +291,7 @@ impl Store {
     }
 }
 
-/// Lifecycle stages in their order.
+/// The lifecycle stages in their order.
 const STAGES: [&str; 8] = [
     "subscriber",
     "lead",
@@ -303,7 +303,7 @@ const STAGES: [&str; 8] = [
     "other",
 ];
 
-/// Whether a lifecycle stage comes before another; stages an account added itself have no place.
+/// Whether a lifecycle stage comes before another. Stages that an account added have no order.
 fn is_earlier(stage: &str, than: &str) -> bool {
     let place = |s: &str| STAGES.iter().position(|known| *known == s);
     matches!((place(stage), place(than)), (Some(a), Some(b)) if a < b)

@@ -1,4 +1,4 @@
-//! What the account and the token say about themselves.
+//! Calls about the account and the token.
 
 use axum::http::Method;
 use serde_json::json;
@@ -46,7 +46,7 @@ pub(crate) fn answer(state: &State, call: &Call, rest: &[&str]) -> Answer {
     }
 }
 
-/// `POST /oauth/v2/private-apps/get/access-token-info`, which carries the token in its body.
+/// `POST /oauth/v2/private-apps/get/access-token-info`, which has the token in its body.
 pub(crate) fn answer_token_info(state: &State, call: &Call) -> Answer {
     if call.method != Method::POST || !state.accepts(call.json()?["tokenKey"].as_str()) {
         return Err(Refusal::not_found());

@@ -1,7 +1,7 @@
-//! Calls that join records or part them.
+//! Calls that make or remove associations.
 //!
-//! Batches answer item by item whatever the trace ids; a type that does not belong to the pair of
-//! kinds, however, refuses the whole call.
+//! Batches answer for each item, whatever the trace ids. But a type that does not belong to the
+//! pair of kinds refuses the whole call.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn create(state: &mut State, call: &Call, pair: Pair) -> Answer {
     Ok(Reply::json(status, complete(results, errors)))
 }
 
-/// The one batch whose errors sit inside a 200.
+/// The only batch whose errors are inside a 200.
 fn join_default(state: &mut State, call: &Call, pair: Pair) -> Answer {
     let inputs = body::inputs(call, WRITE_LIMIT)?;
     refuse_empty(state, inputs.len())?;

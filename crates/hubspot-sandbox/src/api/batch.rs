@@ -1,7 +1,7 @@
-//! Batches of records: all or nothing, unless every input carries a trace id of its own.
+//! Batches of records: all or nothing, unless every input has its own trace id.
 //!
-//! Inputs are carried out one after the other, so that two of them can clash; where the batch must
-//! be refused as a whole, those already carried out are taken back. Results come shuffled.
+//! Inputs are processed one after another, so two of them can conflict. If the batch must be
+//! refused as a whole, the inputs already processed are undone. Results are shuffled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::wire::body::{self, Input};
 use crate::wire::call::Call;
 use crate::wire::reply::{Answer, Refusal, Reply};
 
-/// The most inputs a batch of records may have.
+/// The most inputs of a batch of records.
 const LIMIT: usize = 100;
 /// The same for reads that ask for the history of properties.
 const HISTORY_LIMIT: usize = 50;
@@ -28,9 +28,9 @@ enum Verb {
     Upsert,
 }
 
-/// Why one input was not carried out.
+/// Why one input failed.
 enum Miss {
-    /// The record is not there; all such inputs share one error item.
+    /// The record does not exist. All such inputs share one error item.
     Missing,
     Refused(Refusal),
 }
@@ -53,7 +53,7 @@ pub(crate) fn answer(
     }
 }
 
-/// The body of a batch reply; `errors` appears only where there are any.
+/// Returns the body of a batch reply. `errors` appears only if there are any.
 pub(crate) fn complete(results: Vec<Value>, errors: Vec<Value>) -> Value {
     let now = clock::iso(clock::now());
     let mut body = json!({
@@ -66,7 +66,7 @@ pub(crate) fn complete(results: Vec<Value>, errors: Vec<Value>) -> Value {
     body
 }
 
-/// Refuses a batch without inputs, or lets it pass where that is switched on.
+/// Refuses a batch without inputs, unless a fault allows it.
 pub(crate) fn refuse_empty(state: &State, inputs: usize) -> Result<(), Refusal> {
     if inputs == 0 && !state.faults.empty_inputs_ok {
         return Err(Refusal::validation("At least one input is required in a batch request"));
@@ -74,7 +74,7 @@ pub(crate) fn refuse_empty(state: &State, inputs: usize) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// Whether each input is to vanish without a word.
+/// Whether each input shall be dropped without any result.
 pub(crate) fn dropped(state: &mut State, inputs: &[&Value]) -> Vec<bool> {
     let each = inputs.iter().map(|input| {
         state.inputs_seen += 1;
@@ -135,7 +135,7 @@ fn write(state: &mut State, call: &Call, version: Version, kind: Kind, verb: Ver
     Ok(Reply::json(status, complete(results, errors)))
 }
 
-/// Whether every input has a trace id that no other has.
+/// Whether every input has a unique trace id.
 fn traced(inputs: &[Input]) -> bool {
     let ids: BTreeSet<&String> = inputs.iter().filter_map(|i| i.trace_id.as_ref()).collect();
     ids.len() == inputs.len()
@@ -157,7 +157,7 @@ fn check_keys(state: &State, kind: Kind, verb: Verb, inputs: &[Input]) -> Result
     Ok(())
 }
 
-/// The same id twice, or two ids of one record, is refused whatever the trace ids.
+/// Refuses the same id twice, or two ids of one record, whatever the trace ids.
 fn check_distinct(state: &State, kind: Kind, inputs: &[Input]) -> Result<(), Refusal> {
     let mut seen = BTreeSet::new();
     let mut records = BTreeSet::new();
@@ -181,7 +181,8 @@ fn check_distinct(state: &State, kind: Kind, inputs: &[Input]) -> Result<(), Ref
     if ids.is_empty() { Ok(()) } else { Err(Refusal::duplicate_ids(&ids)) }
 }
 
-/// The record an input means, following merges; possibly an archived one that kept its key.
+/// Returns the record of an input, following merges. It may be an archived record that kept its
+/// key.
 fn target(state: &State, kind: Kind, input: &Input) -> Option<u64> {
     let store = state.store(kind);
     match input.id_property.as_deref() {
@@ -257,7 +258,7 @@ fn read(state: &mut State, call: &Call, kind: Kind) -> Answer {
             Some(name) => store.owner_of(name, &id).and_then(|owner| store.live(owner)),
         };
         match record {
-            // Two ids of one record show it once.
+            // Two ids of one record return it once.
             Some(record) => drop(found.insert(record.id, ())),
             None => missing.push(id),
         }
@@ -272,7 +273,7 @@ fn read(state: &mut State, call: &Call, kind: Kind) -> Answer {
     Ok(Reply::json(207, complete(results, vec![item])))
 }
 
-/// Takes record ids only; those it does not find are passed over.
+/// Archives records by their ids only. Unknown ids are ignored.
 fn archive(state: &mut State, call: &Call, kind: Kind) -> Answer {
     let inputs = body::inputs(call, LIMIT)?;
     refuse_empty(state, inputs.len())?;

@@ -1,4 +1,4 @@
-//! The API: each part answers the calls whose path leads to it.
+//! The API: each part answers the calls for its paths.
 
 pub(crate) mod account;
 pub(crate) mod associations;
@@ -17,7 +17,7 @@ use crate::wire::call::Call;
 use crate::wire::reply::{Answer, Refusal};
 use route::{Area, Route};
 
-/// Carries the call out.
+/// Performs the call.
 pub(crate) fn answer(route: &Route, state: &mut State, call: &Call) -> Answer {
     let words = route.words();
     let rest = words.as_slice();

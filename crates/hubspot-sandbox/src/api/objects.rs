@@ -1,4 +1,4 @@
-//! Calls that deal with one record.
+//! Calls on a single record.
 
 use axum::http::Method;
 
@@ -10,7 +10,7 @@ use crate::wire::body;
 use crate::wire::call::Call;
 use crate::wire::reply::{Answer, Refusal, Reply};
 
-/// Everything under `/crm/objects/{version}/{type}` but the associations.
+/// Everything under `/crm/objects/{version}/{type}` except for associations.
 pub(crate) fn answer(
     state: &mut State,
     call: &Call,
@@ -72,7 +72,7 @@ fn update(state: &mut State, call: &Call, version: Version, kind: Kind, id: &str
     Ok(Reply::json(200, written_view(state, kind, &written, version)))
 }
 
-/// Deleting a record that is in the recycle bin already is as good as done.
+/// Archives a record. If it is in the recycle bin already, the call succeeds too.
 fn archive(state: &mut State, kind: Kind, id: &str) -> Answer {
     let id: u64 = id.parse().map_err(|_| Refusal::not_found())?;
     let store = state.store(kind);
@@ -83,7 +83,7 @@ fn archive(state: &mut State, kind: Kind, id: &str) -> Answer {
     Ok(Reply::empty(204))
 }
 
-/// The live record a path means, by its id or by `idProperty`.
+/// Returns the live record for a path, by its id or by `idProperty`.
 fn find(state: &State, call: &Call, kind: Kind, id: &str) -> Result<u64, Refusal> {
     let store = state.store(kind);
     let found = match call.query.get("idProperty").map(String::as_str) {

@@ -1,4 +1,4 @@
-//! Calls that deal with property definitions and their groups.
+//! Calls on property definitions and their groups.
 
 use axum::http::Method;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use crate::wire::body;
 use crate::wire::call::Call;
 use crate::wire::reply::{Answer, Refusal, Reply};
 
-/// The most unique properties a kind may have.
+/// The most unique properties of a kind.
 const UNIQUE_LIMIT: usize = 10;
 const BATCH_LIMIT: usize = 100;
 const NAME_LIMIT: usize = 100;
@@ -52,7 +52,7 @@ pub(crate) fn answer(
     }
 }
 
-/// What a new definition may say. Whatever else is sent is passed over.
+/// The allowed members of a new definition. All others are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NewProperty {
@@ -76,7 +76,7 @@ struct NewProperty {
     form_field: bool,
 }
 
-/// Adds a definition, or brings an archived one back under the new terms.
+/// Adds a definition, or restores an archived one with the new content.
 pub(crate) fn define(state: &mut State, kind: Kind, body: &Value) -> Result<Property, Refusal> {
     let new = NewProperty::deserialize(body)
         .map_err(|e| Refusal::plain(400, format!("Invalid input JSON on line 1, column 1: {e}")))?;
@@ -181,7 +181,7 @@ fn unknown(kind: Kind, name: &str) -> Refusal {
         .context("propertyName", &[name])
 }
 
-/// Changes what may be changed; `hasUniqueValue`, the name and the rest are passed over.
+/// Changes what may be changed. `hasUniqueValue`, the name and the rest are ignored.
 fn change(state: &mut State, kind: Kind, name: &str, body: &Value) -> Answer {
     let options = match &body["options"] {
         Value::Null => None,

@@ -1,4 +1,4 @@
-//! The shape in which records are shown.
+//! The form in which records are returned.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,13 @@ pub(crate) fn non_unique(state: &State, kind: Kind, name: &str) -> Refusal {
     ))
 }
 
-/// A record as reads show it: what was asked for, or the usual few, and the system's own.
+/// Returns a record as reads show it: the requested properties or the default ones, and the
+/// system's own.
 pub(crate) fn read_view(state: &State, kind: Kind, id: u64, names: &[String]) -> Value {
     state.store(kind).live(id).map_or(Value::Null, |record| record_view(state, kind, record, names))
 }
 
-/// The same of a record at hand, archived or not.
+/// Returns the same for a given record, archived or not.
 pub(crate) fn record_view(state: &State, kind: Kind, record: &Record, names: &[String]) -> Value {
     let schema = &state.store(kind).schema;
     let usual = kind.read_properties().iter().map(|n| (*n).to_owned());
@@ -40,7 +41,8 @@ pub(crate) fn record_view(state: &State, kind: Kind, record: &Record, names: &[S
     envelope(state, kind, record, json!(properties))
 }
 
-/// A record as the reply to a write shows it: what was sent, as it is now, and the system's own.
+/// Returns a record as replies to writes show it: the sent properties with their current values,
+/// and the system's own.
 pub(crate) fn written_view(
     state: &State,
     kind: Kind,

@@ -1,6 +1,6 @@
-//! From a path to the part of the API that answers it, in every spelling of the version.
+//! Finds the part of the API that answers a path, in every spelling of the version.
 //!
-//! Dated paths carry the version after the name of the API (`/crm/objects/2026-09/contacts`), old
+//! Dated paths have the version after the name of the API (`/crm/objects/2026-09/contacts`), old
 //! ones before it (`/crm/v3/objects/contacts`). Any other version is a plain 404.
 
 use axum::http::Method;
@@ -19,7 +19,7 @@ pub(crate) enum Area {
     TokenInfo,
 }
 
-/// A path, taken apart.
+/// A parsed path.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) area: Area,
@@ -27,7 +27,7 @@ pub(crate) struct Route {
     pub(crate) rest: Vec<String>,
 }
 
-/// Takes a path apart; nothing for a path or a version that does not exist.
+/// Parses a path. Returns nothing for an unknown path or version.
 pub(crate) fn parse(path: &str) -> Option<Route> {
     let segments: Vec<String> =
         path.split('/').filter(|s| !s.is_empty()).map(percent_decoded).collect();
@@ -91,7 +91,7 @@ impl Route {
         method != Method::GET && !reads && self.area != Area::TokenInfo
     }
 
-    /// The scopes the call needs, all of them.
+    /// Returns all scopes that the call needs.
     pub(crate) fn scopes(&self, method: &Method) -> Vec<String> {
         let act = if self.is_write(method) { "write" } else { "read" };
         let of = |word: &str| Kind::parse(word).map(|k| k.object_scope(act));

@@ -1,6 +1,6 @@
-//! Searching records, with an index that lags behind the writes.
+//! Searches records with an index that lags behind the writes.
 //!
-//! The filters a push integration could want; sorting and full text are not there.
+//! It supports the filters that a push integration needs, but neither sorting nor full text search.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::wire::body;
 use crate::wire::call::Call;
 use crate::wire::reply::{Answer, Refusal, Reply};
 
-/// The most results of one page.
+/// The most results on a page.
 const PAGE_LIMIT: usize = 200;
 
 /// `POST search`.

@@ -1,6 +1,6 @@
-//! The endpoints under `/_sandbox`: looking into the account and acting on it from outside.
+//! The endpoints under `/_sandbox`, which inspect the account and act on it from outside.
 //!
-//! They need no token, count for no quota and are not in the log of calls.
+//! They need no token, count for no limit, and are not in the call log.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::kinds::Kind;
 use crate::sandbox::Sandbox;
 use crate::server::guard;
 
-/// All routes: these, and the API behind everything else.
+/// Builds all routes: these, and the API for all other paths.
 pub(crate) fn router(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/_sandbox", get(index))
@@ -87,7 +87,7 @@ async fn set_faults(Shared(sandbox): Shared<Sandbox>, body: String) -> Response 
     Json(sandbox.faults()).into_response()
 }
 
-/// What the scripted acts are told; each uses some of it.
+/// The arguments of the actions. Each action uses some of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Act {

@@ -1,8 +1,8 @@
-//! What every call goes through: token, scopes, quota, faults, and the log.
+//! The checks around every call: token, scopes, limits, faults, and the log.
 //!
-//! The whole call is carried out while the account's lock is held, and all waiting is done after
-//! that; so the order of arrival is the order of effect, and a caller that gives up early never
-//! knows whether its write took place.
+//! A call is performed completely under the account's lock, and all waiting happens after that.
+//! Calls therefore take effect in the order of their arrival, and a caller that gives up early
+//! never knows whether its write was performed.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::wire::reply::{Payload, Refusal, Reply};
 
 /// The longest body read.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
-/// How long a call without an answer is held before the connection is cut.
+/// How long a call without an answer stays open before the connection is cut.
 const HANG: Duration = Duration::from_secs(600);
 
 /// Answers a call of the API.
@@ -69,14 +69,14 @@ fn response(reply: Reply) -> Response {
     response
 }
 
-/// Whether a call got as far as the quota.
+/// Whether a call passed the checks up to the rate limit.
 struct Admission {
     rate_counted: bool,
     refusal: Option<Reply>,
 }
 
 impl State {
-    /// Takes a call, and says how long its answer is to be held back.
+    /// Processes a call. Returns the reply and how long to delay it.
     fn take(&mut self, call: &Call, token: Option<&str>) -> (Reply, Duration) {
         let arrived = Instant::now();
         let route = route::parse(&call.path);
@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    /// Carries an admitted call out, faults included.
+    /// Performs an admitted call, with any faults.
     fn carry_out(&mut self, call: &Call, route: Option<&Route>) -> Reply {
         let cut = || Reply { status: 200, headers: Vec::new(), payload: Payload::Cut };
         if self.faults.hang_ms.is_some() {
@@ -195,14 +195,14 @@ impl State {
         !self.faults.revoke_token && token == Some(self.settings.token.as_str())
     }
 
-    /// The scopes the token has now.
+    /// Returns the current scopes of the token.
     pub(crate) fn granted_scopes(&self) -> BTreeSet<String> {
         let granted = self.settings.scopes.clone().unwrap_or_else(all_scopes);
         granted.into_iter().filter(|s| !self.faults.deny_scopes.contains(s)).collect()
     }
 }
 
-/// Every scope the simulator asks for.
+/// Returns every scope that the simulator checks.
 fn all_scopes() -> Vec<String> {
     let mut scopes = vec!["oauth".to_owned(), "crm.objects.owners.read".to_owned()];
     for of in ["contacts", "companies", "deals", "tickets"] {
@@ -213,7 +213,7 @@ fn all_scopes() -> Vec<String> {
     scopes
 }
 
-/// Whether a scope is granted; the old `tickets` stands for all that concern tickets.
+/// Whether a scope is granted. The old scope `tickets` includes all scopes for tickets.
 fn covers(granted: &BTreeSet<String>, scope: &str) -> bool {
     granted.contains(scope) || (scope.contains(".tickets.") && granted.contains("tickets"))
 }
@@ -227,7 +227,8 @@ fn unauthenticated() -> Refusal {
     .category("INVALID_AUTHENTICATION")
 }
 
-/// Definitions say the lacking scopes at the top, records inside `errors`.
+/// Builds the refusal. Calls on definitions list the missing scopes at the top, calls on records
+/// inside `errors`.
 fn missing_scopes(route: &Route, lacking: &[String]) -> Refusal {
     const LINK: &str = "https://developers.hubspot.com/scopes";
     let one_or_more = "One or more of the following scopes are required.";

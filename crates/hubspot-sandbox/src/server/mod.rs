@@ -13,7 +13,7 @@ impl Sandbox {
         control::router(self.clone())
     }
 
-    /// Serves the account until `shutdown` completes; calls left hanging are then cut.
+    /// Serves the account until `shutdown` completes. Calls that still hang are then cut.
     ///
     /// # Errors
     ///

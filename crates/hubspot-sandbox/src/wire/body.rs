@@ -1,7 +1,7 @@
-//! Reading request bodies the way the real server's JSON library does.
+//! Reads request bodies as the real server's JSON library does.
 //!
-//! Values of properties are texts; bare numbers and booleans are taken as texts too, an array or
-//! an object refuses the whole request before anything else is looked at.
+//! Property values are texts. Plain numbers and booleans are accepted as texts too. An array or
+//! object refuses the whole request before anything else is checked.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(crate) struct Input {
     pub(crate) raw: Value,
 }
 
-/// A text, or a number or boolean as a text.
+/// Returns a text, or a number or boolean as text.
 pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -30,7 +30,7 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// The `inputs` of a batch, at most `limit` of them.
+/// Returns the `inputs` of a batch, at most `limit`.
 pub(crate) fn inputs(call: &Call, limit: usize) -> Result<&[Value], Refusal> {
     let body = call.json()?;
     let inputs = match &body["inputs"] {
@@ -53,7 +53,7 @@ pub(crate) fn inputs(call: &Call, limit: usize) -> Result<&[Value], Refusal> {
     Ok(inputs)
 }
 
-/// The `properties` of a body or an input.
+/// Returns the `properties` of a body or an input.
 pub(crate) fn properties(call: &Call, of: &Value) -> Result<BTreeMap<String, String>, Refusal> {
     let Some(map) = of["properties"].as_object() else {
         return Err(Refusal::plain(
@@ -73,7 +73,7 @@ pub(crate) fn properties(call: &Call, of: &Value) -> Result<BTreeMap<String, Str
     Ok(properties)
 }
 
-/// The inputs of a batch write; `with_id` where each must say which record it means.
+/// Returns the inputs of a batch write. With `with_id`, each must name its record.
 pub(crate) fn records(call: &Call, limit: usize, with_id: bool) -> Result<Vec<Input>, Refusal> {
     let each = inputs(call, limit)?.iter().map(|raw| {
         let id = text(&raw["id"]);
@@ -111,7 +111,7 @@ fn nested_value(call: &Call, name: &str, value: &Value) -> Refusal {
     )
 }
 
-/// Where the value of a property begins, counted from 1.
+/// Returns where the value of a property begins, counted from 1.
 fn column_of(body: &str, name: &str, sign: char) -> usize {
     let key = format!("\"{name}\"");
     let found = body.match_indices(&key).find_map(|(at, _)| {

@@ -1,4 +1,4 @@
-//! A call of the API, read in full.
+//! An API call that was read completely.
 
 use std::collections::HashMap;
 
@@ -43,13 +43,13 @@ impl Call {
         self.json.as_ref().map_err(Clone::clone)
     }
 
-    /// A comma-separated list in the query.
+    /// Returns a comma-separated list in the query.
     pub(crate) fn list(&self, key: &str) -> Vec<String> {
         let value = self.query.get(key).map_or("", String::as_str);
         value.split(',').filter(|v| !v.is_empty()).map(str::to_owned).collect()
     }
 
-    /// One page of results, with the `paging` that leads to the next one.
+    /// Returns one page of results, with the `paging` for the next one.
     pub(crate) fn page(&self, results: Vec<Value>, default_limit: usize) -> Value {
         let number = |key: &str| self.query.get(key).and_then(|v| v.parse::<usize>().ok());
         let start = number("after").unwrap_or(0).min(results.len());
@@ -64,7 +64,7 @@ impl Call {
     }
 }
 
-/// Reads a body as JSON.
+/// Parses a body as JSON.
 fn parse(bytes: &[u8]) -> Result<Value, Refusal> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         let message = "Invalid JSON input: a request body was expected, but none found";

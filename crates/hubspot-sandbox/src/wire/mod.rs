@@ -1,4 +1,4 @@
-//! What goes over the wire: calls, their bodies, and replies.
+//! The HTTP messages: calls, their bodies, and replies.
 
 pub(crate) mod body;
 pub(crate) mod call;

@@ -1,8 +1,7 @@
-//! Replies, and above all the bodies of refusals.
+//! Replies, mainly the bodies of refusals.
 //!
-//! HubSpot says the same failure in two forms: as the body of a whole reply, and as one item in
-//! the `errors` of a 207. [`Refusal`] is the failure; the forms are made from it here and nowhere
-//! else.
+//! HubSpot reports the same failure in two forms: as the body of a whole reply, and as one item in
+//! the `errors` of a 207. [`Refusal`] is the failure, and only this module builds the two forms.
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -16,13 +15,13 @@ pub(crate) enum Payload {
     Json(Value),
     Html(String),
     Empty,
-    /// No body and no end: the connection is cut.
+    /// No body: the connection is cut.
     Cut,
     /// No answer at all.
     Hang,
 }
 
-/// What a call is answered with.
+/// The answer to a call.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -41,13 +40,13 @@ pub(crate) struct PropertyFault {
 /// Why a call or an input of a batch is refused.
 #[derive(Debug, Clone)]
 pub(crate) enum Refusal {
-    /// One or more property values are at fault.
+    /// One or more property values are invalid.
     Properties(Vec<PropertyFault>),
     /// Anything else.
     Other(Box<ErrorBody>),
 }
 
-/// The envelope of an error, without what only a whole reply has.
+/// The body of an error, without the members that only a whole reply has.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ErrorBody {
     pub(crate) status: u16,
@@ -59,7 +58,7 @@ pub(crate) struct ErrorBody {
     pub(crate) more: Map<String, Value>,
 }
 
-/// What a call ends in.
+/// The result of a call.
 pub(crate) type Answer = Result<Reply, Refusal>;
 
 impl Reply {
@@ -71,7 +70,7 @@ impl Reply {
         Self { status, headers: Vec::new(), payload: Payload::Empty }
     }
 
-    /// The page of a gateway in front of the service.
+    /// Returns an HTML page from a gateway in front of the service.
     pub(crate) fn gateway(status: u16) -> Self {
         let reason = match status {
             524 => "Origin Time-out",
@@ -132,12 +131,12 @@ impl Refusal {
         Self::plain(400, message).category("VALIDATION_ERROR")
     }
 
-    /// Nothing behind the path.
+    /// The path does not exist.
     pub(crate) fn not_found() -> Self {
         Self::plain(404, "resource not found")
     }
 
-    /// The records of a batch that are not there; one refusal stands for all of them.
+    /// The records of a batch that do not exist. One refusal covers all of them.
     pub(crate) fn missing_objects(kind: Kind, ids: &[String]) -> Self {
         let upper = kind.singular().to_uppercase();
         Self::plain(
@@ -151,7 +150,7 @@ impl Refusal {
         .context("ids", ids)
     }
 
-    /// The same id twice, or two ids of one record.
+    /// The batch names an id twice, or two ids of one record.
     pub(crate) fn duplicate_ids(ids: &[String]) -> Self {
         let list = ids.join(", ");
         Self::validation(format!(
@@ -190,7 +189,7 @@ impl Refusal {
         self
     }
 
-    /// The form of an item in the `errors` of a 207.
+    /// Returns the refusal as an item in the `errors` of a 207.
     pub(crate) fn item(self, trace_id: Option<&str>, portal_id: u64) -> Value {
         let mut context = Map::new();
         if let Some(trace_id) = trace_id {
@@ -218,8 +217,8 @@ impl Refusal {
         item
     }
 
-    /// The one refusal of a batch that is refused as a whole for the faults of its inputs: all bad
-    /// values together, or else the first failure.
+    /// Returns the single refusal of a batch that is refused for its inputs: all bad values
+    /// together, or else the first failure.
     pub(crate) fn of_batch(refusals: Vec<Self>) -> Option<Self> {
         let mut faults = Vec::new();
         for refusal in &refusals {
@@ -233,7 +232,7 @@ impl Refusal {
 
 fn property_body(faults: &[PropertyFault]) -> ErrorBody {
     let mut more = Map::new();
-    // A bad address is named in the text only.
+    // A bad address is named only in the text.
     if faults.iter().any(|f| f.code != "INVALID_EMAIL") {
         let listed = faults.iter().map(|f| {
             json!({"message": f.message, "code": f.code, "context": {"propertyName": [f.name]}})
@@ -249,7 +248,7 @@ fn property_body(faults: &[PropertyFault]) -> ErrorBody {
     }
 }
 
-/// The faults as JSON inside a sentence; items of a 207 carry two more keys in it.
+/// Returns the faults as JSON inside a sentence. Items of a 207 have two more keys.
 fn fault_text(faults: &[PropertyFault], portal_id: Option<u64>) -> String {
     let listed: Vec<Value> = faults
         .iter()
