@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
-# Its C compiler builds mimalloc and ring.
+# This image contains the C compiler that mimalloc and ring need.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
-# The dependencies first, on empty crates, so that a change of the code does not build them again.
+# Build the dependencies first, with empty crates, so that a change of the code does not rebuild them.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY crates/hubspot-sandbox/Cargo.toml crates/hubspot-sandbox/Cargo.toml
 COPY crates/pg-cluster/Cargo.toml crates/pg-cluster/Cargo.toml
@@ -18,11 +18,11 @@ COPY config config
 COPY migrations migrations
 COPY templates templates
 COPY assets assets
-# cargo goes by file times, and a copied file may be older than the empty crate.
+# cargo compares file times, and a copied file may be older than the empty crate. So touch the files.
 RUN touch src/lib.rs src/main.rs crates/*/src/lib.rs && cargo build --locked --release --bin hubferry
 
 FROM debian:bookworm-slim
-# HubSpot's certificate is checked against the system's roots.
+# hubferry checks HubSpot's certificate against the system's CA certificates.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
@@ -31,10 +31,10 @@ RUN apt-get update \
 COPY --from=build /build/target/release/hubferry /usr/local/bin/hubferry
 USER 10001:10001
 WORKDIR /
-# Inside a container, loopback is nobody's; publish the port where it should be reached.
+# Nobody outside the container can reach loopback, so listen on all addresses. Publish the port as needed.
 ENV HUBFERRY_LISTEN=0.0.0.0:8080
 EXPOSE 8080
-# SIGTERM: stop accepting, stop leasing, let what is in flight finish.
+# On SIGTERM, hubferry stops accepting events and leasing records, and lets running calls end.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["hubferry", "health"]
 ENTRYPOINT ["hubferry"]

@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 """Writes src/mapping/transform/countries.tsv from CLDR.
 
-    npm pack cldr-core cldr-localenames-full     # and unpack both
+    npm pack cldr-core cldr-localenames-full     # then unpack both
     scripts/countries.py <cldr-core>/package <cldr-localenames-full>/package
 
-A line per country: its two-letter code, its three-letter code, the name that HubSpot is sent, and
-the other names it is known by: those of the languages below and of its own languages. A name that
-means two countries is left out, unless it is English for one of them.
+The file has one line per country:
+
+- its two-letter code
+- its three-letter code
+- the name that hubferry sends to HubSpot
+- its other names, in the languages below and in its own languages
+
+A name that means two countries is left out, unless it is an English name of one of them.
 """
 import json
 import pathlib
@@ -19,9 +24,10 @@ TARGET = pathlib.Path(__file__).parent.parent / "src/mapping/transform/countries
 LANGUAGES = """en en-001 en-GB en-AU en-CA fr fr-CA fr-BE fr-CH de de-AT de-CH es es-419 es-MX it nl pt
 pt-PT pl cs sk hu ro bg hr sr sr-Latn sl el tr ru uk da sv nb nn fi et lv lt is ca eu gl ar he fa hi
 zh zh-Hant ja ko vi th id ms""".split()
-# Not countries: groups, dependencies without a code of the standard, placeholders.
+# These codes are not countries. They are groups, dependencies without a code in the standard, and
+# placeholders.
 LEFT_OUT = "AC CP CQ DG EA EU EZ IC QO TA UN XA XB ZZ".split()
-# What HubSpot is sent, where it is not CLDR's English name.
+# The names that hubferry sends to HubSpot, if they differ from CLDR's English names.
 SENT = {
     "CD": "Democratic Republic of the Congo",
     "CG": "Congo",
@@ -32,7 +38,7 @@ SENT = {
     "UM": "U.S. Minor Outlying Islands",
     "VC": "Saint Vincent & the Grenadines",
 }
-# Names that CLDR does not have: those of ISO 3166, of shops, and of everyday use.
+# Names that CLDR does not have: from ISO 3166, from shops, and from everyday use.
 ALSO = {
     "AE": "UAE|Emirates|The Emirates",
     "BL": "St. Barts|Saint-Barth",
@@ -119,7 +125,7 @@ SPELT_OUT = {"st": "saint", "ste": "sainte"}
 
 
 def folded(text):
-    """As `fold` in place.rs does it."""
+    """Folds a name in the same way as `fold` in place.rs."""
     text = unicodedata.normalize("NFKD", text).lower()
     text = "".join(c for c in text if not "\u0300" <= c <= "\u036f").translate(SPECIAL)
     words = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in text)
@@ -162,7 +168,7 @@ def main():
             owner[key] = (code, strong)
             names[code].append(name)
         elif held[0] not in ("", code) and not strong and not held[1]:
-            # Two countries by one foreign name: neither has it.
+            # Two countries share this foreign name, so neither gets it.
             names[held[0]] = [known for known in names[held[0]] if folded(known) != key]
             owner[key] = ("", False)
         elif held[0] != code and strong and held[1]:
@@ -170,7 +176,7 @@ def main():
 
     for code in codes:
         add(code, sent[code], True)
-        # A three-letter code comes before any name.
+        # A three-letter code has priority over any name.
         owner[alpha3.get(code, {}).get("_alpha3", "XKX").lower()] = (code, True)
     for code in codes:
         for name in english[code] + [also for also in ALSO.get(code, "").split("|") if also]:

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs libfaketime for a test of wrong clocks, where none is found.
+# Installs libfaketime for a test with wrong clocks, unless the script finds the library.
 #
-# Asks nothing and says what it does. Where it cannot be installed it says so, and the test is
-# skipped; with HUBFERRY_REQUIRE_FAKETIME set that is a failure.
-# FAKETIME_LIB names the library where it is kept elsewhere.
+# The script asks no questions and prints what it does. If it cannot install libfaketime, it says so, and
+# the test is skipped. If HUBFERRY_REQUIRE_FAKETIME is set, the script fails instead. If the library is in
+# an unusual place, set FAKETIME_LIB to its path.
 set -eu
 needs=libfaketime require=HUBFERRY_REQUIRE_FAKETIME
 . "$(dirname "$0")/lib.sh"
@@ -16,6 +16,6 @@ there() {
 }
 
 there && exit 0
-echo "No libfaketime on this machine: installing it for a test." >&2
-apt_install libfaketime || without "It could not be installed."
-there || without "It was installed and is not where it should be."
+echo "No libfaketime was found. Installing it for a test." >&2
+apt_install libfaketime || without "libfaketime could not be installed."
+there || without "libfaketime was installed, but the library is not in any of the usual places."

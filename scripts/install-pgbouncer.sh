@@ -1,25 +1,27 @@
 #!/bin/sh
-# Provides a PgBouncer of version 1.21 or newer for the tests, where none is found.
+# Installs PgBouncer 1.21 or newer for the tests, unless the script finds it.
 #
-# Debian 12 has an older one, which knows no prepared statements in transaction mode: there the
-# source package of a newer Debian is built in target/, without touching the system's own sources.
-# Asks nothing and says what it does. Where it cannot be had it says so, and the tests that need it
-# are skipped; with HUBFERRY_REQUIRE_PGBOUNCER set that is a failure.
-# PGBOUNCER names the programme where it is kept elsewhere.
+# Debian 12 has an older version, which does not support prepared statements in transaction mode. On such
+# a system the script builds the source package of a newer Debian in target/. It does not change the
+# system's package sources.
+#
+# The script asks no questions and prints what it does. If it cannot install PgBouncer, it says so, and
+# the tests that need it are skipped. If HUBFERRY_REQUIRE_PGBOUNCER is set, the script fails instead. If
+# the program is in an unusual place, set PGBOUNCER to its path.
 set -eu
 cd "$(dirname "$0")/.."
 needs=PgBouncer require=HUBFERRY_REQUIRE_PGBOUNCER
 . scripts/lib.sh
 built=target/pgbouncer/pgbouncer
 
-# Says whether `$1` is a PgBouncer that the tests can use.
+# Succeeds if `$1` is a PgBouncer that the tests can use.
 fits() {
     "$1" --version 2>/dev/null | awk '
         /^PgBouncer / { split($2, v, "."); fits = v[1] > 1 || (v[1] == 1 && v[2] >= 21) }
         END { exit !fits }'
 }
 
-# apt-get with the source packages of Debian 13 from this machine's own mirror, kept in `$work`.
+# Runs apt-get with the source packages of Debian 13 from this machine's mirror. Its files are in `$work`.
 newer() {
     apt-get -q -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$work/parts" \
         -o "Dir::State::lists=$work/lists" -o APT::Sandbox::User="$(id -un)" "$@"
@@ -45,20 +47,20 @@ for program in "${PGBOUNCER:-pgbouncer}" "$built"; do
         exit 0
     fi
     if [ -n "${PGBOUNCER:-}" ]; then
-        echo "PGBOUNCER is $PGBOUNCER, which is no PgBouncer of version 1.21 or newer." >&2
+        echo "PGBOUNCER is set to $PGBOUNCER, which is not PgBouncer 1.21 or newer." >&2
         exit 1
     fi
 done
-echo "No PgBouncer of version 1.21 or newer on this machine: getting one for the tests." >&2
-command -v apt-get >/dev/null 2>&1 || without "No apt-get here: install PgBouncer by hand."
-as_root apt-get update -q || without "The package lists could not be fetched."
+echo "PgBouncer 1.21 or newer was not found. Installing it for the tests." >&2
+command -v apt-get >/dev/null 2>&1 || without "This system has no apt-get. Install PgBouncer yourself."
+as_root apt-get update -q || without "apt-get could not fetch the package lists."
 candidate=$(apt-cache policy pgbouncer | awk '$1 == "Candidate:" && $2 ~ /^[0-9]/ { print $2 }')
 if dpkg --compare-versions "${candidate:-0}" ge 1.21; then
     apt_install pgbouncer || without "PgBouncer could not be installed."
-    fits pgbouncer || without "PgBouncer is there and does not run."
+    fits pgbouncer || without "PgBouncer was installed but does not run."
 else
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     build || without "PgBouncer could not be built."
-    fits "$built" || without "PgBouncer was built and does not run."
+    fits "$built" || without "PgBouncer was built but does not run."
 fi

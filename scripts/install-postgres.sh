@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs a PostgreSQL server (14 or newer) with the system's package manager, where none is found.
+# Installs a PostgreSQL server (14 or newer) with the system's package manager, unless the script finds
+# one.
 #
-# Asks nothing and says what it does. Only the server's programs are needed: hubferry starts a
-# private cluster of its own, and leaves alone the one that some packages make.
-# PG_BIN_DIR names the programs where they are kept elsewhere.
+# The script asks no questions and prints what it does. hubferry needs only the server's programs: it
+# starts a private cluster, and does not touch the cluster that some packages create. If the programs are
+# in an unusual place, set PG_BIN_DIR to their directory.
 set -eu
 
 oldest=14
 
-# Says the directory of the first installation that is new enough, and fails if there is none.
+# Sets `found` to the directory of the first installation that is new enough. Fails if there is none.
 find_server() {
     if [ -n "${PG_BIN_DIR:-}" ]; then
         new_enough "$PG_BIN_DIR"
@@ -16,7 +17,7 @@ find_server() {
     fi
     old_ifs=$IFS
     IFS=:
-    # The search path's words are split on purpose.
+    # Without quotes, the shell splits the search path. That is intended.
     # shellcheck disable=SC2086
     set -- $PATH
     IFS=$old_ifs
@@ -40,7 +41,7 @@ new_enough() {
     [ -n "$major" ] && [ "$major" -ge "$oldest" ] && found=$1
 }
 
-# Runs a command as root, without ever asking for a password.
+# Runs a command as root. It never asks for a password.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         echo "+ $*" >&2
@@ -49,7 +50,7 @@ as_root() {
         echo "+ sudo $*" >&2
         sudo -n "$@"
     else
-        echo "Installing needs root, and sudo is missing or would ask for a password. Run:" >&2
+        echo "The installation needs root, and sudo is missing or would ask for a password. Run:" >&2
         echo "    sudo $*" >&2
         exit 1
     fi
@@ -61,7 +62,7 @@ install_server() {
         as_root env DEBIAN_FRONTEND=noninteractive \
             apt-get install -q -y --no-install-recommends postgresql
     elif command -v dnf >/dev/null 2>&1; then
-        # Where the default stream is older than 14; elsewhere there is no such module.
+        # Some systems have a default version older than 14. Other systems do not have this module.
         as_root dnf -q -y module enable postgresql:16 || true
         as_root dnf -q -y install postgresql-server
     elif command -v apk >/dev/null 2>&1; then
@@ -70,7 +71,7 @@ install_server() {
         echo "+ brew install postgresql@17" >&2
         HOMEBREW_NO_AUTO_UPDATE=1 brew install -q postgresql@17
     else
-        echo "No apt-get, dnf, apk or brew here: install PostgreSQL $oldest or newer by hand," >&2
+        echo "This system has no apt-get, dnf, apk or brew. Install PostgreSQL $oldest or newer yourself," >&2
         echo "or set PG_BIN_DIR to the directory of its programs." >&2
         exit 1
     fi
@@ -81,14 +82,14 @@ if find_server; then
     exit 0
 fi
 if [ -n "${PG_BIN_DIR:-}" ]; then
-    echo "PG_BIN_DIR is $PG_BIN_DIR, which has no initdb, pg_ctl and postgres of version $oldest or newer." >&2
+    echo "PG_BIN_DIR is set to $PG_BIN_DIR, which lacks initdb, pg_ctl or postgres of version $oldest or newer." >&2
     exit 1
 fi
-echo "No PostgreSQL server of version $oldest or newer on this machine: installing one." >&2
+echo "No PostgreSQL server of version $oldest or newer was found. Installing one." >&2
 install_server
 if ! find_server; then
-    echo "The package manager's PostgreSQL is missing or older than $oldest:" >&2
-    echo "install a newer one, or set PG_BIN_DIR to the directory of its programs." >&2
+    echo "The package manager's PostgreSQL is missing or older than $oldest." >&2
+    echo "Install a newer one, or set PG_BIN_DIR to the directory of its programs." >&2
     exit 1
 fi
-echo "PostgreSQL's programs are in $found" >&2
+echo "The programs of PostgreSQL are in $found." >&2

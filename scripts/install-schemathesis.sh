@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs Schemathesis for a test, in an environment of its own under target/, where none is found.
+# Installs Schemathesis for a test, in a separate Python environment in target/, unless the script finds
+# it.
 #
-# Asks nothing and says what it does. Where it cannot be installed it says so, and the test that
-# needs it is skipped; with HUBFERRY_REQUIRE_SCHEMATHESIS set that is a failure.
-# SCHEMATHESIS names the programme where it is kept elsewhere.
+# The script asks no questions and prints what it does. If it cannot install Schemathesis, it says so, and
+# the test that needs it is skipped. If HUBFERRY_REQUIRE_SCHEMATHESIS is set, the script fails instead. If
+# the program is in an unusual place, set SCHEMATHESIS to its path.
 set -eu
 cd "$(dirname "$0")/.."
 needs=Schemathesis require=HUBFERRY_REQUIRE_SCHEMATHESIS
@@ -16,12 +17,12 @@ for program in "${SCHEMATHESIS:-schemathesis}" "$home/bin/schemathesis"; do
         exit 0
     fi
 done
-echo "No Schemathesis on this machine: installing $version in $home." >&2
-command -v python3 >/dev/null 2>&1 || without "It needs Python 3, which is not here."
+echo "No Schemathesis was found. Installing version $version in $home." >&2
+command -v python3 >/dev/null 2>&1 || without "Schemathesis needs Python 3, which is not installed."
 if ! python3 -m venv "$home" >/dev/null 2>&1; then
-    # Debian keeps the module in a package of its own.
+    # Debian has a separate package for this module.
     apt_install python3-venv || without "python3-venv could not be installed."
-    python3 -m venv "$home" >&2 || without "Python's venv does not work here."
+    python3 -m venv "$home" >&2 || without "Python's venv does not work on this machine."
 fi
 "$home/bin/pip" install -q --disable-pip-version-check "schemathesis==$version" >&2 ||
-    without "It could not be installed."
+    without "Schemathesis could not be installed."

@@ -1,19 +1,19 @@
-# For the scripts that get what a test needs. Sourced, with `needs` set to what is got and `require`
-# to the variable that makes its absence a failure.
+# Functions for the scripts that install what a test needs. A script sets two variables, then sources this
+# file: `needs` is the name of the program, and `require` is the variable that makes its absence a failure.
 
-# Ends without it.
+# Ends the script without the program.
 without() {
     echo "$*" >&2
     eval "required=\${$require:-}"
     if [ -n "$required" ]; then
-        echo "$require is set: this is a failure." >&2
+        echo "$require is set, so this is a failure." >&2
         exit 1
     fi
-    echo "The tests that need $needs will be skipped; all others run." >&2
+    echo "Tests that need $needs will be skipped. All other tests run." >&2
     exit 0
 }
 
-# Runs a command as root, without ever asking for a password.
+# Runs a command as root. It never asks for a password.
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         echo "+ $*" >&2
@@ -22,13 +22,13 @@ as_root() {
         echo "+ sudo $*" >&2
         sudo -n "$@" >&2
     else
-        without "Installing needs root, and sudo is missing or would ask for a password: run sudo $*"
+        without "The installation needs root, and sudo is missing or would ask for a password. Run: sudo $*"
     fi
 }
 
 # Installs Debian packages.
 apt_install() {
-    command -v apt-get >/dev/null 2>&1 || without "No apt-get here: install $needs by hand."
-    as_root apt-get update -q || without "The package lists could not be fetched."
+    command -v apt-get >/dev/null 2>&1 || without "This system has no apt-get. Install $needs yourself."
+    as_root apt-get update -q || without "apt-get could not fetch the package lists."
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
