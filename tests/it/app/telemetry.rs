@@ -24,8 +24,9 @@ async fn samples_do_not_pile_up_where_nobody_asks_for_the_metrics() {
     }
     let this = std::env::current_exe().expect("a path");
     let mut alone = tokio::process::Command::new(this);
-    let name = "telemetry::samples_do_not_pile_up_where_nobody_asks_for_the_metrics";
-    alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1").kill_on_drop(true);
+    let module = module_path!().split_once("::").expect("a module of this crate").1;
+    let name = format!("{module}::samples_do_not_pile_up_where_nobody_asks_for_the_metrics");
+    alone.args(["--exact", &name, "--nocapture"]).env(ALONE, "1").kill_on_drop(true);
     let output = alone.output().await.expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
