@@ -11,9 +11,6 @@ use rand::seq::IndexedRandom as _;
 
 use super::script::Entity;
 
-/// Whether people merge strangers into records of ours.
-const MERGES: bool = true;
-
 /// One round.
 #[derive(Debug)]
 pub struct Round {
@@ -51,9 +48,9 @@ impl Round {
             drawn.into_iter().filter(|&n| fits(&entities[n])).collect::<Vec<_>>()
         };
         let mergeable = |e: &Entity| ["user", "business"].contains(&e.kind) && e.shares.is_none();
-        let merged = several(dice, if MERGES { 4 } else { 0 }, &mergeable);
+        let merged = several(dice, 4, &mergeable);
         let joinable = |e: &Entity| e.kind == "user" && e.shares.is_none();
-        let pairs = several(dice, if MERGES { 16 } else { 0 }, &joinable);
+        let pairs = several(dice, 16, &joinable);
         Self {
             faults,
             steps: (dice.random_range(0..8), dice.random_range(1..10)),
