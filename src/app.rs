@@ -25,14 +25,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::config::Config;
-use crate::http::body::Room;
-use crate::http::parser::Parser;
-use crate::http::rate::Rate;
-use crate::http::tail::Tail;
+use crate::http::events::body::Room;
+use crate::http::events::parser::Parser;
+use crate::http::events::rate::Rate;
 use crate::http::{self, AppState, Shared};
 use crate::hubspot::Client;
 use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::{Mapping, Vars};
+use crate::operator::Operator;
 use crate::queue::Queue;
 use crate::queue::intake::Intake;
 use crate::settings::Live;
@@ -107,24 +107,28 @@ impl App {
         let looks = database::looks(config, &queue);
         let turns = looks.pool().options().get_max_connections() as usize;
         let metrics = telemetry::start_metrics()?;
+        let access = Access::new(&queue, ingest.expose_secret(), admin.expose_secret());
+        let operator = Operator::new(
+            looks.clone(),
+            access.clone(),
+            live.clone(),
+            Arc::clone(&mapping),
+            definitions.clone(),
+            shutdown.clone(),
+        );
         let state = AppState::from(Shared {
-            queue: looks.clone(),
-            door: queue.clone(),
+            operator,
+            queue: queue.clone(),
             intake,
             mapping: Arc::clone(&mapping),
-            access: Access::new(&queue, ingest.expose_secret(), admin.expose_secret()),
-            definitions: definitions.clone(),
+            access,
             turns: Arc::new(Semaphore::new(turns)),
             draining: draining.clone(),
             is_https: config.is_https(),
-            snapshot: Arc::default(),
-            errors: Arc::default(),
-            tail: Tail::new(looks.clone(), shutdown.clone()),
             room: Room::new(config.ingest.max_bodies_bytes),
             parser: Parser::start().context("a thread for large bodies")?,
             rate: Rate::per_minute(config.ingest.max_events_per_minute),
             ingest: Arc::new(config.ingest_settings()),
-            settings: live.clone(),
             metrics: metrics.clone(),
         });
         let app = Self {

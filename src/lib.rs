@@ -17,6 +17,8 @@ pub mod engine;
 
 pub mod worker;
 
+pub mod operator;
+
 pub mod http;
 
 pub mod app;

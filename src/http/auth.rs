@@ -22,7 +22,7 @@ async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
         let detail = "send the key in the header `Authorization: Bearer <key>`";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "missing_key", detail));
     };
-    match state.access.key(key, peer(&parts.extensions), state.door.now()).await? {
+    match state.access.key(key, peer(&parts.extensions), state.queue.now()).await? {
         Opened::For(actor) => Ok(actor),
         Opened::Nothing => {
             let detail = "this key opens nothing: it is wrong, has expired or was revoked";

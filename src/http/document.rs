@@ -16,7 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{AppState, event_status, health, ingest};
+use super::events::{ingest, status};
+use super::{AppState, health};
 
 /// The description of error responses.
 const REFUSAL: &str = "A refusal: `code` and `detail` say why";
@@ -63,8 +64,8 @@ impl Modify for Bearer {
 pub(super) fn events() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(ingest::post_events))
-        .routes(routes!(event_status::show_event))
-        .routes(routes!(event_status::event_status))
+        .routes(routes!(status::show_event))
+        .routes(routes!(status::event_status))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 
 use super::AppState;
 use super::problem::{Problem, ProblemBody};
-use super::snapshot::Snapshot;
 use crate::queue::model::Status;
 
 /// Liveness: the process answers.
@@ -40,7 +39,7 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Proble
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail));
     }
     let patience = Duration::from_secs(2);
-    let detail = match tokio::time::timeout(patience, state.door.writable()).await {
+    let detail = match tokio::time::timeout(patience, state.queue.writable()).await {
         Ok(Ok(true)) => return Ok(Json(Ready { ready: true })),
         Ok(Ok(false)) => "the database is read-only",
         _ => "the database does not answer",
@@ -56,7 +55,7 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Proble
     responses((status = 200, body = String, content_type = "text/plain"),
               (status = 503, body = ProblemBody)))]
 pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
-    let snapshot = Snapshot::of(&state.queue).await?;
+    let snapshot = state.operator.status().await?;
     let (now, totals) = (snapshot.now, &snapshot.totals);
     // Statuses without rows are set to zero, so that old values do not stay.
     for (object, status) in
@@ -72,7 +71,7 @@ pub async fn metrics(State(state): State<AppState>) -> Result<String, Problem> {
     let age = totals.oldest_waiting.map_or(0, |since| (now - since).num_seconds());
     metrics::gauge!("hubferry_oldest_waiting_seconds").set(age as f64);
     metrics::gauge!("hubferry_window_used").set(totals.window_used as f64);
-    metrics::gauge!("hubferry_window_limit").set(f64::from(state.quota().per_window));
+    metrics::gauge!("hubferry_window_limit").set(f64::from(state.operator.limits().per_window));
     metrics::gauge!("hubferry_gates_closed").set(snapshot.gates.len() as f64);
     Ok(state.metrics.render())
 }

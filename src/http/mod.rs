@@ -1,26 +1,15 @@
 //! The HTTP API: events, the admin API and health. Handlers never call HubSpot.
 
 pub mod admin;
-mod admission;
 pub mod auth;
-pub mod body;
 mod dashboard;
 mod document;
-pub mod event_status;
+pub mod events;
 pub mod extract;
 pub mod health;
-pub mod ingest;
-pub mod kept;
-mod mend;
-pub mod parse;
-pub mod parser;
-pub mod preview;
 pub mod problem;
-pub mod rate;
-pub mod snapshot;
-pub mod tail;
+mod state;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -29,148 +18,14 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use chrono::TimeDelta;
-use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 
-use crate::access::Access;
-use crate::hubspot::definitions::DefinitionCache;
-use crate::mapping::Mapping;
-use crate::queue::Queue;
-use crate::queue::intake::Intake;
-use crate::queue::views::errors::ErrorGroup;
-use crate::settings::Live;
-use body::Room;
-use kept::Kept;
-use parser::Parser;
 use problem::Problem;
-use rate::Rate;
-use snapshot::Snapshot;
-use tail::Tail;
+pub use state::{AppState, IngestSettings, Shared};
 
-/// The settings for accepting events.
-#[derive(Debug, Clone)]
-pub struct IngestSettings {
-    /// The source of events that do not name one.
-    pub default_source: String,
-    /// How far an event's time may lie ahead of the database's clock.
-    pub max_ahead: TimeDelta,
-    /// The largest body, in bytes.
-    pub max_body: usize,
-    /// The most events in a body.
-    pub max_events: usize,
-}
-
-/// The limits in force, for the status answer.
-#[derive(Debug, Clone, Copy)]
-pub struct QuotaView {
-    /// The most calls in any rolling window.
-    pub per_window: u32,
-    /// The length of the window in milliseconds.
-    pub window_ms: u64,
-    /// The most calls in a day.
-    pub per_day: u32,
-    /// How many retries a row has before it is marked failed.
-    pub max_retries: i32,
-}
-
-/// The state that handlers share. It is cheap to clone, because every layer clones it for every
-/// request.
-#[derive(Debug, Clone)]
-pub struct AppState(Arc<Shared>);
-
-impl std::ops::Deref for AppState {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl From<Shared> for AppState {
-    fn from(shared: Shared) -> Self {
-        Self(Arc::new(shared))
-    }
-}
-
-/// The parts of [`AppState`].
-#[derive(Debug)]
-pub struct Shared {
-    /// The queue for admin queries and actions. It has separate connections with a statement
-    /// timeout.
-    pub queue: Queue,
-    /// The queue for events, keys and readiness, which must not wait for admin queries.
-    pub door: Queue,
-    /// Accepts events for storage.
-    pub intake: Intake,
-    /// The mapping.
-    pub mapping: Arc<Mapping>,
-    /// Checks keys and sessions.
-    pub access: Access,
-    /// The cached property definitions, used for previews.
-    pub definitions: DefinitionCache,
-    /// Limits how many requests under `/admin` use the database at a time: one for each connection
-    /// for queries.
-    pub turns: Arc<Semaphore>,
-    /// Cancelled when the process is about to stop. It is then not ready any more, but still serves
-    /// requests.
-    pub draining: CancellationToken,
-    /// Whether browsers use https.
-    pub is_https: bool,
-    /// The cached state of the service.
-    pub snapshot: Arc<Kept<Snapshot>>,
-    /// The cached groups of failed rows.
-    pub errors: Arc<Kept<Vec<ErrorGroup>>>,
-    /// The live tail of the log.
-    pub tail: Tail,
-    /// The settings for accepting events.
-    pub ingest: Arc<IngestSettings>,
-    /// The memory for request bodies.
-    pub room: Room,
-    /// The thread that parses large bodies.
-    pub parser: Parser,
-    /// The rate limit for events of a key.
-    pub rate: Rate,
-    /// The settings that can change while the service runs.
-    pub settings: Live,
-    /// Renders the metrics.
-    pub metrics: PrometheusHandle,
-}
-
-impl AppState {
-    /// Waits for a database turn for a request under `/admin`, and fails if that takes too long.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        match tokio::time::timeout(LONGEST_WAIT, turn).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
-                "too much is being looked at; come again in a moment",
-            )),
-        }
-    }
-
-    /// Returns the limits in force.
-    #[must_use]
-    pub fn quota(&self) -> QuotaView {
-        let now = self.settings.now();
-        QuotaView {
-            per_window: now.values.limit_per_10s,
-            window_ms: 10_000,
-            per_day: now.values.limit_per_day,
-            max_retries: now.values.max_retries,
-        }
-    }
-}
-
-/// The longest wait for a turn.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// The timeout of a request.
 const LONGEST_REQUEST: Duration = Duration::from_secs(60);
 

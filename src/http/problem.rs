@@ -4,10 +4,12 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::event::Faults;
+use crate::event::{Faults, child};
+use crate::operator::OperatorError;
+use crate::operator::views::Wrong;
 use crate::queue::QueueError;
 
 /// An error answer.
@@ -188,6 +190,41 @@ impl From<QueueError> for Problem {
             }
         }
     }
+}
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        use OperatorError as E;
+        let detail = error.to_string();
+        let (status, code) = match error {
+            E::Queue(error) => return error.into(),
+            E::InvalidSettings(wrong) => return invalid_settings(detail, wrong),
+            E::Filter(_) => (StatusCode::BAD_REQUEST, "invalid_query"),
+            E::Request(_) | E::NothingNamed => (StatusCode::BAD_REQUEST, "invalid_body"),
+            E::UnknownRow => (StatusCode::NOT_FOUND, "unknown_row"),
+            E::UnknownRecord | E::NotErased => (StatusCode::NOT_FOUND, "unknown_record"),
+            E::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key"),
+            E::NotFailed => (StatusCode::CONFLICT, "not_failed"),
+            E::SubjectErased => (StatusCode::CONFLICT, "subject_erased"),
+            E::NothingToConfirm => (StatusCode::CONFLICT, "nothing_to_confirm"),
+            E::NothingToResync => (StatusCode::CONFLICT, "nothing_to_resync"),
+            E::ErasureOpen => (StatusCode::CONFLICT, "erasure_open"),
+            E::TooManyEvents => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events"),
+            E::TooManyFollowers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
+        };
+        Self::new(status, code, detail)
+    }
+}
+
+/// The error for settings that were not stored. Each fault points into the body.
+fn invalid_settings(detail: String, wrong: Vec<(String, Wrong)>) -> Problem {
+    let fault = |(key, wrong): (String, Wrong)| {
+        let setting = child("/settings", &key);
+        let pointer = wrong.member.map_or(setting.clone(), |member| child(&setting, &member));
+        json!({ "pointer": pointer, "code": wrong.code, "detail": wrong.detail })
+    };
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_settings", detail)
+        .with_errors(wrong.into_iter().map(fault).collect())
 }
 
 impl IntoResponse for Problem {

@@ -3,15 +3,16 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::access::{KeyView, NewKey, RefusedKey, Role};
 use crate::http::AppState;
 use crate::http::auth::Admin;
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Problem, ProblemBody};
+use crate::operator::keys::Expiry;
+use crate::operator::views::{KeyView, Role};
 
 /// A stored key, without its text.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,8 +63,7 @@ pub(super) struct Keys {
 #[utoipa::path(get, path = "/keys", tag = "keys",
     responses((status = 200, body = Keys), (status = 403, body = ProblemBody)))]
 pub(super) async fn list(_: Admin, State(state): State<AppState>) -> Result<Json<Keys>, Problem> {
-    let now = state.queue.now().await?;
-    let keys = state.access.keys().await?;
+    let (keys, now) = state.operator.keys().await?;
     Ok(Json(Keys { items: keys.into_iter().map(|key| Key::of(key, now)).collect() }))
 }
 
@@ -97,18 +97,9 @@ pub(super) async fn make(
     State(state): State<AppState>,
     JsonBody(body): JsonBody<NewKeyBody>,
 ) -> Result<(StatusCode, Json<MadeKey>), Problem> {
-    let now = state.queue.now().await?;
-    let days = body.expires_in_days;
-    if days.is_some_and(|days| !(1..=3_650).contains(&days)) {
-        return Err(Problem::body("expires_in_days: must be between 1 and 3650"));
-    }
-    let expires_at = days.map(|days| now + TimeDelta::days(days));
-    let new = NewKey { name: body.name, role: body.role, expires_at };
-    let made = state.access.make_key(&new, &actor.name, now).await;
-    let (view, key) = made.map_err(|error| match error {
-        RefusedKey::Invalid(reason) => Problem::body(reason),
-        RefusedKey::Queue(error) => error.into(),
-    })?;
+    let expiry = body.expires_in_days.map_or(Expiry::Never, Expiry::InDays);
+    let made = state.operator.make_key(&body.name, body.role, expiry, &actor).await?;
+    let (view, key, now) = made;
     Ok((StatusCode::CREATED, Json(MadeKey { view: Key::of(view, now), key })))
 }
 
@@ -129,14 +120,6 @@ pub(super) async fn revoke(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Revoked>, Problem> {
-    let now = state.queue.now().await?;
-    let done = match id.parse() {
-        Ok(id) => state.access.revoke_key(id, &actor.name, now).await?,
-        Err(_) => false,
-    };
-    if done {
-        return Ok(Json(Revoked { revoked: true }));
-    }
-    let detail = "there is no key of this number that has not been revoked already";
-    Err(Problem::new(StatusCode::NOT_FOUND, "unknown_key", detail))
+    state.operator.revoke_key(&id, &actor).await?;
+    Ok(Json(Revoked { revoked: true }))
 }

@@ -7,14 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::types::{PageOf, PageParams};
-use crate::access::Role;
+use super::types::PageOf;
 use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::http::snapshot::MOST_GROUPS;
-use crate::queue::audit::AuditFilter;
+use crate::operator::lists::{AuditQuery, PageQuery};
+use crate::operator::views;
 
 /// Failed rows of one object kind with the same error code and property.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,6 +38,23 @@ pub(super) struct ErrorGroup {
     hint: Option<String>,
     /// The number of the newest row, as text.
     newest_id: String,
+}
+
+impl From<views::ErrorGroup> for ErrorGroup {
+    fn from(group: views::ErrorGroup) -> Self {
+        Self {
+            code: group.code,
+            property: group.property,
+            sync_type: group.sync_type,
+            rows: group.rows,
+            records: group.records,
+            first_at: group.first_at,
+            last_at: group.last_at,
+            message: group.message,
+            hint: group.hint,
+            newest_id: group.newest_id.to_string(),
+        }
+    }
 }
 
 /// The groups, largest first.
@@ -67,24 +83,10 @@ pub(super) async fn errors(
     State(state): State<AppState>,
     Params(params): Params<ErrorParams>,
 ) -> Result<Json<ErrorGroups>, Problem> {
-    let limit = PageParams { limit: params.limit, cursor: None }.limit()?;
-    let groups = state.queue.error_groups(MOST_GROUPS).await?;
-    let wanted = |kind: &str| params.sync_type.as_deref().is_none_or(|wanted| wanted == kind);
-    let groups = groups.into_iter().filter(|group| wanted(&group.sync_type));
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let items = groups.take(limit).map(|g| ErrorGroup {
-        code: g.code,
-        property: g.property,
-        sync_type: g.sync_type,
-        rows: g.rows,
-        records: g.records,
-        first_at: g.first_at,
-        last_at: g.last_at,
-        message: g.message,
-        hint: g.hint,
-        newest_id: g.newest_id.to_string(),
-    });
-    Ok(Json(ErrorGroups { items: items.collect() }))
+    let page = PageQuery { limit: params.limit, cursor: None };
+    let groups = state.operator.error_groups(params.sync_type.as_deref(), &page).await?;
+    let items = groups.into_iter().map(ErrorGroup::from).collect();
+    Ok(Json(ErrorGroups { items }))
 }
 
 /// An action in the audit log.
@@ -117,15 +119,6 @@ pub(super) struct AuditParams {
     cursor: Option<String>,
 }
 
-/// Returns the details that a role may see. Only admins see the addresses from which people sign
-/// in.
-pub(in crate::http) fn told(mut details: Value, role: Role) -> Value {
-    if let (false, Some(members)) = (role.may(Role::Admin), details.as_object_mut()) {
-        members.remove("from");
-    }
-    details
-}
-
 /// List who did what, newest first.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(AuditParams),
     responses((status = 200, body = PageOf<AuditLine>), (status = 400, body = ProblemBody)))]
@@ -134,15 +127,15 @@ pub(super) async fn audit(
     State(state): State<AppState>,
     Params(params): Params<AuditParams>,
 ) -> Result<Json<PageOf<AuditLine>>, Problem> {
-    let page = PageParams { limit: params.limit, cursor: params.cursor }.page()?;
-    let filter = AuditFilter { action: params.action, actor: params.actor };
-    let lines = state.queue.audits(&filter, &page).await?;
+    let page = PageQuery { limit: params.limit, cursor: params.cursor };
+    let query = AuditQuery { action: params.action, actor: params.actor };
+    let lines = state.operator.audit(query, &page, viewer.role).await?;
     Ok(Json(PageOf::of(lines, |line| AuditLine {
         id: line.id.to_string(),
         at: line.at,
         actor: line.actor,
         action: line.action,
         target: line.target,
-        details: line.details.map_or(Value::Null, |details| told(details, viewer.role)),
+        details: line.details.unwrap_or(Value::Null),
     })))
 }

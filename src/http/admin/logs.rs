@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use chrono::{DateTime, Utc};
@@ -13,12 +13,13 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::types::{PageOf, PageParams};
+use super::types::PageOf;
 use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
+use crate::operator::lists::{LogQuery, PageQuery};
+use crate::operator::views::{LogCursor, LogLine};
 
 /// A call, or a counted attempt of a row that did not succeed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -96,23 +97,11 @@ pub(super) struct LogParams {
 }
 
 impl LogParams {
-    fn filter(&self) -> Result<LogFilter, Problem> {
-        if self.kind.as_deref().is_some_and(|kind| !["call", "attempt"].contains(&kind)) {
-            return Err(Problem::query("kind: use call or attempt"));
-        }
-        Ok(LogFilter {
-            kind: self.kind.clone(),
-            sync_type: self.sync_type.clone(),
-            class: self.class.clone(),
-            failures: self.failures,
-            since: self.since,
-        })
+    fn query(self) -> (LogQuery, PageQuery) {
+        let page = PageQuery { limit: self.limit, cursor: self.cursor };
+        let Self { kind, sync_type, class, failures, since, .. } = self;
+        (LogQuery { kind, sync_type, class, failures, since }, page)
     }
-}
-
-fn cursor(text: Option<&str>) -> Result<Option<LogCursor>, Problem> {
-    let parsed = text.map(str::parse).transpose();
-    parsed.map_err(|error| Problem::query(format!("cursor: {error}")))
 }
 
 /// List calls to HubSpot and failed attempts, newest first.
@@ -123,9 +112,8 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Params(params): Params<LogParams>,
 ) -> Result<Json<PageOf<LogItem>>, Problem> {
-    let limit = PageParams { limit: params.limit, cursor: None }.limit()?;
-    let cursor = cursor(params.cursor.as_deref())?;
-    let lines = state.queue.logs(&params.filter()?, cursor, limit).await?;
+    let (query, page) = params.query();
+    let lines = state.operator.logs(query, &page).await?;
     Ok(Json(PageOf::of(lines, LogItem::from)))
 }
 
@@ -148,11 +136,10 @@ pub(super) async fn stream(
     Params(params): Params<LogParams>,
 ) -> Result<impl IntoResponse, Problem> {
     let after = headers.get("last-event-id").and_then(|v| v.to_str().ok());
-    let after = cursor(after)?.map(|cursor| LogCursor { newer: true, ..cursor });
-    let (begins, lines) = state.tail.follow(params.filter()?, after).await?.ok_or_else(|| {
-        let detail = "too many watch this process already; try again later";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
-    })?;
+    let after = after.map(str::parse::<LogCursor>).transpose();
+    let after = after.map_err(|error| Problem::query(format!("last-event-id: {error}")))?;
+    let (query, _) = params.query();
+    let (begins, lines) = state.operator.follow_log(query, after).await?;
     let lines = lines.take_until(Box::pin(tokio::time::sleep(LIFE)));
     let begins = Event::default().id(begins.to_string());
     let events = lines.map(|found| {

@@ -2,20 +2,15 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::engine::preview::RecordPreview;
 use crate::http::AppState;
-use crate::http::admission::{self, Read};
 use crate::http::auth::Operator;
-use crate::http::ingest::EventBody;
-use crate::http::preview::of_events;
+use crate::http::events::admission::{self, Read};
+use crate::http::events::ingest::EventBody;
 use crate::http::problem::{Problem, ProblemBody};
-
-/// The most events in one preview.
-const MOST: usize = 1_000;
+use crate::operator::views::RecordPreview;
 
 /// A preview of what events would send.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,9 +36,5 @@ pub(super) async fn plan(
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
     let Read { events, room: _room } = admission::read(&state, request, None).await?;
-    if events.len() > MOST {
-        let detail = format!("a plan looks at no more than {MOST} events; send a part of them");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_events", detail));
-    }
-    Ok(Json(Plan { records: of_events(&state, events, &actor.name).await? }))
+    Ok(Json(Plan { records: state.operator.preview_events(events, &actor).await? }))
 }

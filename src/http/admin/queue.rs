@@ -2,21 +2,18 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::types::{Association, Attempt, PageOf, PageParams, Record, Row, WhyLine};
-use crate::access::Role;
-use crate::event::Priority;
+use super::types::{Association, Attempt, PageOf, Record, Row, WhyLine, reveal};
 use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
+use crate::operator::lists::PageQuery;
+use crate::operator::rows::{RowAndReasons, RowQuery};
 
 /// Filters for the rows. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -52,22 +49,6 @@ pub(super) struct ListParams {
     cursor: Option<String>,
 }
 
-/// Returns the search text, or refuses one that is longer than any possible match.
-pub(super) fn short(text: Option<String>) -> Result<Option<String>, Problem> {
-    match text {
-        Some(text) if text.chars().count() > 600 => {
-            Err(Problem::query("q: must have at most 600 characters"))
-        }
-        text => Ok(text),
-    }
-}
-
-/// Parses the name of a priority.
-pub(super) fn priority(text: Option<&str>) -> Result<Option<Priority>, Problem> {
-    let parsed = text.map(str::parse::<Priority>).transpose();
-    parsed.map_err(|_| Problem::query("priority: use high, normal or low"))
-}
-
 /// List rows, newest first.
 #[utoipa::path(get, path = "/queue", tag = "queue", params(ListParams),
     responses((status = 200, body = PageOf<Row>), (status = 400, body = ProblemBody)))]
@@ -76,34 +57,24 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<PageOf<Row>>, Problem> {
-    let page = PageParams { limit: params.limit, cursor: params.cursor }.page()?;
-    let status = params.status.as_deref().map(str::parse::<Status>).transpose();
-    let filter = RowFilter {
-        status: status.map_err(|e| Problem::query(format!("status: {e}")))?,
+    let page = PageQuery { limit: params.limit, cursor: params.cursor };
+    let query = RowQuery {
+        status: params.status,
         sync_type: params.sync_type,
         event_type: params.event_type,
         external_id: params.external_id,
         error_code: params.error_code,
         error_property: params.error_property,
-        priority: priority(params.priority.as_deref())?,
+        priority: params.priority,
         since: params.since,
         until: params.until,
         acted_at: None,
         ids: None,
-        retryable: false,
-        search: short(params.q)?,
+        search: params.q,
     };
-    let rows = state.queue.rows(&filter, &page).await?;
-    Ok(Json(PageOf::of(rows, |row| Row::of(row, state.quota().max_retries))))
-}
-
-/// Parses the number of a row in a path.
-pub(super) fn number(id: &str) -> Result<i64, Problem> {
-    id.parse().map_err(|_| unknown())
-}
-
-pub(super) fn unknown() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "unknown_row", "there is no row of this number")
+    let rows = state.operator.rows(query, &page).await?;
+    let max_retries = state.operator.limits().max_retries;
+    Ok(Json(PageOf::of(rows, |row| Row::of(row, max_retries))))
 }
 
 /// A row with its payload, attempts and record.
@@ -140,16 +111,10 @@ pub(super) async fn show(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<RowDetail>, Problem> {
-    let detail = state.queue.row(number(&id)?).await?.ok_or_else(unknown)?;
-    let now = state.queue.now().await?;
-    let why = state.queue.why(&detail, now).await?;
-    let values = actor.role.may(Role::Operator);
-    if values {
-        let targets = [format!("row {}", detail.row.id)];
-        state.queue.note_reads(now, &actor.name, &targets).await?;
-    }
+    let (values, reveal) = reveal(&actor);
+    let RowAndReasons { detail, why } = state.operator.row(&id, reveal).await?;
     Ok(Json(RowDetail {
-        row: Row::of(detail.row, state.quota().max_retries),
+        row: Row::of(detail.row, state.operator.limits().max_retries),
         payload_hidden: !values && detail.payload.is_some(),
         payload: detail.payload.filter(|_| values),
         attempts: detail.attempts.into_iter().map(Attempt::from).collect(),

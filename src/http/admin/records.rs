@@ -2,22 +2,16 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::queue::short;
-use super::types::{Association, PageOf, PageParams, Record, Row};
-use crate::access::Role;
+use super::types::{Association, PageOf, Record, Row, reveal};
 use crate::http::AppState;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::actions::retry::Allow;
-use crate::queue::audit::record_target;
-use crate::queue::views::list::RowFilter;
-use crate::queue::views::page::Page;
-use crate::queue::views::records::{OneRecord, RecordFilter, RecordState};
+use crate::operator::lists::{PageQuery, RecordQuery};
+use crate::operator::records::RecordDetail as Found;
 
 /// Filters for the records. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -45,14 +39,10 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Params(params): Params<RecordParams>,
 ) -> Result<Json<PageOf<Record>>, Problem> {
-    let page = PageParams { limit: params.limit, cursor: params.cursor }.page()?;
-    let wanted = params.state.as_deref().map(str::parse::<RecordState>).transpose();
-    let filter = RecordFilter {
-        sync_type: params.sync_type,
-        state: wanted.map_err(|e| Problem::query(format!("state: {e}")))?,
-        search: short(params.q)?,
-    };
-    let records = state.queue.records(&filter, &page).await?;
+    let page = PageQuery { limit: params.limit, cursor: params.cursor };
+    let (sync_type, state_of, search) = (params.sync_type, params.state, params.q);
+    let query = RecordQuery { sync_type, state: state_of, search };
+    let records = state.operator.records(query, &page).await?;
     Ok(Json(PageOf::of(records, |record| Record::of(record, false))))
 }
 
@@ -69,11 +59,6 @@ pub(super) struct RecordDetail {
 /// The most rows of a record in one answer.
 const ROWS: i64 = 100;
 
-fn unknown() -> Problem {
-    let detail = "there is no record of this kind and external id";
-    Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail)
-}
-
 /// Show a record: its link, what HubSpot has accepted, its associations and its rows.
 #[utoipa::path(get, path = "/records/{sync_type}/{external_id}", tag = "records",
     params(("sync_type" = String, Path, example = "contact"),
@@ -84,23 +69,14 @@ pub(super) async fn show(
     State(state): State<AppState>,
     Path((sync_type, external_id)): Path<(String, String)>,
 ) -> Result<Json<RecordDetail>, Problem> {
-    let record = state.queue.record_by_key(&sync_type, &external_id).await?;
-    let record = record.ok_or_else(unknown)?;
-    let values = actor.role.may(Role::Operator);
-    if values {
-        let targets = [record_target(&sync_type, record.id)];
-        let now = state.queue.now().await?;
-        state.queue.note_reads(now, &actor.name, &targets).await?;
-    }
-    let associations = state.queue.associations(record.id).await?;
-    let (sync_type, external_id) = (Some(sync_type), Some(external_id));
-    let filter = RowFilter { sync_type, external_id, ..RowFilter::default() };
-    let rows = state.queue.rows(&filter, &Page::newest(ROWS)).await?;
-    let max_retries = state.quota().max_retries;
+    let (values, reveal) = reveal(&actor);
+    let found = state.operator.record(&sync_type, &external_id, ROWS, reveal).await?;
+    let Found { record, associations, rows } = found;
+    let max_retries = state.operator.limits().max_retries;
     Ok(Json(RecordDetail {
         record: Record::of(record, values),
         associations: associations.into_iter().map(Association::from).collect(),
-        rows: rows.items.into_iter().map(|row| Row::of(row, max_retries)).collect(),
+        rows: rows.into_iter().map(|row| Row::of(row, max_retries)).collect(),
     }))
 }
 
@@ -122,16 +98,8 @@ pub(super) async fn resync(
     State(state): State<AppState>,
     Path((sync_type, external_id)): Path<(String, String)>,
 ) -> Result<Json<Resynced>, Problem> {
-    let now = state.queue.now().await?;
-    match state.queue.resync(&sync_type, &external_id, &actor.name, now).await? {
-        OneRecord::Done => Ok(Json(Resynced { resynced: 1 })),
-        OneRecord::Unknown => Err(unknown()),
-        OneRecord::Nothing => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "nothing_to_resync",
-            "nothing of this record can be sent: it was never written, or was deleted, erased or merged into another",
-        )),
-    }
+    state.operator.resync_record(&sync_type, &external_id, &actor).await?;
+    Ok(Json(Resynced { resynced: 1 }))
 }
 
 /// Events of an erased subject are accepted again.
@@ -152,17 +120,6 @@ pub(super) async fn allow(
     State(state): State<AppState>,
     Path((sync_type, external_id)): Path<(String, String)>,
 ) -> Result<Json<Allowed>, Problem> {
-    let now = state.queue.now().await?;
-    match state.queue.allow(&sync_type, &external_id, &actor.name, now).await? {
-        Allow::Done => Ok(Json(Allowed { allowed: true })),
-        Allow::Unknown => {
-            let detail = "no erased subject has this kind and id";
-            Err(Problem::new(StatusCode::NOT_FOUND, "unknown_record", detail))
-        }
-        Allow::Erasing => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "erasure_open",
-            "the erasure has not ended yet: wait until its row is synced, or discard the row if it failed",
-        )),
-    }
+    state.operator.allow_record(&sync_type, &external_id, &actor).await?;
+    Ok(Json(Allowed { allowed: true }))
 }

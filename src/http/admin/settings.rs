@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::event::child;
 use crate::http::AppState;
 use crate::http::auth::{Admin, Viewer};
 use crate::http::extract::JsonBody;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::settings::{Entry, Refused, Runtime, Source, Wrong};
+use crate::operator::views::{Entry, Runtime, Source};
 
 /// All settings that can change while the service runs.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -66,20 +64,6 @@ pub struct SettingsChange {
     pub settings: BTreeMap<String, Value>,
 }
 
-/// What is wrong with one of the settings in the request.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct SettingFault {
-    /// A JSON pointer into the body.
-    #[schema(example = "/settings/retry.max_retries")]
-    pub pointer: String,
-    /// A stable code.
-    #[schema(example = "out_of_range")]
-    pub code: String,
-    /// A sentence that says which values are allowed.
-    #[schema(example = "must be between 0 and 30")]
-    pub detail: String,
-}
-
 /// List the settings that can change while the service runs, each with its source.
 ///
 /// # Errors
@@ -87,9 +71,7 @@ pub struct SettingFault {
 #[utoipa::path(get, path = "/settings", tag = "settings",
     responses((status = 200, description = "The settings in force", body = SettingsView)))]
 pub async fn show(_: Viewer, State(state): State<AppState>) -> Result<Json<SettingsView>, Problem> {
-    // Another process may have stored a setting a moment ago.
-    state.settings.reload().await?;
-    Ok(Json(view(&state.settings.now())))
+    Ok(Json(view(&*state.operator.settings().await?)))
 }
 
 /// Store settings, all or none. They apply immediately in all processes, without a restart.
@@ -112,31 +94,8 @@ pub async fn change(
 ) -> Result<Json<SettingsView>, Problem> {
     let given = body.settings.into_iter();
     let changes = given.map(|(key, value)| (key, Some(value).filter(|v| !v.is_null()))).collect();
-    state.settings.change(&changes, &actor.name).await.map_err(|refused| match refused {
-        Refused::Invalid(wrong) => invalid(wrong),
-        Refused::Queue(error) => error.into(),
-    })?;
-    Ok(Json(view(&state.settings.now())))
-}
-
-fn invalid(wrong: Vec<(String, Wrong)>) -> Problem {
-    let faults: Vec<SettingFault> =
-        wrong.into_iter().map(|(key, wrong)| fault(&key, wrong)).collect();
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid_settings",
-        "nothing was stored; `errors` names every fault by a JSON pointer into the body",
-    )
-    .with_errors(faults)
-}
-
-fn fault(key: &str, wrong: Wrong) -> SettingFault {
-    let setting = child("/settings", key);
-    SettingFault {
-        pointer: wrong.member.map_or(setting.clone(), |member| child(&setting, &member)),
-        code: wrong.code.to_owned(),
-        detail: wrong.detail,
-    }
+    let runtime = state.operator.change_settings(&changes, &actor).await?;
+    Ok(Json(view(&runtime)))
 }
 
 /// Returns the settings in force as the API shows them.

@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::http::snapshot::Snapshot;
-use crate::queue::model::Status;
+use crate::operator::status::Snapshot;
+use crate::operator::views::Status;
 
 /// The number of rows for each of the five statuses.
 type Counts = BTreeMap<&'static str, i64>;
@@ -144,12 +144,12 @@ pub struct LeaseOf {
 /// # Errors
 /// When the database fails.
 pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
-    let Snapshot { now, totals, gates, account, leases } = Snapshot::of(&state.queue).await?;
+    let Snapshot { now, totals, gates, account, leases } = state.operator.status().await?;
 
     let zeros = || Status::ALL.iter().map(|s| (s.as_str(), 0)).collect::<Counts>();
     let mut counts = zeros();
     let mut by_sync_type: BTreeMap<String, Counts> =
-        state.mapping.objects().iter().map(|o| (o.sync_type.clone(), zeros())).collect();
+        state.operator.mapping().objects().iter().map(|o| (o.sync_type.clone(), zeros())).collect();
     for count in totals.counts {
         let Ok(status) = count.status.parse::<Status>() else { continue };
         *counts.entry(status.as_str()).or_default() += count.rows;
@@ -186,13 +186,13 @@ pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
             reasons: reasons.collect(),
         },
         limiter: LimiterView {
-            limit: state.quota().per_window,
+            limit: state.operator.limits().per_window,
             hubspot_limit: account.window_limit,
             used: totals.window_used,
-            window_ms: state.quota().window_ms,
+            window_ms: state.operator.limits().window_ms,
         },
         daily: DailyView {
-            limit: state.quota().per_day,
+            limit: state.operator.limits().per_day,
             hubspot_limit: account.day_limit,
             used: account.day_used,
             since: account.day_started_at,

@@ -3,18 +3,24 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use crate::http::problem::Problem;
 use crate::mapping::is_part;
-use crate::queue::model::Accepted;
-use crate::queue::views::inspect::AttemptView;
-use crate::queue::views::list::RowView;
-use crate::queue::views::page::{Cursor, Listing, Page};
-use crate::queue::views::records::{AssociationView, RecordView};
-use crate::queue::views::why::Why;
+use crate::operator::Reveal;
+use crate::operator::views::{
+    Accepted, Actor, AssociationView, AttemptView, Listing, RecordView, Role, RowView, Why,
+};
+
+/// Returns whether `actor` may see values, and how the audit names that.
+pub(super) fn reveal(actor: &Actor) -> (bool, Reveal<'_>) {
+    if actor.role.may(Role::Operator) {
+        (true, Reveal::ToProgram(actor))
+    } else {
+        (false, Reveal::No)
+    }
+}
 
 /// One page of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,37 +40,6 @@ impl<T> PageOf<T> {
             next_cursor: listing.next,
             prev_cursor: listing.prev,
         }
-    }
-}
-
-/// Which part of a list to return.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PageParams {
-    /// The most entries to return, 1 to 500. Default: 50.
-    #[param(minimum = 1, maximum = 500, example = 50)]
-    pub limit: Option<i64>,
-    /// A `next_cursor` or `prev_cursor` from an earlier answer.
-    pub cursor: Option<String>,
-}
-
-/// The most entries on a page.
-const LONGEST_PAGE: i64 = 500;
-const PAGE: i64 = 50;
-
-impl PageParams {
-    pub(super) fn limit(&self) -> Result<i64, Problem> {
-        let limit = self.limit.unwrap_or(PAGE);
-        if (1..=LONGEST_PAGE).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(Problem::query(format!("limit: must be between 1 and {LONGEST_PAGE}")))
-    }
-
-    pub(super) fn page(&self) -> Result<Page, Problem> {
-        let cursor = self.cursor.as_deref().map(str::parse::<Cursor>).transpose();
-        let cursor = cursor.map_err(|error| Problem::query(format!("cursor: {error}")))?;
-        Ok(Page { limit: self.limit()?, cursor })
     }
 }
 

@@ -2,30 +2,24 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::queue::{number, short, unknown};
 use super::types::Row;
-use crate::access::Actor;
-use crate::engine::preview::RecordPreview;
 use crate::http::AppState;
 use crate::http::auth::Operator;
 use crate::http::extract::JsonBody;
-use crate::http::preview::of_rows;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::actions::retry::OneRow;
-use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
-use crate::queue::views::page::Page;
+use crate::operator::rows::{RowQuery, Selection, Verb};
+use crate::operator::views::{Actor, RecordPreview};
+use crate::operator::{OperatorError, Reveal};
 
 /// Filters for failed rows. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"sync_type": "contact", "error_code": "INVALID_EMAIL", "dry_run": true}))]
-pub(super) struct Selection {
+pub(super) struct SelectionBody {
     /// Only `failed` is possible.
     status: Option<String>,
     /// The object kind.
@@ -48,6 +42,9 @@ pub(super) struct Selection {
     until: Option<DateTime<Utc>>,
     /// A search text, as in the list of rows.
     q: Option<String>,
+    /// Every failed row is meant, if no filter is set. A discard without a filter needs it.
+    #[serde(default)]
+    all: bool,
     /// Only count the matching rows and show some of them.
     #[serde(default)]
     dry_run: bool,
@@ -61,46 +58,32 @@ enum RowNumber {
     Text(String),
 }
 
-impl Selection {
-    fn filter(self) -> Result<RowFilter, Problem> {
-        if self.status.as_deref().is_some_and(|status| status != "failed") {
-            let detail = "status: only `failed` rows can be chosen; the others go by themselves";
-            return Err(Problem::body(detail));
-        }
-        if self.ids.as_ref().is_some_and(|ids| ids.len() > MOST_IDS) {
-            return Err(Problem::body(format!(
-                "ids: at most {MOST_IDS} rows are named one by one"
-            )));
-        }
-        let number = |id: &RowNumber| match id {
-            RowNumber::Number(id) => Some(*id),
+impl SelectionBody {
+    fn selection(self) -> Result<Selection, OperatorError> {
+        let number = |id: RowNumber| match id {
+            RowNumber::Number(id) => Some(id),
             RowNumber::Text(id) => id.parse().ok(),
         };
-        let ids = match self.ids {
-            None => None,
-            Some(ids) => Some(
-                ids.iter()
-                    .map(number)
-                    .collect::<Option<Vec<i64>>>()
-                    .ok_or_else(|| Problem::body("ids: must be row numbers"))?,
-            ),
+        let ids = self.ids.map(|ids| ids.into_iter().map(number).collect::<Option<Vec<i64>>>());
+        let ids = match ids {
+            Some(None) => return Err(OperatorError::Request("ids: must be row numbers".into())),
+            ids => ids.flatten(),
         };
-        let priority = self.priority.as_deref().map(str::parse).transpose();
-        Ok(RowFilter {
-            status: Some(Status::Failed),
+        let query = RowQuery {
+            status: self.status,
             sync_type: self.sync_type,
             event_type: self.event_type,
             external_id: self.external_id,
             error_code: self.error_code,
             error_property: self.error_property,
-            priority: priority.map_err(|_| Problem::body("priority: use high, normal or low"))?,
+            priority: self.priority,
             since: self.since,
             until: self.until,
             acted_at: None,
             ids,
-            retryable: false,
-            search: short(self.q)?,
-        })
+            search: self.q,
+        };
+        Ok(Selection { query, all: self.all })
     }
 }
 
@@ -113,7 +96,7 @@ pub(super) struct Preview {
     /// The newest matching rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     sample: Option<Vec<Row>>,
-    /// What a retry of these sample rows would send.
+    /// What a retry of these sample rows would send, and what a discard would lose.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Vec<RecordPreview>>,
 }
@@ -140,81 +123,52 @@ pub(super) struct Discarded {
     preview: Preview,
 }
 
-/// A dry run stops counting here.
-const MOST_COUNTED: i64 = 1_000_000;
-const SAMPLE: i64 = 10;
-/// The most rows that one request may name by number.
-const MOST_IDS: usize = 10_000;
-/// The longest reason.
-const LONGEST_REASON: usize = 500;
-
-async fn preview(
+/// Does what the body asks for, or previews it. Returns how many rows were changed.
+async fn act(
+    verb: Verb,
     state: &AppState,
-    filter: &RowFilter,
-    retry: bool,
     actor: &Actor,
-) -> Result<Preview, Problem> {
-    let filter = &RowFilter { retryable: retry, ..filter.clone() };
-    let matching = state.queue.count_rows(filter, MOST_COUNTED).await?;
-    let sample = state.queue.rows(filter, &Page::newest(SAMPLE)).await?;
-    let ids: Vec<i64> = sample.items.iter().map(|row| row.id).collect();
-    let max_retries = state.quota().max_retries;
-    let sample = sample.items.into_iter().map(|row| Row::of(row, max_retries)).collect();
-    let mut plan = None;
-    if retry {
-        // The preview shows the values of these rows, so the audit log names them.
-        let targets: Vec<String> = ids.iter().map(|id| format!("row {id}")).collect();
-        state.queue.note_reads(state.queue.now().await?, &actor.name, &targets).await?;
-        plan = Some(of_rows(state, &ids).await?);
+    body: SelectionBody,
+) -> Result<(u64, bool, Preview), Problem> {
+    let (dry_run, selection) = (body.dry_run, body.selection()?);
+    if !dry_run {
+        let outcome = state.operator.act_on_rows(verb, selection, actor).await?;
+        return Ok((outcome.rows, dry_run, Preview::default()));
     }
-    Ok(Preview { matching: Some(matching), sample: Some(sample), plan })
+    let preview = state.operator.preview_rows(verb, selection, Reveal::ToProgram(actor)).await?;
+    let max_retries = state.operator.limits().max_retries;
+    let preview = Preview {
+        matching: Some(preview.matching),
+        sample: Some(preview.sample.into_iter().map(|row| Row::of(row, max_retries)).collect()),
+        plan: Some(preview.records),
+    };
+    Ok((0, dry_run, preview))
 }
 
 /// Retry all failed rows that match the filter. Their retry counts start again.
-#[utoipa::path(post, path = "/retry", tag = "queue", request_body = Selection,
+#[utoipa::path(post, path = "/retry", tag = "queue", request_body = SelectionBody,
     responses((status = 200, body = Retried), (status = 400, body = ProblemBody),
               (status = 403, body = ProblemBody)))]
 pub(super) async fn retry(
     Operator(actor): Operator,
     State(state): State<AppState>,
-    JsonBody(body): JsonBody<Selection>,
+    JsonBody(body): JsonBody<SelectionBody>,
 ) -> Result<Json<Retried>, Problem> {
-    let dry_run = body.dry_run;
-    let filter = body.filter()?;
-    if dry_run {
-        let preview = preview(&state, &filter, true, &actor).await?;
-        return Ok(Json(Retried { retried: 0, dry_run, preview }));
-    }
-    let now = state.queue.now().await?;
-    let retried = state.queue.retry_failed(&filter, &actor.name, now).await?;
-    state.forget().await;
-    Ok(Json(Retried { retried, dry_run, preview: Preview::default() }))
+    let (retried, dry_run, preview) = act(Verb::Retry, &state, &actor, body).await?;
+    Ok(Json(Retried { retried, dry_run, preview }))
 }
 
-/// Discard all failed rows that match the filter.
-#[utoipa::path(post, path = "/discard", tag = "queue", request_body = Selection,
+/// Discard all failed rows that match the filter. Without a filter, `all` must be true.
+#[utoipa::path(post, path = "/discard", tag = "queue", request_body = SelectionBody,
     responses((status = 200, body = Discarded), (status = 400, body = ProblemBody),
               (status = 403, body = ProblemBody)))]
 pub(super) async fn discard(
     Operator(actor): Operator,
     State(state): State<AppState>,
-    JsonBody(body): JsonBody<Selection>,
+    JsonBody(body): JsonBody<SelectionBody>,
 ) -> Result<Json<Discarded>, Problem> {
-    let dry_run = body.dry_run;
-    let filter = body.filter()?;
-    if dry_run {
-        let preview = preview(&state, &filter, false, &actor).await?;
-        return Ok(Json(Discarded { discarded: 0, dry_run, preview }));
-    }
-    if filter == (RowFilter { status: Some(Status::Failed), ..RowFilter::default() }) {
-        return Err(Problem::body(
-            "say which rows are to be given up for good: name a kind, an error code, ids …",
-        ));
-    }
-    let now = state.queue.now().await?;
-    let discarded = state.queue.discard_failed(&filter, &actor.name, now).await?;
-    state.forget().await;
-    Ok(Json(Discarded { discarded, dry_run, preview: Preview::default() }))
+    let (discarded, dry_run, preview) = act(Verb::Discard, &state, &actor, body).await?;
+    Ok(Json(Discarded { discarded, dry_run, preview }))
 }
 
 /// Retry one failed row, or restore a discarded one.
@@ -227,9 +181,7 @@ pub(super) async fn retry_one(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Retried>, Problem> {
-    let now = state.queue.now().await?;
-    done(state.queue.retry_one(number(&id)?, &actor.name, now).await?)?;
-    state.forget().await;
+    state.operator.retry_row(&id, &actor).await?;
     Ok(Json(Retried { retried: 1, dry_run: false, preview: Preview::default() }))
 }
 
@@ -243,9 +195,7 @@ pub(super) async fn discard_one(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Discarded>, Problem> {
-    let now = state.queue.now().await?;
-    done(state.queue.discard(number(&id)?, &actor.name, now).await?)?;
-    state.forget().await;
+    state.operator.discard_row(&id, &actor).await?;
     Ok(Json(Discarded { discarded: 1, dry_run: false, preview: Preview::default() }))
 }
 
@@ -267,35 +217,8 @@ pub(super) async fn confirm(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Confirmed>, Problem> {
-    let now = state.queue.now().await?;
-    let outcome = state.queue.confirm_erasure(number(&id)?, &actor.name, now).await?;
-    if outcome == OneRow::NotFailed {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "nothing_to_confirm",
-            "only an erasure that failed with ADOPTED_RECORD can be confirmed",
-        ));
-    }
-    done(outcome)?;
-    state.forget().await;
+    state.operator.confirm_erasure(&id, &actor).await?;
     Ok(Json(Confirmed { confirmed: true }))
-}
-
-fn done(outcome: OneRow) -> Result<(), Problem> {
-    match outcome {
-        OneRow::Done => Ok(()),
-        OneRow::Unknown => Err(unknown()),
-        OneRow::Erased => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "subject_erased",
-            "its subject was erased, so there is nothing to send; discard the row",
-        )),
-        OneRow::NotFailed => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "not_failed",
-            "the row is not failed: only failed rows can be retried or discarded, and discarded ones put back",
-        )),
-    }
 }
 
 /// A request to pause sending.
@@ -303,7 +226,7 @@ fn done(outcome: OneRow) -> Result<(), Problem> {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "import running in HubSpot"}))]
 pub(super) struct PauseBody {
-    /// The reason, for other people.
+    /// The reason, for other people: at most 500 characters.
     reason: Option<String>,
 }
 
@@ -323,13 +246,7 @@ pub(super) async fn pause(
     State(state): State<AppState>,
     JsonBody(body): JsonBody<PauseBody>,
 ) -> Result<Json<GateAnswer>, Problem> {
-    if body.reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
-        let detail = format!("reason: must have at most {LONGEST_REASON} characters");
-        return Err(Problem::body(detail));
-    }
-    let now = state.queue.now().await?;
-    state.queue.pause(&actor.name, body.reason.as_deref(), now).await?;
-    state.forget().await;
+    state.operator.pause(body.reason.as_deref(), &actor).await?;
     Ok(Json(GateAnswer { gate: "paused" }))
 }
 
@@ -340,8 +257,6 @@ pub(super) async fn resume(
     Operator(actor): Operator,
     State(state): State<AppState>,
 ) -> Result<Json<GateAnswer>, Problem> {
-    let now = state.queue.now().await?;
-    state.queue.resume(&actor.name, now).await?;
-    state.forget().await;
+    state.operator.resume(&actor).await?;
     Ok(Json(GateAnswer { gate: "open" }))
 }

@@ -6,19 +6,19 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::failure::Failure;
-use super::forms::{Paging, Place, some};
-use super::page::{Page, Section, Visitor, page};
-use super::when::When;
 use crate::http::AppState;
-use crate::http::admin::lists::told as seen_by;
-use crate::queue::audit::{AuditFilter, AuditLine};
+use crate::http::dashboard::layout::failure::Failure;
+use crate::http::dashboard::layout::forms::{Paging, Place, some};
+use crate::http::dashboard::layout::page::{Page, Section, Visitor, page};
+use crate::http::dashboard::layout::when::When;
+use crate::operator::lists::AuditQuery;
+use crate::operator::views::AuditLine;
 
 const LINES: i64 = 50;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Filters {
+pub(in crate::http::dashboard) struct Filters {
     action: String,
     actor: String,
 }
@@ -42,15 +42,15 @@ struct AuditPage {
 }
 
 /// `GET /admin/audit`.
-pub(super) async fn show(
+pub(in crate::http::dashboard) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
     Query(filters): Query<Filters>,
     Query(place): Query<Place>,
 ) -> Result<Response, Failure> {
-    let filter = AuditFilter { action: some(&filters.action), actor: some(&filters.actor) };
-    let part = place.page(LINES).map_err(Failure::invalid)?;
-    let listing = state.queue.audits(&filter, &part).await?;
+    let query = AuditQuery { action: some(&filters.action), actor: some(&filters.actor) };
+    let role = visitor.session.actor.role;
+    let listing = state.operator.audit(query, &place.page(LINES), role).await?;
     let kept = [("action", filters.action.as_str()), ("actor", filters.actor.as_str())];
     let paging = Paging::of(&listing, "/admin/audit", &kept, &place);
     let line = |line: AuditLine| Line {
@@ -58,10 +58,7 @@ pub(super) async fn show(
         actor: line.actor,
         action: line.action,
         target: line.target.unwrap_or_default(),
-        details: line
-            .details
-            .map(|d| told(&seen_by(d, visitor.session.actor.role)))
-            .unwrap_or_default(),
+        details: line.details.as_ref().map(told).unwrap_or_default(),
     };
     Ok(page(&AuditPage {
         page: Page::new(&visitor, Section::Audit, "Audit"),

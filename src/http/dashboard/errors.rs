@@ -4,39 +4,39 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::failure::Failure;
-use super::forms::NO_PROPERTY;
-use super::link;
-use super::page::{Page, Section, Visitor, page};
-use super::when::{When, thousands};
 use crate::http::AppState;
-use crate::queue::views::errors::ErrorGroup;
+use crate::http::dashboard::layout::failure::Failure;
+use crate::http::dashboard::layout::forms::NO_PROPERTY;
+use crate::http::dashboard::layout::link;
+use crate::http::dashboard::layout::page::{Page, Section, Visitor, page};
+use crate::http::dashboard::layout::when::{When, thousands};
+use crate::operator::views::ErrorGroup;
 
 /// The most groups on the page, more than anybody works on at once.
 const MOST: usize = 100;
 
 /// Rows that failed with the same error.
-pub(super) struct Group {
-    pub(super) code: String,
-    pub(super) property: Option<String>,
-    pub(super) sync_type: String,
-    pub(super) rows: String,
+pub(in crate::http::dashboard) struct Group {
+    pub(in crate::http::dashboard) code: String,
+    pub(in crate::http::dashboard) property: Option<String>,
+    pub(in crate::http::dashboard) sync_type: String,
+    pub(in crate::http::dashboard) rows: String,
     /// `1 row`, `12 rows`.
-    pub(super) rows_text: String,
-    pub(super) records_text: String,
-    pub(super) first: When,
-    pub(super) last: When,
-    pub(super) message: Option<String>,
-    pub(super) hint: Option<String>,
-    pub(super) samples: Vec<(i64, String)>,
+    pub(in crate::http::dashboard) rows_text: String,
+    pub(in crate::http::dashboard) records_text: String,
+    pub(in crate::http::dashboard) first: When,
+    pub(in crate::http::dashboard) last: When,
+    pub(in crate::http::dashboard) message: Option<String>,
+    pub(in crate::http::dashboard) hint: Option<String>,
+    pub(in crate::http::dashboard) samples: Vec<(i64, String)>,
     /// The link to the list of these rows.
-    pub(super) href: String,
+    pub(in crate::http::dashboard) href: String,
     /// The filter that selects these rows.
-    pub(super) filter: Vec<(&'static str, String)>,
+    pub(in crate::http::dashboard) filter: Vec<(&'static str, String)>,
 }
 
 impl Group {
-    pub(super) fn of(group: ErrorGroup, visitor: &Visitor) -> Self {
+    pub(in crate::http::dashboard) fn of(group: ErrorGroup, visitor: &Visitor) -> Self {
         let property = group.property.clone().filter(|name| !name.is_empty());
         let filter = vec![
             ("status", "failed".to_owned()),
@@ -78,11 +78,11 @@ struct ErrorsPage {
 }
 
 /// `GET /admin/errors`.
-pub(super) async fn show(
+pub(in crate::http::dashboard) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
 ) -> Result<Response, Failure> {
-    let groups = state.error_groups().await?;
+    let groups = state.operator.recent_errors().await?;
     let groups =
         groups.iter().take(MOST).cloned().map(|group| Group::of(group, &visitor)).collect();
     Ok(page(&ErrorsPage { page: Page::new(&visitor, Section::Errors, "Errors"), groups }))

@@ -7,13 +7,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::Form;
 use serde::Deserialize;
 
-use super::failure::Failure;
-use super::forms::instant;
-use super::page::{Page, Section, Visitor, html};
-use super::when::When;
-use super::words::Badge;
-use crate::access::{KeyView, NewKey, RefusedKey, Role};
 use crate::http::AppState;
+use crate::http::dashboard::layout::failure::Failure;
+use crate::http::dashboard::layout::forms::instant;
+use crate::http::dashboard::layout::page::{Page, Section, Visitor, html};
+use crate::http::dashboard::layout::when::When;
+use crate::http::dashboard::layout::words::Badge;
+use crate::operator::OperatorError;
+use crate::operator::keys::Expiry;
+use crate::operator::views::{KeyView, Role};
 
 struct Line {
     id: i64,
@@ -56,21 +58,21 @@ struct RevokePage {
 /// Whether the action was confirmed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Confirmed {
+pub(in crate::http::dashboard) struct Confirmed {
     confirm: String,
 }
 
 /// The form for a new key.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct KeyForm {
+pub(in crate::http::dashboard) struct KeyForm {
     name: String,
     role: String,
     expires_at: String,
 }
 
 /// `GET /admin/keys`.
-pub(super) async fn show(
+pub(in crate::http::dashboard) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
 ) -> Result<Response, Failure> {
@@ -80,7 +82,7 @@ pub(super) async fn show(
 }
 
 /// `POST /admin/keys`: shows the new key, or what is wrong with the form.
-pub(super) async fn make(
+pub(in crate::http::dashboard) async fn make(
     State(state): State<AppState>,
     visitor: Visitor,
     Form(form): Form<KeyForm>,
@@ -94,40 +96,37 @@ pub(super) async fn make(
                 .await;
         }
     };
-    let new = NewKey { name: form.name.trim().to_owned(), role, expires_at };
-    match state.access.make_key(&new, visitor.name(), visitor.now).await {
-        Ok((view, key)) => {
+    let expiry = expires_at.map_or(Expiry::Never, Expiry::At);
+    match state.operator.make_key(form.name.trim(), role, expiry, visitor.actor()).await {
+        Ok((view, key, _)) => {
             let form = KeyForm { role: "viewer".into(), ..KeyForm::default() };
             let fresh = Fresh { name: view.name, key };
             whole(StatusCode::CREATED, &state, &visitor, form, Ok(Some(fresh))).await
         }
-        Err(RefusedKey::Invalid(fault)) => {
-            let fault = Err(fault.to_owned());
-            whole(StatusCode::UNPROCESSABLE_ENTITY, &state, &visitor, form, fault).await
+        Err(OperatorError::Request(fault)) => {
+            whole(StatusCode::UNPROCESSABLE_ENTITY, &state, &visitor, form, Err(fault)).await
         }
-        Err(RefusedKey::Queue(error)) => Err(error.into()),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// `POST /admin/keys/{id}/revoke`: first shows what will be lost, then revokes the key.
-pub(super) async fn revoke(
+pub(in crate::http::dashboard) async fn revoke(
     State(state): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
     Form(confirmed): Form<Confirmed>,
 ) -> Result<Response, Failure> {
     visitor.must(Role::Admin)?;
-    let unknown = || Failure::unknown("There is no such key, or it has been revoked before.");
-    let id: i64 = id.parse().map_err(|_| unknown())?;
     if confirmed.confirm != "yes" {
-        let keys = state.access.keys().await?.into_iter().map(|key| line(key, &visitor));
-        let key = keys.into_iter().find(|key| key.id == id && key.live).ok_or_else(unknown)?;
+        let (keys, _) = state.operator.keys().await?;
+        let mut keys = keys.into_iter().map(|key| line(key, &visitor));
+        let key = keys.find(|key| key.live && key.id.to_string() == id);
+        let key = key.ok_or(OperatorError::UnknownKey)?;
         let page = Page::new(&visitor, Section::Keys, format!("Revoke {}?", key.name));
         return Ok(html(StatusCode::OK, &RevokePage { page, key }));
     }
-    if !state.access.revoke_key(id, visitor.name(), visitor.now).await? {
-        return Err(unknown());
-    }
+    state.operator.revoke_key(&id, visitor.actor()).await?;
     Ok(Redirect::to("/admin/keys").into_response())
 }
 
@@ -138,7 +137,7 @@ async fn whole(
     form: KeyForm,
     outcome: Result<Option<Fresh>, String>,
 ) -> Result<Response, Failure> {
-    let keys = state.access.keys().await?;
+    let (keys, _) = state.operator.keys().await?;
     let (fresh, fault) = match outcome {
         Ok(fresh) => (fresh, None),
         Err(fault) => (None, Some(fault)),

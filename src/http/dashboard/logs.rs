@@ -12,15 +12,16 @@ use chrono::TimeDelta;
 use futures_util::StreamExt;
 use serde::Deserialize;
 
-use super::failure::Failure;
-use super::forms::{Paging, options, some};
-use super::lines::kinds;
-use super::link;
-use super::page::{Page, Section, Visitor, page};
-use super::when::{When, millis};
-use super::words::Badge;
 use crate::http::AppState;
-use crate::queue::views::logs::{LogCursor, LogFilter, LogLine};
+use crate::http::dashboard::layout::failure::Failure;
+use crate::http::dashboard::layout::forms::{Paging, options, some};
+use crate::http::dashboard::layout::link;
+use crate::http::dashboard::layout::page::{Page, Section, Visitor, page};
+use crate::http::dashboard::layout::when::{When, millis};
+use crate::http::dashboard::layout::words::Badge;
+use crate::http::dashboard::rows::line::kinds;
+use crate::operator::lists::{LogQuery, PageQuery};
+use crate::operator::views::{LogCursor, LogLine};
 
 const LINES: i64 = 100;
 /// A stream ends after this time and the browser requests it again, so that it does not outlive its
@@ -34,7 +35,7 @@ const CLASSES: [&str; 5] = ["ok", "transient", "throttled", "rejected", "misconf
 /// The filters of the log.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Filters {
+pub(in crate::http::dashboard) struct Filters {
     kind: String,
     sync_type: String,
     class: String,
@@ -54,8 +55,8 @@ impl Filters {
         ]
     }
 
-    fn filter(&self) -> LogFilter {
-        LogFilter {
+    fn query(&self) -> LogQuery {
+        LogQuery {
             kind: some(&self.kind),
             sync_type: some(&self.sync_type),
             class: some(&self.class),
@@ -101,17 +102,16 @@ struct Fragment {
 }
 
 /// `GET /admin/logs`.
-pub(super) async fn show(
+pub(in crate::http::dashboard) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
     Query(filters): Query<Filters>,
 ) -> Result<Response, Failure> {
-    let cursor = some(&filters.cursor).map(|cursor| cursor.parse::<LogCursor>()).transpose();
-    let cursor = cursor.map_err(|_| Failure::invalid("This page of the log is not known."))?;
     // Read before the page, so that no line is missed between the page and its stream.
-    let begins = state.tail.begins().await?.to_string();
-    let listing = state.queue.logs(&filters.filter(), cursor, LINES).await?;
-    let newest = cursor.is_none();
+    let begins = state.operator.end_of_log().await?.to_string();
+    let part = PageQuery { limit: Some(LINES), cursor: some(&filters.cursor) };
+    let listing = state.operator.logs(filters.query(), &part).await?;
+    let newest = part.cursor.is_none();
     let to = |cursor: &str| {
         link::link("/admin/logs", filters.kept().into_iter().chain([("cursor", cursor)]))
     };
@@ -143,7 +143,7 @@ pub(super) async fn show(
 }
 
 /// `GET /admin/logs/stream`: sends each new line as a table row while the page is open.
-pub(super) async fn stream(
+pub(in crate::http::dashboard) async fn stream(
     State(state): State<AppState>,
     visitor: Visitor,
     headers: HeaderMap,
@@ -151,10 +151,7 @@ pub(super) async fn stream(
 ) -> Result<Response, Failure> {
     let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let after = heard.unwrap_or(&filters.after).parse::<LogCursor>().ok();
-    let after = after.map(|cursor| LogCursor { newer: true, ..cursor });
-    let Some((begins, lines)) = state.tail.follow(filters.filter(), after).await? else {
-        return Err(Failure::conflict("Too many people watch the log at this moment."));
-    };
+    let (begins, lines) = state.operator.follow_log(filters.query(), after).await?;
     let left = (visitor.session.expires_at - visitor.now).to_std().unwrap_or_default();
     let ends = tokio::time::sleep(left.min(LONGEST_STREAM));
     let begins = Event::default().id(begins.to_string());

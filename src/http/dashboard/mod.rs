@@ -4,32 +4,16 @@
 //! parts of the same pages. All state is in the address. The browser stores only the cookies for
 //! the session and the colour scheme. Every value is escaped before it is shown.
 
-mod accepted;
-mod assets;
 mod audit;
-mod bulk;
-mod chart;
 mod errors;
-mod failure;
-mod forms;
-mod gates;
-mod guard;
 mod keys;
-mod lines;
-mod link;
+mod layout;
 mod logs;
-mod outlook;
 mod overview;
-mod page;
-mod queue;
-mod record;
 mod records;
-mod row;
+mod rows;
 mod settings;
 mod sign_in;
-mod timeline;
-mod when;
-mod words;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -40,7 +24,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use super::AppState;
-use failure::Failure;
+use layout::failure::Failure;
+use layout::{assets, guard};
+use overview::gates;
 
 /// Builds the routes. Without signing in, nobody can find out which pages exist.
 pub(super) fn router(state: AppState) -> Router<AppState> {
@@ -49,17 +35,18 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
         .route("/admin/", get(async || Redirect::permanent("/admin")))
         .route("/admin/pause", post(gates::pause))
         .route("/admin/resume", post(gates::resume))
-        .route("/admin/queue", get(queue::show))
-        .route("/admin/queue/retry", post(bulk::retry))
-        .route("/admin/queue/discard", post(bulk::discard))
-        .route("/admin/queue/{id}", get(row::show))
-        .route("/admin/queue/{id}/retry", post(row::retry))
-        .route("/admin/queue/{id}/confirm", post(row::confirm))
-        .route("/admin/queue/{id}/reveal", post(row::reveal))
-        .route("/admin/records", get(records::show))
-        .route("/admin/records/{sync_type}/{external_id}", get(record::show))
-        .route("/admin/records/{sync_type}/{external_id}/reveal", post(record::reveal))
-        .route("/admin/records/{sync_type}/{external_id}/resync", post(record::resync))
+        .route("/admin/queue", get(rows::list::show))
+        .route("/admin/queue/retry", post(rows::bulk::retry))
+        .route("/admin/queue/discard", post(rows::bulk::discard))
+        .route("/admin/queue/{id}", get(rows::detail::show))
+        .route("/admin/queue/{id}/retry", post(rows::detail::retry))
+        .route("/admin/queue/{id}/confirm", post(rows::detail::confirm))
+        .route("/admin/queue/{id}/reveal", post(rows::detail::reveal))
+        .route("/admin/records", get(records::list::show))
+        .route("/admin/records/{sync_type}/{external_id}", get(records::detail::show))
+        .route("/admin/records/{sync_type}/{external_id}/reveal", post(records::detail::reveal))
+        .route("/admin/records/{sync_type}/{external_id}/resync", post(records::detail::resync))
+        .route("/admin/records/{sync_type}/{external_id}/allow", post(records::detail::allow))
         .route("/admin/errors", get(errors::show))
         .route("/admin/logs", get(logs::show))
         .route("/admin/logs/stream", get(logs::stream))

@@ -11,13 +11,13 @@ use axum_extra::extract::Form;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::failure::Failure;
-use super::forms::options;
-use super::page::{Notice, Page, Section, Visitor, html};
-use super::when::When;
-use crate::access::Role;
 use crate::http::AppState;
-use crate::settings::{Entry, Kind, Refused, Source};
+use crate::http::dashboard::layout::failure::Failure;
+use crate::http::dashboard::layout::forms::options;
+use crate::http::dashboard::layout::page::{Notice, Page, Section, Visitor, html};
+use crate::http::dashboard::layout::when::When;
+use crate::operator::OperatorError;
+use crate::operator::views::{Entry, Kind, Role, Runtime, Source};
 
 struct Setting {
     key: &'static str,
@@ -47,7 +47,7 @@ struct SettingsPage {
 /// The result of an action, taken from the address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Done {
+pub(in crate::http::dashboard) struct Done {
     done: String,
 }
 
@@ -59,25 +59,25 @@ struct Given {
 }
 
 /// `GET /admin/settings`.
-pub(super) async fn show(
+pub(in crate::http::dashboard) async fn show(
     State(state): State<AppState>,
     visitor: Visitor,
     Query(done): Query<Done>,
 ) -> Result<Response, Failure> {
-    // Another process may have stored a setting a moment ago.
     let text = "Saved. The settings are in force.";
     let notice = (done.done == "saved").then(|| Notice { tone: "good", text: text.into() });
-    Ok(whole(StatusCode::OK, &state, &visitor, &Given::default(), notice))
+    let runtime = state.operator.settings().await?;
+    Ok(whole(StatusCode::OK, &runtime, &visitor, &Given::default(), notice))
 }
 
 /// `POST /admin/settings`: stores the changed settings, all or none.
-pub(super) async fn change(
+pub(in crate::http::dashboard) async fn change(
     State(state): State<AppState>,
     visitor: Visitor,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Result<Response, Failure> {
     visitor.must(Role::Admin)?;
-    let runtime = state.settings.now();
+    let runtime = state.operator.settings_now();
     let field = |name: &str| {
         fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.replace("\r\n", "\n"))
     };
@@ -95,10 +95,9 @@ pub(super) async fn change(
             given.texts.insert(key.to_owned(), text);
         }
     }
-    match state.settings.change(&changes, visitor.name()).await {
-        Ok(()) => Ok(Redirect::to("/admin/settings?done=saved").into_response()),
-        Err(Refused::Queue(error)) => Err(error.into()),
-        Err(Refused::Invalid(wrong)) => {
+    match state.operator.change_settings(&changes, visitor.actor()).await {
+        Ok(_) => Ok(Redirect::to("/admin/settings?done=saved").into_response()),
+        Err(OperatorError::InvalidSettings(wrong)) => {
             for (key, wrong) in wrong {
                 let detail = match wrong.member {
                     Some(member) => format!("{member}: {}", wrong.detail),
@@ -108,22 +107,22 @@ pub(super) async fn change(
                 told.push_str(if told.is_empty() { "" } else { "; " });
                 told.push_str(&detail);
             }
-            Ok(whole(StatusCode::UNPROCESSABLE_ENTITY, &state, &visitor, &given, None))
+            Ok(whole(StatusCode::UNPROCESSABLE_ENTITY, &runtime, &visitor, &given, None))
         }
+        Err(error) => Err(error.into()),
     }
 }
 
 fn whole(
     status: StatusCode,
-    state: &AppState,
+    runtime: &Runtime,
     visitor: &Visitor,
     given: &Given,
     notice: Option<Notice>,
 ) -> Response {
-    let runtime = state.settings.now();
     let settings = runtime.entries.iter().map(|entry| setting(entry, given, visitor)).collect();
-    let fault = (!given.faults.is_empty())
-        .then(|| "Nothing was saved: some values are not sound. Each says what would do.".into());
+    let fault =
+        (!given.faults.is_empty()).then(|| "Nothing was saved. Fix the highlighted fields.".into());
     let page = Page::new(visitor, Section::Settings, "Settings").with(notice);
     html(status, &SettingsPage { page, fault, settings })
 }

@@ -8,14 +8,15 @@ use axum_extra::extract::Form;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::failure::Failure;
-use super::guard::{SESSION, THEME};
-use super::link::local;
-use super::page::{Look, Theme, Visitor, cookie, html};
-use super::when::span;
 use crate::access::SignIn;
 use crate::http::AppState;
 use crate::http::auth::peer;
+use crate::http::dashboard::layout::failure::Failure;
+use crate::http::dashboard::layout::guard::{SESSION, THEME};
+use crate::http::dashboard::layout::link::local;
+use crate::http::dashboard::layout::page::{Look, Theme, Visitor, cookie, html};
+use crate::http::dashboard::layout::when::span;
+use crate::http::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -27,21 +28,21 @@ struct SignInPage {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Next {
+pub(in crate::http::dashboard) struct Next {
     #[serde(default)]
     next: String,
 }
 
 /// `GET /admin/sign-in`.
-pub(super) async fn show(
+pub(in crate::http::dashboard) async fn show(
     State(state): State<AppState>,
     look: Look,
     headers: HeaderMap,
     Query(Next { next }): Query<Next>,
 ) -> Result<Response, Failure> {
     if let Some(cookie) = cookie(&headers, SESSION) {
-        let now = state.queue.now().await?;
-        if state.access.session(cookie, now).await?.is_some() {
+        let now = state.operator.now().await?;
+        if state.access.session(cookie, now).await.map_err(Problem::from)?.is_some() {
             return Ok(Redirect::to(local(&next)).into_response());
         }
     }
@@ -50,7 +51,7 @@ pub(super) async fn show(
 }
 
 #[derive(Deserialize)]
-pub(super) struct Given {
+pub(in crate::http::dashboard) struct Given {
     #[serde(default)]
     key: String,
     #[serde(default)]
@@ -58,7 +59,7 @@ pub(super) struct Given {
 }
 
 /// `POST /admin/sign-in`.
-pub(super) async fn sign_in(
+pub(in crate::http::dashboard) async fn sign_in(
     State(state): State<AppState>,
     look: Look,
     request: Request,
@@ -67,11 +68,11 @@ pub(super) async fn sign_in(
     let https = state.is_https || came_by_https(request.headers());
     let Form(given) = form::<Given>(request).await?;
     let next = local(&given.next).to_owned();
-    let now = state.queue.now().await?;
+    let now = state.operator.now().await?;
     let refused = |status, reason: String| {
         html(status, &SignInPage { look, next: next.clone(), refusal: Some(reason) })
     };
-    Ok(match state.access.sign_in(given.key.trim(), from, now).await? {
+    Ok(match state.access.sign_in(given.key.trim(), from, now).await.map_err(Problem::from)? {
         SignIn::Welcome { cookie, session } => {
             let life = (session.expires_at - now).num_seconds().max(0);
             let secure = if https { "; Secure" } else { "" };
@@ -100,12 +101,12 @@ pub(super) async fn sign_in(
 }
 
 /// `POST /admin/sign-out`.
-pub(super) async fn sign_out(
+pub(in crate::http::dashboard) async fn sign_out(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     if let Some(cookie) = cookie(&headers, SESSION) {
-        state.access.sign_out(cookie).await?;
+        state.access.sign_out(cookie).await.map_err(Problem::from)?;
     }
     let secure = if state.is_https { "; Secure" } else { "" };
     let gone = format!("{SESSION}=; Path=/admin; Max-Age=0; HttpOnly; SameSite=Strict{secure}");
@@ -113,7 +114,7 @@ pub(super) async fn sign_out(
 }
 
 #[derive(Deserialize)]
-pub(super) struct Choice {
+pub(in crate::http::dashboard) struct Choice {
     #[serde(default)]
     theme: String,
     #[serde(default)]
@@ -121,7 +122,7 @@ pub(super) struct Choice {
 }
 
 /// `POST /admin/theme`: stores the colour scheme for a year.
-pub(super) async fn theme(
+pub(in crate::http::dashboard) async fn theme(
     State(state): State<AppState>,
     _: Visitor,
     Form(choice): Form<Choice>,

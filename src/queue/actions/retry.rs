@@ -206,7 +206,7 @@ impl Queue {
             .bind(record)
             .execute(&mut *tx)
             .await?;
-        let target = format!("record {record}");
+        let target = audit::record_target(sync_type, record);
         audit::record(&mut tx, now, actor, "allow", Some(&target), json!({})).await?;
         tx.commit().await?;
         Ok(Allow::Done)

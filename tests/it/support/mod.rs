@@ -13,13 +13,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use hubferry::access::Access;
 use hubferry::config::{Config, Environment};
-use hubferry::http::body::Room;
-use hubferry::http::parser::Parser;
-use hubferry::http::rate::Rate;
-use hubferry::http::tail::Tail;
+use hubferry::http::events::body::Room;
+use hubferry::http::events::parser::Parser;
+use hubferry::http::events::rate::Rate;
 use hubferry::http::{IngestSettings, Shared, router};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
+use hubferry::operator::Operator;
 use hubferry::queue::Queue;
 use hubferry::queue::delivery::lease::Holder;
 use hubferry::queue::intake::Intake;
@@ -318,19 +318,24 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
     for lane in lanes {
         tokio::spawn(lane);
     }
+    let access = Access::new(queue, INGEST_KEY, ADMIN_KEY);
+    let operator = Operator::new(
+        queue.clone(),
+        access.clone(),
+        live.clone(),
+        Arc::clone(mapping),
+        hubferry::hubspot::definitions::DefinitionCache::default(),
+        CancellationToken::new(),
+    );
     let state = Shared {
+        operator,
         queue: queue.clone(),
-        door: queue.clone(),
         intake,
         mapping: Arc::clone(mapping),
-        access: Access::new(queue, INGEST_KEY, ADMIN_KEY),
-        definitions: hubferry::hubspot::definitions::DefinitionCache::default(),
+        access,
         turns: Arc::new(Semaphore::new(3)),
-        snapshot: Arc::default(),
         draining: CancellationToken::new(),
         is_https: false,
-        errors: Arc::default(),
-        tail: Tail::new(queue.clone(), CancellationToken::new()),
         room: Room::new(16 * 1024 * 1024),
         parser: Parser::start().expect("a thread"),
         rate: Rate::default(),
@@ -340,7 +345,6 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
             max_body: 8 * 1024 * 1024,
             max_events: 10_000,
         }),
-        settings: live.clone(),
         metrics: hubferry::telemetry::start_metrics().expect("metrics"),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -21,6 +21,10 @@ fn every_problem_of_the_api_is_explained() {
     let files = files();
     let mut codes = first_words(&files, "src/http/", "Problem::new(");
     codes.extend(first_words(&files, "src/http/problem.rs", "Self::new("));
+    // The errors of `operator` stand there as pairs of a status and a code.
+    let pairs = doc(&files, "src/http/problem.rs").lines();
+    let pairs = pairs.filter(|line| line.contains("=> (StatusCode::"));
+    codes.extend(pairs.flat_map(literals));
     assert!(codes.len() >= 25, "too few were found: {codes:?}");
     explained(&files, "docs/ERRORS.md", &codes, |code| format!("| `{code}` |"));
 }
