@@ -1,24 +1,15 @@
-//! The command line: one file for each subcommand.
+//! The command line: `run/` has the commands that need no running server, `remote/` those that do.
 
-mod admin;
 mod bench;
-mod check;
 mod clock;
-mod completions;
-mod demo;
 mod doctor;
 mod exit;
-mod health;
 mod input;
-mod keys;
-mod logs;
 mod out;
 mod plan;
 mod remote;
-mod sandbox;
+mod run;
 mod send;
-mod serve;
-mod setup;
 mod text;
 
 use std::io::ErrorKind;
@@ -31,23 +22,27 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, Environment};
 use crate::telemetry;
 use exit::Exit;
+use remote::{audit, errors, keys, logs, queue, records, rows, settings, status};
+use run::{check, completions, demo, health, sandbox, serve, setup};
 
 const EXAMPLES: &str = "Examples:
-  hubferry demo                      see it work, with nothing configured
+  hubferry demo                      try it, without any configuration
   hubferry sandbox                   a simulated HubSpot on 127.0.0.1:8090
   hubferry doctor                    what is wrong with this set-up, and what to do
   hubferry setup --check             what the HubSpot account lacks
   hubferry serve                     run the service
-  hubferry plan events.ndjson        the HubSpot calls that these events would come to
+  hubferry plan events.ndjson        preview the HubSpot calls for these events
   hubferry send users.csv --type user.updated --subject id
   hubferry logs --follow
-  hubferry retry --error-code INVALID_OPTION
+  hubferry rows list --status failed
+  hubferry rows retry --error-code INVALID_OPTION
 
-`status`, `retry`, `pause`, `resume`, `logs` and `keys` talk to the server of --url (HUBFERRY_URL)
-with the admin key of --key (HUBFERRY_ADMIN_KEY); `send` with the ingest key (HUBFERRY_INGEST_KEY).";
+`status`, `logs`, `rows`, `records`, `queue`, `settings`, `keys`, `errors` and `audit` talk to the server
+of --url (HUBFERRY_URL) with the admin key of --key (HUBFERRY_ADMIN_KEY); `send` with the ingest key
+(HUBFERRY_INGEST_KEY).";
 
-/// Carries what happens in an application into HubSpot CRM: nothing lost, nothing doubled, nothing
-/// older over newer.
+/// Sends what happens in an application to HubSpot CRM: no lost events, no duplicates, and stale data
+/// never overwrites newer data.
 #[derive(Debug, Parser)]
 #[command(
     name = "hubferry",
@@ -56,7 +51,7 @@ with the admin key of --key (HUBFERRY_ADMIN_KEY); `send` with the ingest key (HU
     arg_required_else_help = true
 )]
 struct Cli {
-    /// A settings file laid over the defaults; see config/default.toml
+    /// A settings file whose values replace the defaults; see config/default.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -65,40 +60,45 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything on this machine, with nothing configured: private Postgres, simulated HubSpot,
-    /// server, sample events
+    /// Try everything on this machine: private Postgres, simulated HubSpot, server, sample events
     Demo(demo::DemoArgs),
     /// Run the service
     Serve(serve::ServeArgs),
-    /// Simulate HubSpot's CRM API, faults included
+    /// Simulate HubSpot's CRM API, including its faults
     Sandbox(sandbox::SandboxArgs),
     /// Bring the database schema up to date
     Migrate,
-    /// Create what the mapping needs in the HubSpot account; running it again changes nothing
+    /// Create what the mapping needs in the HubSpot account; a second run changes nothing
     Setup(setup::SetupArgs),
     /// Check settings and mapping files, without any connection
     Check(check::CheckArgs),
-    /// Look at everything that must be right, Postgres and HubSpot included, and say what to do
+    /// Check the whole set-up, including Postgres and HubSpot, and say what to do
     Doctor(doctor::DoctorArgs),
-    /// Show the HubSpot calls that events would come to, and why; nothing is sent
+    /// Preview the HubSpot calls for events, and why; nothing is sent
     Plan(plan::PlanArgs),
-    /// Send events from a JSON, NDJSON or CSV file; again after an interruption, without doubling
+    /// Send events from a JSON, NDJSON or CSV file; can be run again without duplicates
     Send(send::SendArgs),
-    /// How the queue of a running server stands
-    Status(admin::StatusArgs),
-    /// Retry failed rows of a running server
-    Retry(admin::RetryArgs),
-    /// Stop sending; events are still accepted and wait
-    Pause(admin::PauseArgs),
-    /// Go on sending
-    Resume(admin::ResumeArgs),
-    /// HubSpot calls and failed attempts of a running server, as they were or as they come
+    /// Show counts, gates and limits of a running server
+    Status(status::StatusArgs),
+    /// Show HubSpot calls and failed attempts of a running server, past ones or live
     Logs(logs::LogsArgs),
-    /// List, make and revoke the keys of a running server
+    /// List, show, retry and discard rows: events that have to reach a HubSpot record
+    Rows(rows::RowsArgs),
+    /// List, show and resync HubSpot records, and lift erasures
+    Records(records::RecordsArgs),
+    /// Pause and resume sending
+    Queue(queue::QueueArgs),
+    /// List, set and reset the settings that can change while the service runs
+    Settings(settings::SettingsArgs),
+    /// List, create and revoke API keys
     Keys(keys::KeysArgs),
-    /// Print what makes a shell complete these commands
+    /// List failed rows in groups, with what to do
+    Errors(errors::ErrorsArgs),
+    /// List who did what
+    Audit(audit::AuditArgs),
+    /// Print the completion script for a shell
     Completions(completions::CompletionsArgs),
-    /// Measure how fast it is on this machine, beside pgbench
+    /// Measure the throughput on this machine, next to pgbench
     Bench(bench::BenchArgs),
     /// Ask the server of this machine whether it is ready, for container health checks
     Health,
@@ -107,10 +107,10 @@ enum Command {
 /// How to reach a running server.
 #[derive(Debug, Args)]
 struct ServerArgs {
-    /// Its address
+    /// The address of the server
     #[arg(long, value_name = "URL", env = "HUBFERRY_URL")]
     url: Option<String>,
-    /// Its admin key
+    /// The admin key
     #[arg(long, value_name = "KEY", env = "HUBFERRY_ADMIN_KEY", hide_env_values = true)]
     key: Option<String>,
     /// Print the answer as JSON
@@ -118,7 +118,7 @@ struct ServerArgs {
     json: bool,
 }
 
-/// Runs what the arguments of the process say.
+/// Runs the command in the arguments of the process.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -134,13 +134,13 @@ pub fn run() -> ExitCode {
         telemetry::say(&format!("hubferry: {}", exit::told(&error)));
         exit::of(&error)
     });
-    // A reader that has seen enough is no failure; a full disk is.
+    // A reader that stopped reading is no failure; a full disk is.
     if let Some(kind) = out::lost().filter(|kind| *kind != ErrorKind::BrokenPipe) {
-        telemetry::say(&format!("hubferry: the output is not complete: {kind}"));
+        telemetry::say(&format!("hubferry: the output is incomplete: {kind}"));
         exit = if exit == Exit::Done { Exit::Failed } else { exit };
     }
     telemetry::flush();
-    // A thread that waits for standard input would hold the process up.
+    // A thread that waits for standard input would keep the process alive.
     runtime.shutdown_background();
     exit.into()
 }
@@ -165,7 +165,7 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Result<Exit> {
     }
     let config = match Config::load(cli.config.as_deref(), environment) {
         Ok(config) => config,
-        // Settings that do not load are the first thing that a doctor tells.
+        // Settings that do not load are the first finding of `doctor`.
         Err(error) => match cli.command {
             Command::Doctor(args) => return doctor::without_settings(&args, &error),
             _ => return Err(error.into()),
@@ -181,12 +181,15 @@ async fn dispatch(cli: Cli, environment: &Environment) -> Result<Exit> {
         Command::Doctor(args) => doctor::run(&args, &config).await,
         Command::Plan(args) => plan::run(&args, &config).await,
         Command::Send(args) => Box::pin(send::run(&args, &config, environment)).await,
-        Command::Status(args) => admin::status(&args, &config).await,
-        Command::Retry(args) => admin::retry(&args, &config).await,
-        Command::Pause(args) => admin::pause(&args, &config).await,
-        Command::Resume(args) => admin::resume(&args, &config).await,
+        Command::Status(args) => status::run(&args, &config).await,
         Command::Logs(args) => logs::run(&args, &config).await,
+        Command::Rows(args) => rows::run(&args, &config).await,
+        Command::Records(args) => records::run(&args, &config).await,
+        Command::Queue(args) => queue::run(&args, &config).await,
+        Command::Settings(args) => settings::run(&args, &config).await,
         Command::Keys(args) => keys::run(&args, &config).await,
+        Command::Errors(args) => errors::run(&args, &config).await,
+        Command::Audit(args) => audit::run(&args, &config).await,
         Command::Health => health::run(&config).await,
         Command::Demo(_) | Command::Sandbox(_) | Command::Bench(_) | Command::Completions(_) => {
             Ok(Exit::Done)

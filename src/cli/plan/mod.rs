@@ -13,7 +13,8 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::input::InputArgs;
-use super::{clock, out, setup};
+use super::run::setup;
+use super::{clock, out};
 use crate::app;
 use crate::config::Config;
 use crate::hubspot::definitions::{Definitions, definitions};

@@ -7,16 +7,16 @@ use anyhow::{Context, Result};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use super::exit::Exit;
-use super::stop_signal;
+use crate::cli::exit::Exit;
 use crate::cli::out::say;
+use crate::cli::stop_signal;
 use hubspot_sandbox::{Faults, Sandbox, Settings};
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  hubferry sandbox\n  hubferry sandbox --limit-per-10s 190 --latency-ms 100\n  hubferry sandbox --faults '{\"outage\":{\"status\":503,\"remaining\":5}}'\n  curl -X PUT http://127.0.0.1:8090/_sandbox/faults -d '{\"no_multi_status\":true}'\n\nGET /_sandbox lists what can be looked at and changed while it runs."
 )]
-pub(super) struct SandboxArgs {
+pub(in crate::cli) struct SandboxArgs {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
     listen: SocketAddr,
@@ -50,7 +50,7 @@ fn faults(text: &str) -> Result<Faults, String> {
     serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
-pub(super) async fn run(args: SandboxArgs) -> Result<Exit> {
+pub(in crate::cli) async fn run(args: SandboxArgs) -> Result<Exit> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!("{} cannot be listened on: name a free address with --listen", args.listen)
     })?;

@@ -4,19 +4,19 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::exit::Exit;
 use crate::app;
+use crate::cli::exit::Exit;
 use crate::cli::out::say;
 use crate::config::Config;
 
 #[derive(Debug, Args)]
-pub(super) struct CheckArgs {
+pub(in crate::cli) struct CheckArgs {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn run(args: &CheckArgs, config: &Config) -> Result<Exit> {
+pub(in crate::cli) fn run(args: &CheckArgs, config: &Config) -> Result<Exit> {
     let mapping = app::mapping(config)?;
     config.base(&mapping, false)?;
     let kinds: Vec<&str> = mapping.objects().iter().map(|o| o.sync_type.as_str()).collect();

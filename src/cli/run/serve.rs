@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::exit::Exit;
-use super::stop_signal;
 use crate::app::{self, App};
+use crate::cli::exit::Exit;
 use crate::cli::out::say;
+use crate::cli::stop_signal;
 use crate::config::Config;
 use crate::telemetry;
 
@@ -27,13 +27,13 @@ enum Role {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ServeArgs {
+pub(in crate::cli) struct ServeArgs {
     /// Which parts this process runs; several processes may share one database
     #[arg(long, value_enum, default_value_t = Role::All)]
     role: Role,
 }
 
-pub(super) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
+pub(in crate::cli) async fn run(args: &ServeArgs, config: &Config) -> Result<Exit> {
     telemetry::log_panics();
     // Everything that can be wrong with the settings is said before anything is started.
     config.ready()?;
@@ -81,7 +81,7 @@ fn bind(listen: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 
-pub(super) async fn migrate(config: &Config) -> Result<Exit> {
+pub(in crate::cli) async fn migrate(config: &Config) -> Result<Exit> {
     let queue = app::open_queue(config, app::connect_options(config)?).await?;
     queue.pool().close().await;
     say!("The database schema is up to date.");

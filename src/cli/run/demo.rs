@@ -12,25 +12,26 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::exit::Exit;
-use super::{remote, setup, stop_signal};
+use super::setup;
 use crate::app::{self, App, Role};
+use crate::cli::exit::Exit;
 use crate::cli::out::say;
 use crate::cli::text;
+use crate::cli::{remote, stop_signal};
 use crate::config::{Config, Environment};
 use crate::hubspot::Client;
 use hubspot_sandbox::{Sandbox, Settings};
 use pg_cluster::{Cluster, Options};
 
 #[derive(Debug, Args)]
-pub(super) struct DemoArgs {
+pub(in crate::cli) struct DemoArgs {
     /// End once the sample events are synced; exit with 1 when a record is missing
     #[arg(long)]
     exit: bool,
 }
 
 /// The sample events: one business, one user, one milestone, one dispute.
-const SAMPLES: &str = include_str!("../../config/samples.ndjson");
+const SAMPLES: &str = include_str!("../../../config/samples.ndjson");
 /// What HubSpot must hold after them.
 const RECORDS: [(&str, &str); 4] =
     [("companies", "name"), ("contacts", "email"), ("deals", "dealname"), ("tickets", "subject")];
@@ -38,7 +39,7 @@ const ASSOCIATIONS: usize = 6;
 /// The samples take less than a second; a machine under load some more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(args: &DemoArgs, environment: &Environment) -> Result<Exit> {
+pub(in crate::cli) async fn run(args: &DemoArgs, environment: &Environment) -> Result<Exit> {
     let started = Instant::now();
     let steps = Steps::new();
     steps.begin("starting a private PostgreSQL");

@@ -15,21 +15,21 @@ use reqwest::{Method, header};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use super::exit::Exit;
-use super::remote::{Remote, segment};
-use super::{ServerArgs, stop_signal, text};
+use super::{Remote, segment};
+use crate::cli::exit::Exit;
 use crate::cli::out::{self, note};
+use crate::cli::{ServerArgs, stop_signal, text};
 use crate::config::Config;
 use stream::{Message, Parser};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hubferry logs --limit 20\n  hubferry logs --status 4xx,5xx --type contact\n  hubferry logs --follow --json | jq -r 'select(.kind == \"attempt\") | .code'\n\nA call is one request to HubSpot; an attempt is a try of a row that did not succeed. Newest first;\nwith --follow the last ones and then each as it comes, until Ctrl-C. A lost connection is made again."
+    after_help = "Examples:\n  hubferry logs --limit 20\n  hubferry logs --status 4xx,5xx --type contact\n  hubferry logs --follow --json | jq -r 'select(.kind == \"attempt\") | .code'\n\nA call is one request to HubSpot. An attempt is a delivery of a row that did not succeed. The newest come\nfirst; with --follow the last ones and then each new one, until Ctrl-C. A lost connection is restored."
 )]
-pub(super) struct LogsArgs {
+pub(in crate::cli) struct LogsArgs {
     #[command(flatten)]
     server: ServerArgs,
-    /// Go on with what comes
+    /// Continue with new lines, until Ctrl-C
     #[arg(long)]
     follow: bool,
     /// HTTP statuses, such as 429, 4xx or none (no reply), separated by commas
@@ -44,10 +44,10 @@ pub(super) struct LogsArgs {
     /// One class, such as ok, unavailable or row_rejected
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
-    /// From this instant on, such as 2026-11-20T10:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = super::admin::instant)]
+    /// At or after this time, such as 2026-11-20T10:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = super::instant)]
     since: Option<String>,
-    /// How many
+    /// The most lines to show
     #[arg(long, default_value_t = 50, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 }
@@ -86,7 +86,7 @@ const RECENT: usize = 2_000;
 /// Heartbeats come more often than this.
 const SILENCE: Duration = Duration::from_secs(60);
 
-pub(super) async fn run(args: &LogsArgs, config: &Config) -> Result<Exit> {
+pub(in crate::cli) async fn run(args: &LogsArgs, config: &Config) -> Result<Exit> {
     let remote = Remote::admin(&args.server, config)?;
     if !args.follow {
         let past = past(args, &remote).await?;
@@ -109,7 +109,7 @@ async fn past(args: &LogsArgs, remote: &Remote) -> Result<Vec<Value>> {
         let mut query = args.query();
         query.push(("limit", page.to_string()));
         query.extend(cursor.map(|cursor| ("cursor", cursor)));
-        let body = remote.call(Method::GET, &path("/admin/sync/logs", &query), None).await?;
+        let body = remote.call(Method::GET, &with_query("/admin/sync/logs", &query), None).await?;
         let found = body["items"].as_array().cloned().unwrap_or_default();
         items.extend(found.into_iter().filter(|item| args.shows(item)));
         cursor = body["next_cursor"].as_str().map(str::to_owned);
@@ -121,7 +121,7 @@ async fn past(args: &LogsArgs, remote: &Remote) -> Result<Vec<Value>> {
     Ok(items)
 }
 
-fn path(path: &str, query: &[(&str, String)]) -> String {
+fn with_query(path: &str, query: &[(&str, String)]) -> String {
     let pairs: Vec<String> =
         query.iter().map(|(key, value)| format!("{key}={}", segment(value))).collect();
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
@@ -129,7 +129,7 @@ fn path(path: &str, query: &[(&str, String)]) -> String {
 
 /// What was and what comes, until the connection is refused for good.
 async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
-    let path = path("/admin/sync/logs/stream", &args.query());
+    let path = with_query("/admin/sync/logs/stream", &args.query());
     let mut pauses = ExponentialBackoff {
         max_interval: Duration::from_secs(15),
         max_elapsed_time: None,
@@ -175,7 +175,7 @@ async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
         }
         if away.is_none() {
             away = Some(Instant::now());
-            note!("the connection to {} is lost; it is made again", remote.url());
+            note!("the connection to {} is lost; reconnecting", remote.url());
         }
         tokio::time::sleep(pauses.next_backoff().unwrap_or(SILENCE)).await;
     }

@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::exit::{self, Exit};
-use super::text;
 use crate::app;
+use crate::cli::exit::{self, Exit};
 use crate::cli::out::say;
+use crate::cli::text;
 use crate::config::Config;
 use crate::hubspot::client::Sender;
 use crate::hubspot::setup::{Finding, State, setup};
@@ -19,7 +19,7 @@ use crate::worker::Permits;
 #[command(
     after_help = "Examples:\n  hubferry setup --check\n  hubferry setup\n\nNeeds HUBSPOT_API_KEY. With DATABASE_URL its calls count in the quota that running servers share."
 )]
-pub(super) struct SetupArgs {
+pub(in crate::cli) struct SetupArgs {
     /// Only report; exit with 1 when something is missing
     #[arg(long)]
     check: bool,
@@ -28,7 +28,7 @@ pub(super) struct SetupArgs {
     json: bool,
 }
 
-pub(super) async fn run(args: &SetupArgs, config: &Config) -> Result<Exit> {
+pub(in crate::cli) async fn run(args: &SetupArgs, config: &Config) -> Result<Exit> {
     let mapping = app::mapping(config)?;
     let client = Client::new(config.hubspot()?)?;
     let version = client.version().clone();
@@ -75,14 +75,14 @@ fn print(findings: &[Finding]) {
     }
 }
 
-pub(super) fn told(failure: &Failure) -> anyhow::Error {
+pub(in crate::cli) fn told(failure: &Failure) -> anyhow::Error {
     let hint = failure.hint.as_deref().map(|h| format!("; {h}")).unwrap_or_default();
     let message = format!("HubSpot refused a call ({}): {}{hint}", failure.code, failure.message);
     exit::error(exit::of_failure(failure), message)
 }
 
 /// Makes an account ready through `sender`, for the demo.
-pub(super) async fn prepare(
+pub(in crate::cli) async fn prepare(
     sender: &impl Sender,
     config: &Config,
     client: &Client,
