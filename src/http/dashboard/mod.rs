@@ -10,6 +10,7 @@ mod keys;
 mod layout;
 mod logs;
 mod overview;
+pub mod pages;
 mod records;
 mod rows;
 mod settings;
@@ -30,29 +31,21 @@ use overview::gates;
 
 /// Builds the routes. Without signing in, nobody can find out which pages exist.
 pub(super) fn router(state: AppState) -> Router<AppState> {
-    let pages = Router::new()
-        .route("/admin", get(overview::show))
+    let pages = pages::routes()
         .route("/admin/", get(async || Redirect::permanent("/admin")))
         .route("/admin/pause", post(gates::pause))
         .route("/admin/resume", post(gates::resume))
-        .route("/admin/queue", get(rows::list::show))
         .route("/admin/queue/retry", post(rows::bulk::retry))
         .route("/admin/queue/discard", post(rows::bulk::discard))
-        .route("/admin/queue/{id}", get(rows::detail::show))
         .route("/admin/queue/{id}/retry", post(rows::detail::retry))
         .route("/admin/queue/{id}/confirm", post(rows::detail::confirm))
         .route("/admin/queue/{id}/reveal", post(rows::detail::reveal))
-        .route("/admin/records", get(records::list::show))
-        .route("/admin/records/{sync_type}/{external_id}", get(records::detail::show))
         .route("/admin/records/{sync_type}/{external_id}/reveal", post(records::detail::reveal))
         .route("/admin/records/{sync_type}/{external_id}/resync", post(records::detail::resync))
         .route("/admin/records/{sync_type}/{external_id}/allow", post(records::detail::allow))
-        .route("/admin/errors", get(errors::show))
-        .route("/admin/logs", get(logs::show))
         .route("/admin/logs/stream", get(logs::stream))
-        .route("/admin/audit", get(audit::show))
-        .route("/admin/settings", get(settings::show).post(settings::change))
-        .route("/admin/keys", get(keys::show).post(keys::make))
+        .route("/admin/settings", post(settings::change))
+        .route("/admin/keys", post(keys::make))
         .route("/admin/keys/{id}/revoke", post(keys::revoke))
         .route("/admin/theme", post(sign_in::theme))
         .route("/admin/sign-out", post(sign_in::sign_out))

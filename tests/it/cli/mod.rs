@@ -2,6 +2,7 @@
 
 mod doctor;
 mod failures;
+mod nouns;
 mod operations;
 mod plan;
 mod proxy;
@@ -173,22 +174,22 @@ async fn the_admins_verbs_talk_to_a_running_server() {
     let world = World::new().await;
     let server =
         [("HUBFERRY_URL", world.url.as_str()), ("HUBFERRY_ADMIN_KEY", crate::support::ADMIN_KEY)];
-    let said = run(&["pause", "--reason", "tea"], &server).await;
+    let said = run(&["queue", "pause", "--reason", "tea"], &server).await;
     assert_eq!(said.code, 0, "{}", said.err);
     let said = run(&["status"], &server).await;
     assert!(said.out.contains("tea") && said.out.contains("contact"), "{}", said.out);
-    assert_eq!(run(&["resume"], &server).await.code, 0);
+    assert_eq!(run(&["queue", "resume"], &server).await.code, 0);
     let said = run(&["status", "--json"], &server).await;
     let body: Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!(body["gate"]["state"], "open");
-    assert!(run(&["retry", "--all", "--yes"], &server).await.out.contains("0 rows"));
-    let said = run(&["retry"], &server).await;
+    assert!(run(&["rows", "retry", "--all", "--yes"], &server).await.out.contains("0 rows"));
+    let said = run(&["rows", "retry"], &server).await;
     assert!(said.code == 2 && said.err.contains("--all"), "{}", said.err);
     let said = run(&["status", "--key", "wrong"], &server).await;
     assert!(said.code == 4 && said.err.contains("401"), "{}", said.err);
     let said = run(&["status", "--url", "http://127.0.0.1:9"], &server).await;
     assert!(said.code == 3 && said.err.contains("--url"), "{}", said.err);
-    let said = run(&["retry", "--since", "yesterday"], &server).await;
+    let said = run(&["rows", "retry", "--since", "yesterday"], &server).await;
     assert!(said.code == 2 && said.err.contains("2026-11-20T10:00:00Z"), "{said:?}");
 }
 

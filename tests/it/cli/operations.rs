@@ -1,4 +1,4 @@
-//! `logs`, `keys`, `retry --dry-run`, `status --watch`: what ops do all day.
+//! `logs`, `keys`, `rows retry --dry-run`, `status --watch`: what operators do all day.
 
 use std::process::Stdio;
 
@@ -42,7 +42,7 @@ async fn logs_are_filtered_and_newest_first() {
 async fn a_key_is_made_used_and_revoked() {
     let world = World::new().await;
     let said =
-        admin(&world, &["keys", "make", "billing", "--role", "ingest", "--expires-in-days", "9"])
+        admin(&world, &["keys", "create", "billing", "--role", "ingest", "--expires-in-days", "9"])
             .await;
     assert_eq!(said.code, 0, "{said:?}");
     let key = said.out.trim().to_owned();
@@ -63,7 +63,7 @@ async fn a_key_is_made_used_and_revoked() {
     assert_eq!(admin(&world, &["keys", "revoke", &id]).await.code, 0);
     assert_eq!(run(&send, &[]).await.code, 4);
     assert_eq!(run(&["keys", "list", "--url", &world.url, "--key", INGEST_KEY], &[]).await.code, 4);
-    assert_eq!(admin(&world, &["keys", "make", "x", "--role", "king"]).await.code, 2);
+    assert_eq!(admin(&world, &["keys", "create", "x", "--role", "king"]).await.code, 2);
 }
 
 #[tokio::test]
@@ -74,19 +74,21 @@ async fn a_dry_run_shows_what_a_retry_would_take() {
     let at = "2026-01-01T10:00:00Z";
     world.accept(&user("1", "u-1", at, json!({ "email": "a@example.com" }))).await;
     world.drain().await;
-    let said = admin(&world, &["retry", "--error-code", "CONFLICT", "--dry-run"]).await;
+    let said = admin(&world, &["rows", "retry", "--error-code", "CONFLICT", "--dry-run"]).await;
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("1 failed row matches") && said.out.contains("u-1"), "{}", said.out);
     assert_eq!(world.queue.outstanding().await.unwrap(), 0, "nothing was retried");
-    let none = admin(&world, &["retry", "--all", "--until", "2020-01-01T00:00:00Z", "--yes"]).await;
+    let none =
+        admin(&world, &["rows", "retry", "--all", "--until", "2020-01-01T00:00:00Z", "--yes"])
+            .await;
     assert!(none.out.contains("0 rows"), "{none:?}");
     // Nobody is there to be asked, so nothing is retried unasked.
-    let said = admin(&world, &["retry", "--all"]).await;
+    let said = admin(&world, &["rows", "retry", "--all"]).await;
     assert!(said.code == 2 && said.err.contains("--yes"), "{said:?}");
     assert_eq!(world.queue.outstanding().await.unwrap(), 0, "nothing was retried");
-    let said = admin(&world, &["retry", "99999"]).await;
-    assert!(said.code == 1 && said.err.contains("1 row of those named"), "{said:?}");
-    let said = admin(&world, &["retry", "--all", "--yes"]).await;
+    let said = admin(&world, &["rows", "retry", "99999"]).await;
+    assert!(said.code == 1 && said.err.contains("there is no row"), "{said:?}");
+    let said = admin(&world, &["rows", "retry", "--all", "--yes"]).await;
     assert!(said.code == 0 && said.out.contains("1 row retried"), "{said:?}");
 }
 
@@ -148,7 +150,7 @@ async fn no_command_panics_where_nobody_reads_or_the_disk_is_full() {
         &["logs"],
         &["migrate"],
         &["plan", file],
-        &["retry", "--all", "--dry-run"],
+        &["rows", "retry", "--all", "--dry-run"],
         &["send", file],
         &["send", file, "--json"],
         &["setup", "--check"],
@@ -174,8 +176,8 @@ async fn a_key_that_could_not_be_shown_is_revoked() {
     let world = World::new().await;
     let environment = [("HUBFERRY_URL", &*world.url), ("HUBFERRY_ADMIN_KEY", ADMIN_KEY)];
     for args in [
-        &["keys", "make", "lost", "--role", "ingest"][..],
-        &["keys", "make", "lost", "--role", "ingest", "--json"],
+        &["keys", "create", "lost", "--role", "ingest"][..],
+        &["keys", "create", "lost", "--role", "ingest", "--json"],
     ] {
         for (kind, said) in unread(args, &environment).await {
             assert!(said.code == 1 && said.err.contains("was revoked"), "{kind}: {said:?}");

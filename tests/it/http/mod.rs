@@ -4,4 +4,5 @@ pub mod api;
 pub mod browser;
 pub mod dashboard;
 pub mod door;
+pub mod same;
 pub mod serving;

@@ -11,6 +11,8 @@ use crate::access::{Actor, Role, Session};
 use crate::http::dashboard::layout::assets;
 use crate::http::dashboard::layout::failure::Failure;
 use crate::http::dashboard::layout::when::When;
+use crate::http::dashboard::pages::PAGES;
+pub(in crate::http::dashboard) use crate::http::dashboard::pages::Section;
 
 /// Light, dark, or the setting of the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,20 +123,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Look {
     }
 }
 
-/// A section of the navigation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http::dashboard) enum Section {
-    Overview,
-    Queue,
-    Records,
-    Errors,
-    Logs,
-    Audit,
-    Settings,
-    Keys,
-    None,
-}
-
 /// An entry of the navigation.
 pub(in crate::http::dashboard) struct Place {
     pub(in crate::http::dashboard) href: &'static str,
@@ -195,20 +183,12 @@ impl Page {
     }
 
     pub(in crate::http::dashboard) fn places(&self) -> Vec<Place> {
-        let all = [
-            (Section::Overview, "/admin", "Overview"),
-            (Section::Queue, "/admin/queue", "Queue"),
-            (Section::Records, "/admin/records", "Records"),
-            (Section::Errors, "/admin/errors", "Errors"),
-            (Section::Logs, "/admin/logs", "Logs"),
-            (Section::Audit, "/admin/audit", "Audit"),
-            (Section::Settings, "/admin/settings", "Settings"),
-            (Section::Keys, "/admin/keys", "Keys"),
-        ];
-        let allowed = |section: &Section| *section != Section::Keys || self.administers();
-        all.into_iter()
-            .filter(|(section, ..)| allowed(section))
-            .map(|(section, href, label)| Place { href, label, current: section == self.section })
+        let allowed = PAGES.iter().filter(|page| self.role.may(page.role));
+        allowed
+            .filter_map(|page| {
+                let (href, label) = (page.path, page.navigation?);
+                Some(Place { href, label, current: page.section == self.section })
+            })
             .collect()
     }
 

@@ -1,5 +1,6 @@
 //! What people do: retry with a preview, discard, reveal, resync, pause, keys, the live tail.
 
+use chrono::TimeDelta;
 use futures_util::StreamExt;
 use hubferry::access::Role;
 use serde_json::json;
@@ -164,7 +165,8 @@ async fn sending_is_paused_with_a_reason_and_resumed() {
 async fn a_key_is_shown_once_opens_the_door_and_is_revoked() {
     let world = World::new().await;
     let browser = Browser::admin(&world).await;
-    let fields = [("name", "Ada <ops>"), ("role", "operator"), ("expires_at", "2099-01-01T00:00")];
+    let in_a_year = (world.queue.now().await.unwrap() + TimeDelta::days(365)).to_rfc3339();
+    let fields = [("name", "Ada <ops>"), ("role", "operator"), ("expires_at", &*in_a_year)];
     let made = browser.submit("/admin/keys", &fields).await;
     assert_eq!(made.status, 201);
     let key = between(&made.text, "id=\"fresh-key\">", "<").unwrap().to_owned();

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use hubferry::access::Role;
+use hubferry::http::pages::PAGES;
 
 use super::{Browser, everywhere, filled};
 use crate::support::{ADMIN_KEY, INGEST_KEY, World};
@@ -171,8 +172,8 @@ async fn each_role_sees_and_does_what_it_may() {
     let rows = filled(&world, "u-1", "u-2").await;
     let failed = format!("/admin/queue/{}", rows[1]);
     let viewer = Browser::with_role(&world, Role::Viewer).await;
-    for path in everywhere(&rows).iter().filter(|path| *path != "/admin/keys") {
-        let page = viewer.get(path).await.ok();
+    for path in everywhere(Role::Viewer, &rows, &["contact/u-1"]) {
+        let page = viewer.get(&path).await.ok();
         for button in page.text.split("<button").skip(1) {
             let text = super::between(button, ">", "<").unwrap();
             let his = ["Light", "Dark", "Auto", "Sign out", "Filter", "Freeze this page"];
@@ -188,6 +189,7 @@ async fn each_role_sees_and_does_what_it_may() {
         "/admin/queue/discard".into(),
         "/admin/records/contact/u-1/reveal".into(),
         "/admin/records/contact/u-1/resync".into(),
+        "/admin/records/contact/u-1/allow".into(),
         "/admin/pause".into(),
         "/admin/resume".into(),
     ];
@@ -207,6 +209,12 @@ async fn each_role_sees_and_does_what_it_may() {
     assert!(page.text.contains(">Resync the record<"), "of what is in HubSpot");
     for path in ["/admin/keys/1/revoke", "/admin/keys", "/admin/settings"] {
         assert_eq!(operator.submit(path, &[("name", "x"), ("role", "admin")]).await.status, 403);
+    }
+    // A page that a role may not see says so.
+    for (role, browser) in [(Role::Viewer, &viewer), (Role::Operator, &operator)] {
+        for page in PAGES.iter().filter(|page| !role.may(page.role)) {
+            assert_eq!(browser.get(page.examples[0]).await.status, 403, "{page:?}");
+        }
     }
     assert_eq!(operator.get("/admin/keys").await.status, 403);
     assert!(!operator.get("/admin").await.text.contains("/admin/keys"));

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use hubferry::access::{NewKey, Role};
+use hubferry::http::pages::PAGES;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
@@ -167,21 +168,20 @@ pub async fn filled(world: &World, first: &str, second: &str) -> [String; 3] {
     [synced, failed, row_id(&answer, 0)]
 }
 
-/// Every page of a filled queue.
-pub fn everywhere(rows: &[String; 3]) -> Vec<String> {
-    let fixed = [
-        "/admin",
-        "/admin?range=24h",
-        "/admin?range=7d",
-        "/admin/queue",
-        "/admin/records",
-        "/admin/errors",
-        "/admin/logs",
-        "/admin/audit",
-        "/admin/keys",
-        "/admin/settings",
-    ];
-    let mut all: Vec<String> = fixed.map(str::to_owned).to_vec();
-    all.extend(rows.iter().map(|id| format!("/admin/queue/{id}")));
+/// Every page that `role` may see, for these rows and records, such as `contact/u-1`.
+pub fn everywhere(role: Role, rows: &[String; 3], records: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for page in PAGES.iter().filter(|page| role.may(page.role)) {
+        for example in page.examples {
+            if example.contains("{row}") {
+                all.extend(rows.iter().map(|row| example.replace("{row}", row)));
+            } else if example.contains("{record}") {
+                all.extend(records.iter().map(|record| example.replace("{record}", record)));
+            } else {
+                all.push((*example).to_owned());
+            }
+        }
+    }
+    assert!(!all.iter().any(|path| path.contains('{')), "{all:?}");
     all
 }

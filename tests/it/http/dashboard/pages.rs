@@ -1,6 +1,8 @@
 //! What the pages show, that nothing stored becomes markup, and that all state is in the address.
 
 use chrono::TimeDelta;
+use hubferry::access::Role;
+use hubferry::http::pages::PAGES;
 use serde_json::json;
 
 use super::{Browser, between, everywhere, filled};
@@ -23,6 +25,8 @@ async fn every_page_renders_with_an_empty_queue() {
         ("/admin/keys", "Make a key"),
         ("/admin/settings", "retry.max_retries"),
     ];
+    let pages = PAGES.iter().filter(|page| page.navigation.is_some());
+    assert!(pages.map(|page| page.path).all(|path| nothing.iter().any(|(p, _)| *p == path)));
     for (path, word) in nothing {
         let page = browser.get(path).await.ok();
         assert!(page.words().contains(word), "{path}: {}", page.words());
@@ -50,9 +54,7 @@ async fn every_page_of_a_filled_queue_is_whole_and_under_a_strict_policy() {
     let world = World::new().await;
     let rows = filled(&world, "u-1", "u-2").await;
     let browser = Browser::admin(&world).await;
-    let mut paths = everywhere(&rows);
-    paths.push("/admin/records/contact/u-1".into());
-    paths.push("/admin/records/deal/m-1".into());
+    let paths = everywhere(Role::Admin, &rows, &["contact/u-1", "deal/m-1"]);
     for path in &paths {
         let page = browser.get(path).await.ok();
         whole(path, &page.text);
@@ -141,7 +143,7 @@ async fn nothing_that_is_stored_becomes_markup() {
     let browser = Browser::admin(&world).await;
     browser.submit("/admin/pause", &[("reason", EVIL)]).await;
     browser.submit("/admin/keys", &[("name", EVIL), ("role", "viewer")]).await;
-    let mut paths = everywhere(&rows);
+    let mut paths = everywhere(Role::Admin, &rows, &[]);
     let encoded = reqwest::Url::parse_with_params("http://x", [("q", EVIL)]).unwrap();
     paths.push(format!("/admin/queue?{}", encoded.query().unwrap()));
     paths.push(format!("/admin/audit?{}", encoded.query().unwrap().replace("q=", "actor=")));
