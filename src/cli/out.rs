@@ -19,7 +19,7 @@ macro_rules! say {
     }};
 }
 
-/// Prints a line on standard error. Where nobody reads it, nothing happens.
+/// Prints a line on standard error. If it cannot be written, nothing happens.
 macro_rules! note {
     ($($text:tt)*) => {
         $crate::cli::out::hint_line(format_args!($($text)*))
@@ -56,7 +56,7 @@ pub(super) fn hint_line(text: fmt::Arguments<'_>) {
 
 /// Prints `text` on standard error.
 pub(super) fn hint(text: fmt::Arguments<'_>) {
-    // There is nobody left to tell.
+    // An error could not be printed either.
     let _ = io::stderr().lock().write_fmt(text);
 }
 

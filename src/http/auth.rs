@@ -25,11 +25,11 @@ async fn actor(state: &AppState, parts: &Parts) -> Result<Actor, Problem> {
     match state.access.key(key, peer(&parts.extensions), state.queue.now()).await? {
         Opened::For(actor) => Ok(actor),
         Opened::Nothing => {
-            let detail = "this key opens nothing: it is wrong, has expired or was revoked";
+            let detail = "invalid, expired or revoked API key";
             Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid_key", detail))
         }
         Opened::Braked { retry_after } => {
-            let detail = "too many wrong keys came from this address; correct the key and wait";
+            let detail = "too many wrong keys from this address: correct the key and wait";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_keys", detail);
             // Rounded up, so that a request after this time is accepted.
             Err(problem.retry_after(retry_after.as_secs() + 1))
@@ -48,7 +48,7 @@ fn check(actor: &Actor, needed: Role) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = format!(
-        "a key of the role `{}` may not do this: it needs the role `{}`",
+        "this needs the role `{1}`, and the role of this key is `{0}`",
         actor.role.as_str(),
         needed.as_str()
     );
@@ -103,9 +103,9 @@ macro_rules! role {
     };
 }
 
-role!(/// Whoever may look; behind [`viewers_only`].
+role!(/// A key that may read; behind [`viewers_only`].
     Viewer);
-role!(/// Whoever may retry, pause and see payloads; behind [`viewers_only`].
+role!(/// A key that may retry, pause and read payloads; behind [`viewers_only`].
     Operator);
-role!(/// Whoever may change settings and keys; behind [`viewers_only`].
+role!(/// A key that may change settings and keys; behind [`viewers_only`].
     Admin);

@@ -20,7 +20,7 @@ use super::events::{ingest, status};
 use super::{AppState, health};
 
 /// The description of error responses.
-const REFUSAL: &str = "A refusal: `code` and `detail` say why";
+const REFUSAL: &str = "An error: `code` and `detail` say why";
 /// The media type of error responses.
 const PROBLEM: &str = "application/problem+json";
 
@@ -28,21 +28,21 @@ const PROBLEM: &str = "application/problem+json";
 #[openapi(
     info(
         title = "hubferry",
-        description = "Carries what happens in an application into HubSpot CRM.\n\nSend events with an ingest key; look, retry and steer with a viewer, operator or admin key. Every refusal is an RFC 9457 problem document with a stable `code`."
+        description = "Sends what happens in an application to HubSpot CRM.\n\nSend events with an ingest key; read, retry and configure with a viewer, operator or admin key. Every error is an RFC 9457 problem document with a stable `code`."
     ),
     modifiers(&Bearer),
     security(("key" = [])),
     tags(
-        (name = "events", description = "The way in, for backends: role `ingest`"),
-        (name = "status", description = "How everything stands: role `viewer`"),
-        (name = "queue", description = "Rows: role `viewer`, verbs `operator`"),
-        (name = "records", description = "HubSpot records: role `viewer`, verbs `operator`"),
+        (name = "events", description = "Events from backends: role `ingest`"),
+        (name = "status", description = "The state of the service: role `viewer`"),
+        (name = "queue", description = "Rows: role `viewer`, actions `operator`"),
+        (name = "records", description = "HubSpot records: role `viewer`, actions `operator`"),
         (name = "gate", description = "Pause and resume: role `operator`"),
-        (name = "logs", description = "Calls and tries: role `viewer`"),
+        (name = "logs", description = "Calls and attempts: role `viewer`"),
         (name = "audit", description = "Who did what: role `viewer`"),
         (name = "settings", description = "Runtime settings: role `viewer`, changes `admin`"),
-        (name = "keys", description = "Who may come in: role `admin`"),
-        (name = "health", description = "For machines: no key")
+        (name = "keys", description = "API keys: role `admin`"),
+        (name = "health", description = "Health and metrics: no key")
     )
 )]
 struct Api;
@@ -53,7 +53,7 @@ impl Modify for Bearer {
     fn modify(&self, document: &mut Document) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A key of the settings, or one made with `hubferry keys make`"))
+            .description(Some("A key of the settings, or one created with `hubferry keys create`"))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("key", SecurityScheme::Http(scheme));

@@ -35,7 +35,7 @@ pub struct Ready {
     responses((status = 200, body = Ready), (status = 503, body = ProblemBody)))]
 pub async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, Problem> {
     if state.draining.is_cancelled() {
-        let detail = "the process is about to stop; send what is new to another one";
+        let detail = "the process is about to stop: send new requests to another one";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail));
     }
     let patience = Duration::from_secs(2);

@@ -122,7 +122,7 @@ impl Problem {
     /// The error for a timeout.
     #[must_use]
     pub fn timeout() -> Self {
-        let detail = "the request took too long and was given up; send it again";
+        let detail = "the request took too long and was stopped: send it again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail)
     }
 
@@ -132,7 +132,7 @@ impl Problem {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "an error of ours; the log names it by the request id",
+            "this is a bug in hubferry: the log has the details under the request id",
         )
     }
 
@@ -168,20 +168,20 @@ impl From<QueueError> for Problem {
             QueueError::Unavailable(sqlx::Error::Database(ended))
                 if ended.code().as_deref() == Some(ENDED) =>
             {
-                tracing::warn!(source, "a look took too long and was ended");
+                tracing::warn!(source, "a query took too long and was cancelled");
                 Self::timeout()
             }
             QueueError::Unavailable(_) => {
-                tracing::warn!(error = %error, source, "a request met no database");
+                tracing::warn!(error = %error, source, "the database did not answer a request");
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "database_unavailable",
-                    "the database did not answer; send it again, with the same ids: what was stored after all is known then",
+                    "the database did not answer: send the request again with the same ids; events that were stored after all are recognised as duplicates",
                 )
             }
             QueueError::Value(_) => {
-                tracing::warn!(error = %error, source, "a request named an impossible value");
-                let detail = "a value holds U+0000, or lies beyond any calendar";
+                tracing::warn!(error = %error, source, "a request contains an impossible value");
+                let detail = "a value contains U+0000, or a time is outside every calendar";
                 Self::new(StatusCode::BAD_REQUEST, "impossible_value", detail)
             }
             _ => {

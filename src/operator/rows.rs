@@ -209,7 +209,7 @@ impl Operator {
     }
 
     /// Retries or discards the failed rows of `selection`. A retry without a filter takes all of
-    /// them; a discard loses data, so it must be told.
+    /// them; a discard loses data, so it needs a filter or `all`.
     ///
     /// # Errors
     /// When the selection is invalid or the database fails. What was done before that stays done.

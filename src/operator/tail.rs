@@ -18,9 +18,9 @@ use crate::queue::{Queue, QueueError};
 /// How often the log is read while somebody follows it.
 const INTERVAL: Duration = Duration::from_millis(300);
 /// How many lines are kept for followers. A slower follower misses some.
-const KEPT: usize = 2_000;
+const LINES: usize = 2_000;
 /// The most lines of one query: more than arrive during the wait for a lost call.
-const A_LOOK: i64 = 2_000;
+const LINES_PER_READ: i64 = 2_000;
 /// Lines missed during an interruption are read in pages of this size, each after the client has
 /// taken the one before.
 const PAGE: usize = 100;
@@ -32,9 +32,9 @@ const SETTLED: chrono::TimeDelta = chrono::TimeDelta::seconds(10);
 /// A call without a reply for this long was given back, or its process has died.
 const LOST: chrono::TimeDelta = chrono::TimeDelta::seconds(90);
 /// The timeout of a query. All followers wait for it.
-const LONGEST_LOOK: Duration = Duration::from_secs(10);
+const LONGEST_READ: Duration = Duration::from_secs(10);
 /// The most followers of one process at a time.
-const WATCHERS: usize = 500;
+const FOLLOWERS: usize = 500;
 
 /// A line of the tail.
 #[derive(Debug, Clone)]
@@ -51,18 +51,18 @@ pub struct TailLine {
 pub struct Tail {
     queue: Queue,
     seen: Arc<Mutex<Seen>>,
-    watchers: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    looked: Option<Instant>,
+    read_at: Option<Instant>,
     /// Everything up to here has been delivered.
     floor: Option<LogCursor>,
     /// The calls and attempts above the floor that have been delivered.
-    told: BTreeSet<i64>,
-    tried: BTreeSet<i64>,
+    shown_calls: BTreeSet<i64>,
+    shown_attempts: BTreeSet<i64>,
     /// The number of the first line in `lines`.
     first: u64,
     lines: VecDeque<TailLine>,
@@ -72,8 +72,8 @@ impl Tail {
     /// Follows the log of `queue`. `shutdown` ends every stream.
     #[must_use]
     pub fn new(queue: Queue, shutdown: CancellationToken) -> Self {
-        let watchers = Arc::new(Semaphore::new(WATCHERS));
-        Self { queue, seen: Arc::default(), watchers, shutdown }
+        let followers = Arc::new(Semaphore::new(FOLLOWERS));
+        Self { queue, seen: Arc::default(), followers, shutdown }
     }
 
     /// Returns the end of a list that is read now, for a client that then follows the log from
@@ -96,19 +96,19 @@ impl Tail {
         filter: LogFilter,
         after: Option<LogCursor>,
     ) -> Result<Option<(LogCursor, impl Stream<Item = TailLine> + Send + use<>)>, QueueError> {
-        let Ok(watching) = Arc::clone(&self.watchers).try_acquire_owned() else { return Ok(None) };
+        let Ok(follower) = Arc::clone(&self.followers).try_acquire_owned() else { return Ok(None) };
         let (floor, next) = self.join().await?;
         let begins = after.unwrap_or(floor);
-        let state = Watcher {
+        let state = Follower {
             tail: self.clone(),
             filter,
             missed: after.map(|after| (after, CATCH_UP)),
             next,
             ready: VecDeque::new(),
             more: after.is_some(),
-            _watching: watching,
+            _follower: follower,
         };
-        Ok(Some((begins, futures_util::stream::unfold(state, Watcher::step))))
+        Ok(Some((begins, futures_util::stream::unfold(state, Follower::step))))
     }
 
     /// Returns the position up to which everything was delivered, and the number of the next line.
@@ -116,15 +116,15 @@ impl Tail {
         let mut seen = self.seen.lock().await;
         // Lines from the time without followers are skipped. The current follower is already
         // counted.
-        let alone = self.watchers.available_permits() + 1 >= WATCHERS;
+        let alone = self.followers.available_permits() + 1 >= FOLLOWERS;
         let floor = match seen.floor {
             Some(floor) if !alone => floor,
             _ => {
                 let floor = self.begins().await?;
                 seen.floor = Some(floor);
-                seen.told.clear();
-                seen.tried.clear();
-                seen.looked = Some(Instant::now());
+                seen.shown_calls.clear();
+                seen.shown_attempts.clear();
+                seen.read_at = Some(Instant::now());
                 floor
             }
         };
@@ -134,12 +134,12 @@ impl Tail {
     /// Returns a page of lines from number `next` on, and the number after them.
     async fn since(&self, next: u64) -> Result<(Vec<TailLine>, u64), QueueError> {
         let mut seen = self.seen.lock().await;
-        if seen.looked.is_none_or(|at| at.elapsed() >= INTERVAL) {
+        if seen.read_at.is_none_or(|at| at.elapsed() >= INTERVAL) {
             // Noted before the query, so that the followers do not each query a database that
             // fails.
-            seen.looked = Some(Instant::now());
-            let look = tokio::time::timeout(LONGEST_LOOK, self.look(&mut seen)).await;
-            look.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into()))?;
+            seen.read_at = Some(Instant::now());
+            let read = tokio::time::timeout(LONGEST_READ, self.read(&mut seen)).await;
+            read.unwrap_or_else(|_| Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into()))?;
         }
         let skip = usize::try_from(next.saturating_sub(seen.first)).unwrap_or(usize::MAX);
         let lines: Vec<TailLine> = seen.lines.iter().skip(skip).take(PAGE).cloned().collect();
@@ -147,13 +147,14 @@ impl Tail {
         Ok((lines, next))
     }
 
-    async fn look(&self, seen: &mut Seen) -> Result<(), QueueError> {
+    async fn read(&self, seen: &mut Seen) -> Result<(), QueueError> {
         let now = self.queue.now().await?;
         let floor = match seen.floor {
             Some(floor) => floor,
             None => self.begins().await?,
         };
-        let found = self.queue.logs(&LogFilter::default(), Some(floor), A_LOOK).await?.items;
+        let found =
+            self.queue.logs(&LogFilter::default(), Some(floor), LINES_PER_READ).await?.items;
         let (mut call, mut attempt) = (floor.call, floor.attempt);
         let (mut calls_settled, mut tries_settled) = (true, true);
         let mut fresh = Vec::new();
@@ -162,7 +163,7 @@ impl Tail {
         for line in found.iter().rev() {
             let done = line.class.is_some();
             if line.kind == "call" {
-                if done && seen.told.insert(line.number) {
+                if done && seen.shown_calls.insert(line.number) {
                     fresh.push(line.clone());
                 }
                 calls_settled &= done || now - line.at > LOST;
@@ -170,7 +171,7 @@ impl Tail {
                     call = call.max(line.number);
                 }
             } else {
-                if seen.tried.insert(line.number) {
+                if seen.shown_attempts.insert(line.number) {
                     fresh.push(line.clone());
                 }
                 tries_settled &= now - line.at > SETTLED;
@@ -179,14 +180,14 @@ impl Tail {
                 }
             }
         }
-        seen.told = seen.told.split_off(&call.saturating_add(1));
-        seen.tried = seen.tried.split_off(&attempt.saturating_add(1));
+        seen.shown_calls = seen.shown_calls.split_off(&call.saturating_add(1));
+        seen.shown_attempts = seen.shown_attempts.split_off(&attempt.saturating_add(1));
         seen.floor = Some(LogCursor { newer: true, call, attempt });
         fresh.sort_by_key(|line| line.at);
         // A follower that has received some of these lines continues before the first of them.
         let cursor = floor.to_string();
         seen.lines.extend(fresh.into_iter().map(|line| TailLine { cursor: cursor.clone(), line }));
-        while seen.lines.len() > KEPT {
+        while seen.lines.len() > LINES {
             seen.lines.pop_front();
             seen.first += 1;
         }
@@ -194,7 +195,7 @@ impl Tail {
     }
 }
 
-struct Watcher {
+struct Follower {
     tail: Tail,
     filter: LogFilter,
     /// The line after which it continues to read missed lines, and how many pages it may still
@@ -206,10 +207,10 @@ struct Watcher {
     ready: VecDeque<TailLine>,
     /// Whether more lines can be read immediately.
     more: bool,
-    _watching: OwnedSemaphorePermit,
+    _follower: OwnedSemaphorePermit,
 }
 
-impl Watcher {
+impl Follower {
     async fn step(mut self) -> Option<(TailLine, Self)> {
         loop {
             if let Some(line) = self.ready.pop_front() {
@@ -229,7 +230,7 @@ impl Watcher {
             };
             // The stream continues when the database is back.
             if let Err(error) = read {
-                tracing::debug!(error = %error, "the tail met no database");
+                tracing::debug!(error = %error, "the live log could not read the database");
             }
         }
     }

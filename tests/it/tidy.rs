@@ -126,9 +126,6 @@ const LINES: usize = 400;
 /// The most Rust files in a folder: a folder is read at a glance.
 const FILES: usize = 14;
 
-/// Folders that still hold more.
-const CROWDED: [&str; 1] = ["src/cli"];
-
 /// Where the project's own texts are.
 const FOLDERS: [&str; 9] =
     ["src", "crates", "tests", "examples", "config", "migrations", "docs", "scripts", ".ci"];
@@ -189,7 +186,7 @@ fn a_folder_is_read_at_a_glance() {
     }
     let crowded = folders.iter().filter(|(_, files)| **files > FILES);
     let crowded: Vec<&str> = crowded.map(|(folder, _)| *folder).collect();
-    assert_eq!(crowded, CROWDED, "at most {FILES} files in a folder");
+    assert!(crowded.is_empty(), "more than {FILES} files: {crowded:?}");
 }
 
 #[test]

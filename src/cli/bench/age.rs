@@ -116,7 +116,7 @@ pub(super) async fn backlog(bench: &Bench) -> Result<Vec<Figure>> {
     );
     let (database, queue) = bench.database().await?;
     let echo = Echo::start().await?;
-    let door = Server::start(&database, &echo.url, "api", &UNLIMITED).await?;
+    let server = Server::start(&database, &echo.url, "api", &UNLIMITED).await?;
     bench.says("a million open rows: filling");
     // They arrive as they would: every tenth body is of the one record.
     let bodies = MILLION / 1_000;
@@ -126,13 +126,13 @@ pub(super) async fn backlog(bench: &Bench) -> Result<Vec<Figure>> {
         let events: Vec<String> = (first..first + 1_000).map(|n| event(n, of(n))).collect();
         format!("[{}]", events.join(","))
     };
-    post_events(door.address, INGEST_KEY, 4, Duration::from_secs(600), bodies, body).await?;
+    post_events(server.address, INGEST_KEY, 4, Duration::from_secs(600), bodies, body).await?;
     let mut db = database.connect().await?;
     // What the server would do beside the first leases for the sake of the filling is no part of them.
     sqlx::raw_sql("VACUUM ANALYZE").execute(&mut db).await?;
     sqlx::raw_sql("CHECKPOINT").execute(&mut db).await?;
     db.close().await?;
-    door.kill().await?;
+    server.kill().await?;
     bench.says("a million open rows: leasing");
     let holder = Holder { name: "bench".into(), ttl: TimeDelta::seconds(600) };
     let (mut times, mut held) = (Vec::new(), Vec::new());

@@ -36,9 +36,9 @@ pub(super) async fn drain(bench: &Bench) -> Result<Vec<Figure>> {
 async fn backlog(bench: &Bench, each: usize) -> Result<f64> {
     let (database, queue) = bench.database().await?;
     let echo = Echo::start().await?;
-    let door = Server::start(&database, &echo.url, "api", &UNLIMITED).await?;
-    ingest::fill(&door, bench.events, each).await?;
-    door.kill().await?;
+    let server = Server::start(&database, &echo.url, "api", &UNLIMITED).await?;
+    ingest::fill(&server, bench.events, each).await?;
+    server.kill().await?;
     work(&database, &queue, &echo, bench.events / each).await
 }
 
@@ -50,9 +50,9 @@ pub(super) async fn drained(
     echo: &Echo,
     round: usize,
 ) -> Result<f64> {
-    let door = Server::start(database, &echo.url, "api", &UNLIMITED).await?;
-    ingest::fill_from(&door, (round + 1) * 1_000_000_000, bench.events, 1).await?;
-    door.kill().await?;
+    let server = Server::start(database, &echo.url, "api", &UNLIMITED).await?;
+    ingest::fill_from(&server, (round + 1) * 1_000_000_000, bench.events, 1).await?;
+    server.kill().await?;
     work(database, queue, echo, bench.events).await
 }
 

@@ -18,7 +18,7 @@ const CONNECTIONS: usize = 64;
 const SUBJECTS: usize = 300;
 /// Events of a large request.
 const BATCH: usize = 1_000;
-/// No call leaves: only the door is measured.
+/// No call leaves: only the acceptance of events is measured.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// One event a request, beside single-row commits of the same size by pgbench.

@@ -45,19 +45,19 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct BenchArgs {
-    /// What to measure; without, the first six but for the quota
+    /// What to measure (default: the first six except the quota)
     #[arg(value_enum)]
     measures: Vec<Measure>,
-    /// Runs of each measure
+    /// Runs of each measurement
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     runs: u16,
     /// Seconds of each timed run
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: u16,
-    /// Events of a run that is measured by its work
+    /// Events of a run without a fixed time
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     events: u32,
-    /// Another hubferry whose server is measured by turns with this one's (ingest and bulk)
+    /// Another hubferry binary, measured alternately with this one (ingest and bulk)
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
     /// Print the figures as JSON
@@ -67,24 +67,24 @@ pub(super) struct BenchArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Measure {
-    /// One event a request over 64 connections, beside pgbench's single-row commits
+    /// One event per request over 64 connections, compared with single-row commits of pgbench
     Ingest,
-    /// A thousand events a request
+    /// A thousand events per request
     Bulk,
-    /// Lease, fold and settle, with a HubSpot that agrees at once: one row a record, and ten
+    /// Lease, fold and settle, with a HubSpot that answers at once: one row per record, and ten
     Engine,
     /// From the POST of an event to its call, at 80 % of the quota and in a burst (default settings)
     Latency,
     /// HubSpot calls for a thousand records: new, changed, unchanged, with ten events each
     Calls,
-    /// How much of HubSpot's window a backlog uses; 5,000 companies (about a minute a run)
+    /// How much of HubSpot's window a backlog uses; 5,000 companies (about a minute per run)
     Quota,
-    /// Memory idle and under load, start to ready, the size of the program
+    /// Memory when idle and under load, the time to start, the size of the binary
     Weight,
     /// From the POST of an event to HubSpot at half the quota, alone and while one of two replicas is
-    /// killed (about a minute a run)
+    /// killed (about a minute per run)
     Freshness,
-    /// With a million finished rows, and beside an open snapshot (one run)
+    /// With a million finished rows, and with an open snapshot (one run)
     Age,
     /// With a million open rows, a tenth of them of one record (one run)
     Backlog,
@@ -93,19 +93,19 @@ enum Measure {
 }
 
 impl Measure {
-    /// What takes a few minutes together.
+    /// The measurements of the default, a few minutes together.
     const QUICK: [Self; 6] =
         [Self::Ingest, Self::Bulk, Self::Engine, Self::Latency, Self::Calls, Self::Weight];
 }
 
-/// What every measure works with.
+/// What every measurement uses.
 struct Bench {
     cluster: Cluster,
     environment: Environment,
     runs: usize,
     time: Duration,
     events: usize,
-    /// Measured by turns with this program, where a measure can.
+    /// Measured alternately with this binary, if the measurement supports it.
     against: Option<PathBuf>,
     bar: ProgressBar,
 }

@@ -24,7 +24,7 @@ use crate::hubspot::Client;
 use crate::settings::Live;
 use crate::worker::Permits;
 
-/// The area of what is said about the database.
+/// The area of the checks of the database.
 const POSTGRES: &str = "postgres";
 
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub(super) struct DoctorArgs {
     json: bool,
 }
 
-/// How a thing stands.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Verdict {
@@ -47,7 +47,7 @@ enum Verdict {
     NotConfigured,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Check {
     /// `settings`, `postgres` or `hubspot`.
@@ -99,7 +99,7 @@ impl Report {
         self.add(area, name, Verdict::Problem, detail, Some(way_out.into()));
     }
 
-    /// A setting that is not there, or wrong.
+    /// A setting that is missing or invalid.
     fn setting(&mut self, area: &'static str, name: &str, error: &ConfigError) {
         match error {
             ConfigError::Missing { key, way_out } => {
@@ -149,7 +149,7 @@ impl Report {
     }
 }
 
-/// The settings do not even load.
+/// The settings do not load.
 pub(super) fn without_settings(args: &DoctorArgs, error: &ConfigError) -> Result<Exit> {
     let mut report = Report::default();
     report.problem(
@@ -163,7 +163,7 @@ pub(super) fn without_settings(args: &DoctorArgs, error: &ConfigError) -> Result
 
 pub(super) async fn run(args: &DoctorArgs, config: &Config) -> Result<Exit> {
     let mut report = Report::default();
-    report.ok("settings", "load", "every key is known and holds what it should");
+    report.ok("settings", "load", "every key is known and has a valid value");
     match config.keys() {
         Ok(_) => report.ok("settings", "keys", "ingest key and admin key are set"),
         Err(error) => report.setting("settings", "keys", &error),
@@ -175,7 +175,7 @@ pub(super) async fn run(args: &DoctorArgs, config: &Config) -> Result<Exit> {
             Some(mapping)
         }
         Err(error) => {
-            let way_out = "correct the file; `hubferry check` looks at them alone";
+            let way_out = "correct the file; `hubferry check` checks only these";
             report.problem("settings", "mapping files", exit::told(&error), way_out);
             None
         }

@@ -20,10 +20,10 @@ const AREA: &str = super::POSTGRES;
 const OLDEST: i32 = 14;
 /// Clocks that differ by more are not kept by anybody.
 const DRIFT: TimeDelta = TimeDelta::seconds(5);
-/// Something that waits for longer deserves a look.
+/// A warning is given for a row that waits longer.
 const LONG_WAIT: TimeDelta = TimeDelta::minutes(15);
 
-/// Looks at Postgres. The queue, where its schema is up to date.
+/// Checks Postgres. Returns the queue if its schema is up to date.
 pub(super) async fn look(config: &Config, report: &mut Report) -> Option<Queue> {
     let options = match app::connect_options(config) {
         Ok(options) => options.application_name("hubferry doctor"),
@@ -45,7 +45,7 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> Option<Queue> 
     match all(config, pool, report).await {
         Ok(queue) => queue,
         Err(error) => {
-            let way_out = "look at Postgres' own log";
+            let way_out = "see the log of Postgres";
             report.problem(AREA, "statements", exit::told(&error), way_out);
             None
         }
@@ -252,13 +252,13 @@ async fn health(queue: &Queue, report: &mut Report) -> Result<()> {
     }
     for gate in gates {
         let Gate { kind, reason, hint, until, .. } = &gate;
-        // What a person must mend, against what passes or was meant.
-        let mends = ["account", "credentials", "scope", "schema"].contains(&kind.as_str());
-        let verdict = if mends { Verdict::Problem } else { Verdict::Warning };
+        // Gates that a person must fix, and those that open by themselves or were closed on purpose.
+        let needs_fix = ["account", "credentials", "scope", "schema"].contains(&kind.as_str());
+        let verdict = if needs_fix { Verdict::Problem } else { Verdict::Warning };
         let until = until.map(|u| format!(", until {u}")).unwrap_or_default();
         let way_out = match (hint, kind.as_str()) {
             (Some(hint), _) => hint.clone(),
-            (None, "paused") => "`hubferry resume` goes on".into(),
+            (None, "paused") => "resume with `hubferry queue resume`".into(),
             (None, _) => "it opens by itself".into(),
         };
         let detail = format!("closed ({kind}): {reason}{until}");
@@ -280,7 +280,7 @@ async fn health(queue: &Queue, report: &mut Report) -> Result<()> {
             "queue",
             "failed",
             detail,
-            "look at them in the dashboard, then `hubferry retry`",
+            "see `hubferry errors list`, fix the cause, then `hubferry rows retry`",
         );
     } else {
         report.ok("queue", "failed", "no row");

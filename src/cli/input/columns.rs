@@ -16,7 +16,7 @@ use crate::event::EventType;
 /// Columns of these names are attributes of the event.
 const ATTRIBUTES: [&str; 6] = ["type", "subject", "id", "source", "time", "priority"];
 
-/// Where a column goes.
+/// The target of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     Attribute(&'static str),
@@ -25,7 +25,7 @@ enum Target {
     Nothing,
 }
 
-/// The columns of a file, and where each goes.
+/// The columns of a file, each with its target.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Columns {
     names: Vec<String>,
@@ -61,12 +61,12 @@ impl Columns {
         if !has("subject") {
             let columns = names.join(", ");
             return Err(exit::wrong(format!(
-                "no column is called `subject`: say which one holds the application's id with --subject COLUMN; there are {columns}"
+                "no column is called `subject`: name the one with the application's id with --subject COLUMN; there are {columns}"
             )));
         }
         if !has("type") && args.event_type.is_none() {
             return Err(exit::wrong(
-                "no column is called `type`: say what the rows are, such as --type user.updated",
+                "no column is called `type`: name the event type, such as --type user.updated",
             ));
         }
         let (event_type, empty_is_null) = (args.event_type.clone(), args.empty_is_null);
@@ -138,7 +138,7 @@ fn target(name: &str, args: &InputArgs) -> Target {
     Target::Data(path.split('.').map(|part| part.trim().to_owned()).collect())
 }
 
-/// No two columns may go to one place, nor one into another.
+/// No two columns may have the same target, and no target may contain another.
 fn check(names: &[String], targets: &[Target]) -> Result<()> {
     let mut attributes = BTreeSet::new();
     for (place, (name, target)) in names.iter().zip(targets).enumerate() {
@@ -158,7 +158,7 @@ fn check(names: &[String], targets: &[Target]) -> Result<()> {
         };
         if clash {
             return Err(exit::wrong(format!(
-                "column `{name}` goes where another one goes already: say where with --map '{name}=path', or leave it out with --map '{name}='"
+                "column `{name}` has the same target as another one: change it with --map '{name}=path', or leave it out with --map '{name}='"
             )));
         }
     }

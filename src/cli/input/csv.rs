@@ -89,10 +89,10 @@ fn next(reader: &mut Reader<impl Read>, place: &Rc<Place>, row: &mut ByteRecord)
     })
 }
 
-/// Spreadsheets write what their locale calls a list separator.
+/// Spreadsheets write the list separator of their locale.
 fn delimiter(start: &[u8]) -> u8 {
     let header = start.split(|&b| b == b'\n').next().unwrap_or_default();
     let count = |delimiter: u8| header.iter().filter(|&&b| b == delimiter).count();
-    // The last of equals is taken: a comma unless another stands there more often.
+    // Among equals the last one is taken: a comma, unless another separator is more frequent.
     [b'\t', b';', b','].into_iter().max_by_key(|&d| count(d)).unwrap_or(b',')
 }

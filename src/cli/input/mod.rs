@@ -22,8 +22,8 @@ use super::exit;
 pub(super) use columns::Columns;
 pub(super) use survey::{Survey, survey};
 
-/// The longest event that is read, in bytes. The door takes less; beyond it a file is no file of
-/// events, such as a CSV file with a quote missing.
+/// The longest event that is read, in bytes. The server accepts less. A longer one means that the file
+/// does not contain events, such as a CSV file with a missing quote.
 pub(super) const LONGEST: usize = 1024 * 1024;
 
 /// Which events.
@@ -31,59 +31,59 @@ pub(super) const LONGEST: usize = 1024 * 1024;
 pub(super) struct InputArgs {
     /// The file, or - for standard input
     pub(super) file: PathBuf,
-    /// How it is laid out (default: by the file's name, else by its first character)
+    /// The format of the file (default: by its name, else by its first character)
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
-    /// CSV: the event type of rows, where no column `type` says it
+    /// CSV: the event type of the rows, if there is no column `type`
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) event_type: Option<String>,
-    /// CSV: the column that holds the subject, where none is called `subject`
+    /// CSV: the column with the subject, if none is called `subject`
     #[arg(long, value_name = "COLUMN")]
     pub(super) subject: Option<String>,
-    /// CSV: where a column goes: a dotted path in `data`, an attribute, or nothing to leave it out;
-    /// may be repeated
+    /// CSV: map a column to a dotted path in `data` or to an attribute; an empty path leaves it out; may be
+    /// repeated
     #[arg(long = "map", value_name = "COLUMN=PATH", value_parser = columns::rename)]
     pub(super) map: Vec<(String, String)>,
-    /// CSV: empty cells are null, which clears, instead of absent
+    /// CSV: empty cells are null, which clears the value, instead of absent
     #[arg(long)]
     pub(super) empty_is_null: bool,
-    /// CSV: what separates cells (default: whichever of , ; and tab the header has most of)
+    /// CSV: the separator (default: the most frequent of , ; and tab in the header)
     #[arg(long, value_name = "CHARACTER")]
     pub(super) delimiter: Option<char>,
 }
 
-/// How a file is laid out.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// One object, or an array of them
     Json,
-    /// One object a line
+    /// One object on each line
     Ndjson,
-    /// A header, and one event a row
+    /// A header, and one event in each row
     Csv,
 }
 
 /// One event of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
-    /// Its place among the events, from zero.
+    /// Its position among the events, from zero.
     pub(super) ordinal: u64,
-    /// The line it begins on, from one.
+    /// The line on which it begins, from one.
     pub(super) line: u64,
     /// The event, or why it cannot be read.
     pub(super) event: Result<Value, Unreadable>,
 }
 
-/// A line that is no event.
+/// A line that is not an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unreadable {
     /// Why.
     pub(super) reason: String,
-    /// The line, cut.
+    /// The line, truncated.
     pub(super) text: String,
 }
 
-/// Takes the events; `false` ends the reading.
+/// Receives the events; `false` ends the reading.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(Item) -> bool;
 
 type Source = Box<dyn Read + Send>;
@@ -101,7 +101,7 @@ enum Reader {
 }
 
 impl Input {
-    /// Opens what `args` name; of CSV the header is read.
+    /// Opens the file of `args`. Of a CSV file the header is read.
     pub(super) fn open(args: &InputArgs) -> Result<Self> {
         Self::open_with(args, |source| source)
     }
@@ -134,7 +134,7 @@ impl Input {
         Ok(Self { reader, name })
     }
 
-    /// What becomes of the columns of a CSV file.
+    /// The mapping of the columns of a CSV file.
     pub(super) fn columns(&self) -> Option<&Columns> {
         match &self.reader {
             Reader::Csv(rows) => Some(rows.columns()),
@@ -145,8 +145,8 @@ impl Input {
     /// Hands all events to `sink`. Blocks.
     ///
     /// # Errors
-    /// When the file cannot be read on; a line that is no event is an item like any other, where the
-    /// next one can be found.
+    /// When the file cannot be read any further. A line that is not an event is an item like any other,
+    /// as long as the next one can be found.
     pub(super) fn read(self, sink: Sink<'_>) -> Result<()> {
         let name = self.name;
         match self.reader {
@@ -203,7 +203,7 @@ impl InputArgs {
                 Ok(if whole { Format::Ndjson } else { Format::Json })
             }
             Some(_) => Err(exit::wrong(format!(
-                "{}: neither JSON nor a name that tells: say --format csv, json or ndjson",
+                "{}: the format is unknown: add --format csv, json or ndjson",
                 self.name()
             ))),
         }
@@ -220,8 +220,8 @@ impl InputArgs {
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((option, _)) => {
-                let hint = "is for CSV only; JSON events say it themselves";
-                Err(exit::wrong(format!("{option} {hint} (or say --format csv)")))
+                let hint = "is for CSV only; JSON events contain it";
+                Err(exit::wrong(format!("{option} {hint} (or add --format csv)")))
             }
             None => Ok(()),
         }

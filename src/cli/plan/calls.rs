@@ -16,12 +16,12 @@ use crate::hubspot::{Call, batch};
 use crate::mapping::{Mapping, ObjectKind, Operation};
 use crate::queue::model::Stage;
 
-/// What the calls depend on besides the events.
+/// The input of the calls besides the events.
 pub(super) struct Terms<'a> {
     pub(super) mapping: &'a Mapping,
     pub(super) version: &'a Version,
     pub(super) namespace: Option<&'a str>,
-    /// What the account says of each kind, where it was asked.
+    /// The property definitions of the account by object kind, if it was asked.
     pub(super) definitions: &'a BTreeMap<String, Definitions>,
 }
 

@@ -17,7 +17,7 @@ use crate::queue::model::{Accepted, Record, Row, head_start};
 /// As many as one request may carry.
 const MOST: usize = 10_000;
 
-/// An event that the door would refuse.
+/// An event that the server would refuse.
 #[derive(Debug, Clone)]
 pub(super) struct Refused {
     pub(super) line: u64,
@@ -33,7 +33,7 @@ pub(super) struct Owed {
     pub(super) head_start: TimeDelta,
 }
 
-/// What the events come to.
+/// The result for the events.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     /// Records, in the order in which they are first named.
@@ -64,13 +64,13 @@ pub(super) fn items(args: &InputArgs) -> Result<Vec<Item>> {
         items.len() <= MOST
     })?;
     if items.len() > MOST {
-        let message = format!("{}: more than {MOST} events; plan a part of them", args.name());
+        let message = format!("{}: more than {MOST} events; preview a part of them", args.name());
         return Err(exit::wrong(message));
     }
     Ok(items)
 }
 
-/// What the door and the queue make of `items` at `now`.
+/// What the server would make of `items` at `now`.
 pub(super) fn gather(
     items: Vec<Item>,
     mapping: &Mapping,
@@ -128,7 +128,7 @@ fn judge(
     admission: &Admission<'_>,
 ) -> Result<(Event, Vec<Change>), Vec<Fault>> {
     let event = admit(0, raw, admission, Uuid::now_v7).map_err(|mut faults| {
-        // As the door does: what its data lacks is told in the same answer.
+        // As the server does: the faults of its data are in the same answer.
         if let Some((event_type, subject, data)) = legible(raw) {
             let input = Mapped { event_type: &event_type, subject, data };
             faults.extend(mapping.map(&input).err().unwrap_or_default());

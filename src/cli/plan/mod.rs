@@ -24,15 +24,15 @@ use calls::Terms;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hubferry plan events.ndjson\n  hubferry plan users.csv --type user.updated --subject id\n  hubferry plan events.ndjson --account\n  hubferry plan events.ndjson --url http://127.0.0.1:8080\n  hubferry plan events.ndjson --json | jq .calls\n\nOffline, with the mapping files of the settings and as if HubSpot had none of the records: every call\nwith its body, in the order in which it is made, where {id of contact u-1} stands for what HubSpot\nanswers; then, event by event, whether each value is sent, and why not. With --account the values are\nfitted to the account's properties, as they are when they are sent. With --url the server says too what\nit would do, given what HubSpot holds already. At most 10,000 events. Exit code 1 when an event would\nbe refused."
+    after_help = "Examples:\n  hubferry plan events.ndjson\n  hubferry plan users.csv --type user.updated --subject id\n  hubferry plan events.ndjson --account\n  hubferry plan events.ndjson --url http://127.0.0.1:8080\n  hubferry plan events.ndjson --json | jq .calls\n\nOffline, with the mapping files of the settings and as if HubSpot had none of the records: every call\nwith its body, in the order in which it is made, where {id of contact u-1} stands for the id that\nHubSpot answers; then, event by event, whether each value is sent, and why not. With --account the values\nare adapted to the account's properties, as for a real call. With --url the server also says what it would\nsend, given what HubSpot has already. At most 10,000 events. Exit code 1 when an event would\nbe refused."
 )]
 pub(super) struct PlanArgs {
     #[command(flatten)]
     input: InputArgs,
-    /// Read the properties and stages of the HubSpot account (HUBSPOT_API_KEY) and fit values to them
+    /// Read the properties and stages of the HubSpot account (HUBSPOT_API_KEY) and adapt values to them
     #[arg(long)]
     account: bool,
-    /// Ask this server, too, what it would send given what HubSpot holds
+    /// Also ask this server what it would send, given what HubSpot has
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The server's admin key
@@ -73,12 +73,12 @@ pub(super) async fn run(args: &PlanArgs, config: &Config) -> Result<Exit> {
         fitted: args.account,
     };
     let text = if args.json { plan.json() } else { plan.text() };
-    // Whoever reads may have seen enough, as `head` has.
+    // The reader may have stopped reading, as `head` does.
     out::print(format_args!("{text}"));
     Ok(Exit::of(gathered.refused.is_empty()))
 }
 
-/// What the account says of each kind.
+/// The property definitions of the account, by object kind.
 async fn account(config: &Config, mapping: &Mapping) -> Result<BTreeMap<String, Definitions>> {
     let client = Client::new(config.hubspot()?)?;
     let version = client.version().clone();

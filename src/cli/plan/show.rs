@@ -22,7 +22,7 @@ pub(super) struct Plan<'a> {
     pub(super) calls: &'a [Call],
     pub(super) judged: &'a [Judged],
     pub(super) gathered: &'a Gathered,
-    /// The server's word, where it was asked.
+    /// The server's answer, if it was asked.
     pub(super) held: Option<&'a Value>,
     /// Whether the account was asked for its properties.
     pub(super) fitted: bool,
@@ -76,7 +76,7 @@ impl Plan<'_> {
             out.push_str(&indented(&table(&all.map(row).collect::<Vec<_>>())));
         }
         for (line, of) in &self.gathered.duplicates {
-            line!(out, "line {line}: a duplicate of line {of}, accepted and done with");
+            line!(out, "line {line}: a duplicate of line {of}, accepted and not sent again");
         }
         if let Some(held) = self.held {
             server(held, &mut out);
@@ -94,9 +94,9 @@ impl Plan<'_> {
             }
         }
         let how = if self.fitted {
-            "fitted to the account"
+            "adapted to the account"
         } else {
-            "not fitted to the account, see --account"
+            "not adapted to the account, see --account"
         };
         line!(
             out,
@@ -135,9 +135,9 @@ fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-/// What the server says of records that HubSpot holds already.
+/// The server's verdicts on records that HubSpot has already.
 fn server(held: &Value, out: &mut String) {
-    line!(out, "the server, given what HubSpot holds:");
+    line!(out, "the server, given what HubSpot has:");
     for record in held["records"].as_array().into_iter().flatten() {
         let word = |value: &Value| plain(value.as_str().unwrap_or(""), 200);
         let linked =

@@ -11,23 +11,23 @@ use crate::engine::plan::Need;
 use crate::mapping::Operation;
 use crate::queue::model::Stamp;
 
-/// What becomes of a value.
+/// What happens to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Word {
-    /// It goes out.
+    /// It is sent.
     Send,
     /// The property is cleared.
     Clear,
-    /// A newer event says something else.
+    /// A newer event has another value.
     Older,
     /// A delete came after it.
     Void,
     /// Left out, with a warning on the row.
     Dropped,
-    /// It goes out altered, with a warning on the row.
+    /// It is sent altered, with a warning on the row.
     Altered,
-    /// Something that has not arrived yet holds it up.
+    /// It waits for something that has not arrived yet.
     Waits,
     /// No mapping file reads it.
     Unmapped,
@@ -118,7 +118,7 @@ impl Judge<'_> {
         let deletes = line.planned.rows.iter().any(|row| row.operation == Operation::Archive);
         match &line.planned.need {
             _ if line.erases => {
-                Some("is looked for by its key, and erased for good if it is there".into())
+                Some("is searched for by its key, and erased for good if it exists".into())
             }
             Need::Missing(lacking) => Some(format!(
                 "waits if HubSpot does not have it: HubSpot cannot create it without {}",
@@ -159,7 +159,7 @@ impl Judge<'_> {
                 None => (Word::Dropped, warning),
                 Some(sent) if sent != value => (
                     Word::Altered,
-                    Some(warning.unwrap_or_else(|| format!("HubSpot's word is {sent}"))),
+                    Some(warning.unwrap_or_else(|| format!("HubSpot's value is {sent}"))),
                 ),
                 Some(sent) if sent.is_empty() => (Word::Clear, None),
                 Some(_) => (Word::Send, None),

@@ -58,7 +58,7 @@ enum Kind {
     Attempt,
 }
 
-/// Which HTTP statuses.
+/// A filter of HTTP statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     One(u64),
@@ -77,11 +77,11 @@ fn status(text: &str) -> Result<Wanted, String> {
     }
 }
 
-/// A page of the server's.
+/// The largest page of the server.
 const PAGE: u32 = 500;
-/// So many pages are looked through for what only we filter by.
+/// The most pages that are read to find lines that only the client can filter.
 const PAGES: usize = 200;
-/// So many lines are remembered, not to be told again.
+/// The most lines that are remembered, so that they are not printed twice.
 const RECENT: usize = 2_000;
 /// Heartbeats come more often than this.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -100,7 +100,7 @@ pub(in crate::cli) async fn run(args: &LogsArgs, config: &Config) -> Result<Exit
     }
 }
 
-/// What was, newest first.
+/// Returns past lines, newest first.
 async fn past(args: &LogsArgs, remote: &Remote) -> Result<Vec<Value>> {
     let wanted = args.limit as usize;
     let (mut items, mut cursor) = (Vec::new(), None::<String>);
@@ -127,7 +127,7 @@ fn with_query(path: &str, query: &[(&str, String)]) -> String {
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
-/// What was and what comes, until the connection is refused for good.
+/// Prints past and new lines until the server refuses the connection.
 async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
     let path = with_query("/admin/sync/logs/stream", &args.query());
     let mut pauses = ExponentialBackoff {
@@ -181,18 +181,18 @@ async fn follow(args: &LogsArgs, remote: &Remote) -> Result<Exit> {
     }
 }
 
-/// What has been told already.
+/// What has been printed already.
 #[derive(Default)]
 struct Told {
     begun: bool,
-    /// Where to go on after a lost connection.
+    /// Where to continue after a lost connection.
     last_id: Option<String>,
-    /// The last lines: after it, some come again.
+    /// The last lines, because some are repeated after a lost connection.
     recent: VecDeque<Value>,
 }
 
 impl Told {
-    /// Prints `item`, unless it was. `false`: nobody reads any more.
+    /// Prints `item`, unless it was printed before. `false`: the output is closed.
     fn tell(&mut self, args: &LogsArgs, item: Value) -> bool {
         if self.recent.contains(&item) {
             return true;
@@ -206,7 +206,7 @@ impl Told {
     }
 }
 
-/// Prints what a connection brings, until it breaks. `false`: nobody reads any more.
+/// Prints the lines of a connection until it breaks. `false`: the output is closed.
 async fn listen(args: &LogsArgs, reply: reqwest::Response, told: &mut Told) -> bool {
     let (mut bytes, mut parser) = (reply.bytes_stream(), Parser::default());
     while let Ok(Some(Ok(chunk))) = timeout(SILENCE, bytes.next()).await {
@@ -253,7 +253,7 @@ impl LogsArgs {
     }
 }
 
-/// One line; `false` where nobody reads any more.
+/// Prints one line. `false`: the output is closed.
 fn print(item: &Value, as_json: bool) -> bool {
     let line = if as_json { item.to_string() } else { line(item) };
     out::print(format_args!("{line}\n"))

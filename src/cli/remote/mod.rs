@@ -26,7 +26,7 @@ use crate::hubspot::client::build;
 
 /// How to reach a running server as the application does.
 #[derive(Debug, Clone, Args)]
-pub(in crate::cli) struct DoorArgs {
+pub(in crate::cli) struct IngestArgs {
     /// The server's address (default: where the settings listen)
     #[arg(long, value_name = "URL", env = "HUBFERRY_URL")]
     pub(in crate::cli) url: Option<String>,
@@ -136,7 +136,7 @@ impl Remote {
     }
 
     /// With the ingest key, or else the admin key.
-    pub(in crate::cli) fn door(args: &DoorArgs, config: &Config) -> Result<Self> {
+    pub(in crate::cli) fn ingest(args: &IngestArgs, config: &Config) -> Result<Self> {
         let server = &config.server;
         let configured = server.ingest_key.clone().or_else(|| server.admin_key.clone());
         let key = args.key.clone().map(SecretString::from).or(configured);

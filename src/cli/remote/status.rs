@@ -39,7 +39,7 @@ pub(in crate::cli) async fn run(args: &StatusArgs, config: &Config) -> Result<Ex
             say!("{body}");
         } else {
             if args.watch && std::io::stdout().is_terminal() {
-                // From the top, on an empty screen.
+                // Clear the screen and start at its top.
                 out::print(format_args!("\u{1b}[H\u{1b}[2J"));
             }
             out::print(format_args!("{}", picture(&body)));

@@ -33,7 +33,7 @@ pub(in crate::cli) fn run(args: &CheckArgs, config: &Config) -> Result<Exit> {
         say!("{}", json!({ "objects": kinds, "event_types": types, "missing_for_serve": missing }));
         return Ok(Exit::Done);
     }
-    say!("settings and mapping files are sound, their examples hold");
+    say!("settings and mapping files are valid, and the examples pass");
     say!("objects      {}", kinds.join(", "));
     say!("event types  {}", types.join(", "));
     for line in missing {

@@ -25,18 +25,18 @@ use pg_cluster::{Cluster, Options};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DemoArgs {
-    /// End once the sample events are synced; exit with 1 when a record is missing
+    /// Exit when the sample events are synced; with code 1 if a record is missing
     #[arg(long)]
     exit: bool,
 }
 
 /// The sample events: one business, one user, one milestone, one dispute.
 const SAMPLES: &str = include_str!("../../../config/samples.ndjson");
-/// What HubSpot must hold after them.
+/// What HubSpot must have after them.
 const RECORDS: [(&str, &str); 4] =
     [("companies", "name"), ("contacts", "email"), ("deals", "dealname"), ("tickets", "subject")];
 const ASSOCIATIONS: usize = 6;
-/// The samples take less than a second; a machine under load some more.
+/// The samples take less than a second, or longer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(in crate::cli) async fn run(args: &DemoArgs, environment: &Environment) -> Result<Exit> {
@@ -127,7 +127,7 @@ async fn show(
     );
     let complete = table(sandbox) && synced;
     if !complete {
-        say!("Something is missing: the samples did not arrive whole.");
+        say!("Something is missing: not all sample events arrived in HubSpot.");
     }
     if args.exit {
         app.stop().await?;
@@ -136,16 +136,16 @@ async fn show(
     say!();
     say!("  dashboard  {url}/admin    sign in with the admin key");
     say!("  events     {url}/v1/events    the API: {url}/docs");
-    say!("  HubSpot    {hubspot_url}    look inside: /_sandbox");
+    say!("  HubSpot    {hubspot_url}    see /_sandbox");
     say!("  ingest key {ingest_key}");
     say!("  admin key  {admin_key}");
     say!("\n  Try: HUBFERRY_INGEST_KEY={ingest_key} hubferry send FILE --url {url}\n");
-    say!("Ctrl-C ends it and removes everything.");
+    say!("Ctrl-C stops the demo and removes everything.");
     app.run_until(stop_signal()).await?;
     Ok(Exit::of(complete))
 }
 
-/// Whether every row ended `synced` in time.
+/// Whether every row became `synced` in time.
 async fn wait_until_synced(app: &App) -> Result<bool> {
     let deadline = Instant::now() + PATIENCE;
     while app.queue.outstanding().await.context("the queue")? > 0 {
@@ -158,7 +158,7 @@ async fn wait_until_synced(app: &App) -> Result<bool> {
     Ok(totals.counts.iter().all(|count| count.status == "synced"))
 }
 
-/// What HubSpot holds now; answers whether it is all there.
+/// Prints what HubSpot has now, and returns whether it is complete.
 fn table(sandbox: &Sandbox) -> bool {
     say!("  {:<10} {:<12} {:<10} what it says", "object", "HubSpot id", "our id");
     let mut complete = true;

@@ -56,7 +56,7 @@ async fn start(args: &ServeArgs, config: &Config, options: PgConnectOptions) -> 
     let queue = app::open_queue(config, options).await?;
     let listen = config.server.listen;
     let listener = bind(listen).with_context(|| {
-        format!("{listen} cannot be listened on: set HUBFERRY_LISTEN to a free address")
+        format!("the server cannot listen on {listen}: set HUBFERRY_LISTEN to a free address")
     })?;
     let role = match args.role {
         Role::All => app::Role::All,

@@ -20,7 +20,7 @@ use crate::worker::Permits;
     after_help = "Examples:\n  hubferry setup --check\n  hubferry setup\n\nNeeds HUBSPOT_API_KEY. With DATABASE_URL its calls count in the quota that running servers share."
 )]
 pub(in crate::cli) struct SetupArgs {
-    /// Only report; exit with 1 when something is missing
+    /// Only report; exit with code 1 if something is missing
     #[arg(long)]
     check: bool,
     /// Print the findings as JSON

@@ -28,7 +28,7 @@ const PROBE: usize = 20;
 /// An event to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Watched {
-    /// Its place among the events, from zero.
+    /// Its position among the events, from zero.
     ordinal: u64,
     /// Its line in the file.
     pub(super) line: u64,
@@ -58,19 +58,19 @@ struct Lot {
     probed: bool,
 }
 
-/// What is on its way.
+/// The events that wait for HubSpot.
 #[derive(Debug)]
 pub(super) struct Ahead {
     lots: VecDeque<Lot>,
-    /// Events that HubSpot refused for now; they are tried again.
+    /// Events that HubSpot refused for now and that are retried.
     retrying: VecDeque<Watched>,
-    /// How many events may be on their way.
+    /// How many events may be waiting for HubSpot.
     most: u64,
     arrived: u64,
     waiting: u64,
     next: Instant,
     pauses: ExponentialBackoff,
-    /// Since when nothing answers.
+    /// Since when the server does not answer.
     silent: Option<Instant>,
 }
 
@@ -97,7 +97,7 @@ pub(super) enum Stand {
     Failed(Vec<Failure>),
     /// It waits for another record or a value that has not arrived.
     Waits,
-    /// It is tried again.
+    /// It is retried.
     Retries,
     Open,
 }
@@ -138,7 +138,7 @@ impl Ahead {
         self.retrying.iter().map(|event| event.ordinal).fold(self.arrived, u64::min)
     }
 
-    /// Whether nothing more is on its way.
+    /// Whether no event waits for HubSpot any more.
     #[cfg(test)]
     pub(super) fn is_over(&self) -> bool {
         self.lots.is_empty() && self.retrying.is_empty()

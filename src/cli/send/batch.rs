@@ -11,7 +11,7 @@ use crate::event::canonical_hash;
 /// The largest body, below what a server takes by default.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// What is sent with one request.
+/// The content of one request.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// The events, unreadable lines among them.
@@ -48,7 +48,7 @@ impl Naming {
         &self.run
     }
 
-    /// Gives an event what it lacks.
+    /// Adds the attributes that an event lacks.
     fn complete(&self, ordinal: u64, event: &mut Value) {
         let Value::Object(attributes) = event else { return };
         let absent = |name: &str, attributes: &serde_json::Map<String, Value>| {

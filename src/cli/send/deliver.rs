@@ -21,7 +21,7 @@ use crate::cli::remote::Remote;
 use crate::cli::text;
 use crate::event::Fault;
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Delivered {
     /// The ordinal of its first event.
@@ -42,22 +42,22 @@ pub(super) struct Delivered {
 pub(super) struct Courier {
     pub(super) remote: Remote,
     pub(super) skip_invalid: bool,
-    /// How long a request is tried again.
+    /// How long a request is retried.
     pub(super) patience: Duration,
-    /// Ends all trying again.
+    /// Ends all retries.
     pub(super) stop: CancellationToken,
     trouble: Mutex<Option<String>>,
 }
 
-/// What came of one request.
+/// The result of one request.
 enum Reply {
     Stored(Value),
     Refused(Vec<Fault>),
-    /// More than the server takes with one request.
+    /// More than the server accepts in one request.
     TooLarge,
 }
 
-/// Why a request is tried again, and when at the earliest.
+/// Why a request is retried, and when at the earliest.
 struct Away {
     why: String,
     not_before: Option<Duration>,
@@ -76,7 +76,7 @@ impl Courier {
         Self { remote, skip_invalid, patience, stop, trouble: Mutex::default() }
     }
 
-    /// Why a request is being tried again, if one is.
+    /// Why a request is being retried, if one is.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -84,8 +84,8 @@ impl Courier {
     /// Delivers `batch`.
     ///
     /// # Errors
-    /// When the server stays away for longer than the patience, refuses the key, or answers what a
-    /// server of ours does not; and when it is stopped meanwhile.
+    /// When the server is unavailable for longer than the patience, refuses the key, or answers something
+    /// unexpected; and when the run is stopped meanwhile.
     pub(super) async fn deliver(&self, batch: Batch) -> Result<Delivered> {
         let start = batch.items.first().map_or(batch.end, |item| item.ordinal);
         let mut done = Delivered { start, end: batch.end, ..Delivered::default() };
@@ -121,7 +121,7 @@ impl Courier {
         Ok(done)
     }
 
-    /// Posts `items`, again and again while the server is away.
+    /// Posts `items`, and retries while the server is unavailable.
     async fn post(&self, items: &[Item]) -> Result<Reply> {
         let mut body = String::new();
         for event in items.iter().filter_map(|item| item.event.as_ref().ok()) {
@@ -155,7 +155,7 @@ impl Courier {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.cancelled() => {
-                    return Err(exit::error(Exit::Interrupted, "interrupted while the server was away"));
+                    return Err(exit::error(Exit::Interrupted, "interrupted while the server was unavailable"));
                 }
             }
         }

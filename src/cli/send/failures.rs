@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ahead::Watched;
 use crate::cli::text;
 
-/// So many events are printed, and so many failures are in the summary; the dashboard has them all.
+/// The most events that are printed, and failures in the summary. The dashboard has all of them.
 const TOLD: u64 = 50;
 const KEPT: usize = 1_000;
 

@@ -171,9 +171,9 @@ struct State<'a> {
     failures: Failures,
     /// How many events an interrupted run saw fail.
     failed_before: u64,
-    /// All events before this one are dealt with.
+    /// All events before this one are done.
     acknowledged: u64,
-    /// Batches dealt with before their turn, by their first event.
+    /// Batches that are done before earlier ones, by their first event.
     out_of_order: BTreeMap<u64, (u64, Vec<Watched>)>,
     end: Option<End>,
 }
@@ -250,11 +250,11 @@ impl State<'_> {
         let elapsed = self.show.end();
         if self.teller.silent() > 0 {
             let faults = count(self.teller.silent() as u64, "more fault");
-            note!("{faults}; --rejects FILE keeps them all");
+            note!("{faults}; --rejects FILE writes all of them");
         }
         if self.failures.silent() > 0 {
             let events = count(self.failures.silent(), "more event");
-            note!("{events} failed; the dashboard lists them all");
+            note!("{events} failed; the dashboard lists all of them");
         }
         let followed = self.args.follows().then(|| Followed {
             failed: self.failed(),
@@ -265,9 +265,9 @@ impl State<'_> {
             let done = self.journal.noted().events;
             if self.journal.is_kept() && done > 0 {
                 let events = count(done, "event");
-                note!("{events} of the file are dealt with: the same command goes on after them");
+                note!("{events} of the file are done: the same command continues after them");
             } else {
-                note!("the same command begins at the start again, which doubles nothing");
+                note!("the same command begins at the start again, without duplicates");
             }
         };
         let exit = match self.end {
@@ -281,7 +281,7 @@ impl State<'_> {
             }
             Some(End::Refused) => {
                 note!(
-                    "nothing of the request with these events was stored: correct them, or leave them out with --skip-invalid"
+                    "the request with these events was not stored: correct them, or leave them out with --skip-invalid"
                 );
                 Exit::Failed
             }

@@ -10,7 +10,7 @@ use super::SendArgs;
 use crate::cli::input::Survey;
 use crate::cli::out::note;
 
-/// What is remembered.
+/// The content of the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Noted {
     /// The file, for people.
@@ -28,7 +28,7 @@ pub(super) struct Noted {
 /// The journal of one file, one server and one way of making events of it.
 #[derive(Debug)]
 pub(super) struct Journal {
-    /// Where it is; `None` where it cannot be kept.
+    /// Its path; `None` if it cannot be written.
     path: Option<PathBuf>,
     noted: Noted,
 }
@@ -50,12 +50,12 @@ impl Journal {
         Self { path, noted: kept.unwrap_or(blank) }
     }
 
-    /// What is remembered.
+    /// The content of the journal.
     pub(super) fn noted(&self) -> &Noted {
         &self.noted
     }
 
-    /// Whether an interrupted run can go on where it was.
+    /// Whether an interrupted run can continue where it stopped.
     pub(super) fn is_kept(&self) -> bool {
         self.path.is_some()
     }
@@ -68,7 +68,7 @@ impl Journal {
         let Some(path) = &self.path else { return };
         if let Err(error) = write(path, &self.noted) {
             note!(
-                "{}: {error}; an interrupted run begins at the start again, which doubles nothing",
+                "{}: {error}; an interrupted run begins at the start again, without duplicates",
                 path.display()
             );
             self.path = None;
@@ -89,9 +89,9 @@ fn write(path: &PathBuf, noted: &Noted) -> std::io::Result<()> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
-    std::fs::write(&beside, serde_json::to_vec(noted)?)?;
-    std::fs::rename(&beside, path)
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    std::fs::write(&temporary, serde_json::to_vec(noted)?)?;
+    std::fs::rename(&temporary, path)
 }
 
 /// All that decides what is sent, and where to.

@@ -22,7 +22,7 @@ use clap::Args;
 
 use super::exit::{self, Exit};
 use super::input::{Input, InputArgs, Survey, survey};
-use super::remote::{DoorArgs, Remote};
+use super::remote::{IngestArgs, Remote};
 use super::{out, text};
 use crate::cli::out::note;
 use crate::config::{Config, Environment};
@@ -35,39 +35,39 @@ pub(super) struct SendArgs {
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
-    door: DoorArgs,
-    /// Events a request
+    server: IngestArgs,
+    /// Events in each request
     #[arg(long, default_value_t = 1_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     batch: u64,
-    /// Requests at the same time. Where events have no time of their own they go one after the other
+    /// Requests at the same time. Events without a time are always sent one request after the other
     #[arg(long, default_value_t = 2, value_name = "REQUESTS", value_parser = clap::value_parser!(u64).range(1..=16))]
     concurrency: u64,
-    /// How long a request is tried again while the server is away or busy, in seconds
+    /// How long to retry a request while the server is unavailable or busy, in seconds
     #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     give_up_after: u64,
-    /// Leave out what the server refuses, and send the rest
+    /// Leave out events that the server refuses, and send the rest
     #[arg(long)]
     skip_invalid: bool,
-    /// Write what was refused to this file, one JSON object a line: line, errors, event
+    /// Write refused events to this file, one JSON object per line: line, errors, event
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
-    /// Begin at the start, whatever an earlier run got done
+    /// Begin at the start, even if an earlier run has sent a part
     #[arg(long)]
     from_start: bool,
-    /// A part of the ids given to events without one: a new name sends the same file anew, the same
-    /// name makes standard input repeatable
+    /// A name that becomes part of the ids of events without one: a new name sends the same file again
+    /// as new events, the same name makes standard input repeatable
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
-    /// Send much without getting in the way of live events, see below
+    /// Send many events without delaying live ones, see below
     #[arg(long)]
     backfill: bool,
-    /// With --wait or --backfill: how many events may be on their way to HubSpot
+    /// With --wait or --backfill: how many events may be waiting for HubSpot at a time
     #[arg(long, default_value_t = 20_000, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     in_flight: u64,
     /// Wait until every event is synced or failed
     #[arg(long)]
     wait: bool,
-    /// Do not ask whether the columns of a CSV file go to the right places
+    /// Do not ask whether the columns of a CSV file are mapped correctly
     #[arg(long)]
     yes: bool,
     /// Print a summary as JSON at the end
@@ -89,7 +89,7 @@ mapping files read numbers, truth values and times out of text. The columns are 
 Again: an event without an id gets one that is made of the file's content and its place in it. The
 same file sent again is all duplicates; to send the same content anew, name another --run. Standard
 input cannot be read twice: there a run without a name gets a name of its own, which is said.
-An interrupted run goes on where it was. Changing --backfill or the columns changes the events, and an
+An interrupted run continues where it stopped. Changing --backfill or the columns changes the events, and an
 id that was accepted with another body is refused.
 
 Refused events are named by their line. Without --skip-invalid the run ends there. Of a rejects file,
@@ -103,7 +103,7 @@ events are done.
 --backfill is --wait, and gives events that name no priority the lowest one, so that live events go
 first. The queue stays short whatever the size of the file.";
 
-/// What was made of the arguments.
+/// The parsed arguments.
 struct Plan<'a> {
     args: &'a SendArgs,
     remote: Remote,
@@ -117,7 +117,7 @@ pub(super) async fn run(
     config: &Config,
     environment: &Environment,
 ) -> Result<Exit> {
-    let remote = Remote::door(&args.door, config)?;
+    let remote = Remote::ingest(&args.server, config)?;
     let input = Input::open(&args.input)?;
     if let Some(columns) = input.columns() {
         out::hint(format_args!("{}", columns.table()));
@@ -125,13 +125,13 @@ pub(super) async fn run(
     let looking = args.input.clone();
     let survey = tokio::task::spawn_blocking(move || survey(&looking)).await??;
     if input.columns().is_some() && !agreed(args, &remote, survey.as_ref())? {
-        note!("nothing was sent");
+        note!("Nothing was sent.");
         return Ok(Exit::Interrupted);
     }
     let naming = Naming::new(args, survey.as_ref());
     if let (None, None) = (&survey, &args.run) {
         note!(
-            "run {}: events without an id get one of it; after an interruption send the same input with --run {} and nothing is doubled",
+            "run {}: events without an id get an id made from this name; after an interruption, send the same input with --run {} and there are no duplicates",
             naming.run(),
             naming.run()
         );
@@ -141,7 +141,7 @@ pub(super) async fn run(
     flow::run(plan, input).await
 }
 
-/// Whether a person agrees to what becomes of the columns; nobody is asked where nobody could answer.
+/// Whether a person confirms the mapping of the columns. Without a terminal nobody is asked.
 fn agreed(args: &SendArgs, remote: &Remote, survey: Option<&Survey>) -> Result<bool> {
     if args.yes || args.input.is_stdin() {
         return Ok(true);
@@ -150,7 +150,7 @@ fn agreed(args: &SendArgs, remote: &Remote, survey: Option<&Survey>) -> Result<b
     ask(&format!("send {events}events to {}?", remote.url()))
 }
 
-/// Asks on a terminal; yes where there is none.
+/// Asks on a terminal. Without a terminal the answer is yes.
 pub(super) fn ask(question: &str) -> Result<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(true);
@@ -167,7 +167,7 @@ impl SendArgs {
         self.wait || self.backfill
     }
 
-    /// Events a request; where they are followed few beside what may be on its way.
+    /// Events in each request. If they are followed, fewer than may be waiting for HubSpot.
     fn batch_size(&self) -> usize {
         let most = if self.follows() { (self.in_flight / 2).max(1) } else { u64::MAX };
         usize::try_from(self.batch.min(most)).unwrap_or(1_000)

@@ -10,7 +10,7 @@ use crate::cli::input::Item;
 use crate::cli::text;
 use crate::event::Fault;
 
-/// So many faults are printed; a rejects file has them all.
+/// The most faults that are printed. A rejects file has all of them.
 const PRINTED: usize = 50;
 
 /// An event that will not be stored, and why.
@@ -36,7 +36,7 @@ impl Refused {
         }
     }
 
-    /// One line a fault.
+    /// One line for each fault.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> + '_ {
         self.faults.iter().map(|fault| {
             let detail = text::plain(&fault.detail, 300);
@@ -77,7 +77,7 @@ impl Rejects {
     }
 }
 
-/// Tells of refusals, a bounded number of them.
+/// Prints refusals, up to a limit.
 #[derive(Debug, Default)]
 pub(super) struct Teller {
     told: usize,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::cli::out::{note, say};
 use crate::cli::text::{count, number, span, time_left};
 
-/// How often a line is printed where nobody watches.
+/// How often a line is printed without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// What was done so far.
@@ -34,7 +34,7 @@ pub(super) struct Show {
     quiet: bool,
     started: Instant,
     said: Instant,
-    /// Events that were dealt with before this run.
+    /// Events that were done before this run.
     from: u64,
     total: Option<u64>,
 }
@@ -76,7 +76,7 @@ impl Show {
             text.push_str(&format!(", {} left", span(left)));
         }
         if let Some(trouble) = trouble {
-            text.push_str(&format!("; {trouble}, tried again"));
+            text.push_str(&format!("; {trouble}, retrying"));
         }
         if self.quiet {
             if self.said.elapsed() >= LINE_EVERY {
@@ -97,7 +97,7 @@ impl Show {
     }
 }
 
-/// What became of events that were followed.
+/// The results of events that were followed.
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) failed: u64,

@@ -51,14 +51,14 @@ pub(in crate::http::dashboard) async fn show(
     let query = AuditQuery { action: some(&filters.action), actor: some(&filters.actor) };
     let role = visitor.session.actor.role;
     let listing = state.operator.audit(query, &place.page(LINES), role).await?;
-    let kept = [("action", filters.action.as_str()), ("actor", filters.actor.as_str())];
-    let paging = Paging::of(&listing, "/admin/audit", &kept, &place);
+    let fields = [("action", filters.action.as_str()), ("actor", filters.actor.as_str())];
+    let paging = Paging::of(&listing, "/admin/audit", &fields, &place);
     let line = |line: AuditLine| Line {
         at: visitor.full(line.at),
         actor: line.actor,
         action: line.action,
         target: line.target.unwrap_or_default(),
-        details: line.details.as_ref().map(told).unwrap_or_default(),
+        details: line.details.as_ref().map(details_text).unwrap_or_default(),
     };
     Ok(page(&AuditPage {
         page: Page::new(&visitor, Section::Audit, "Audit"),
@@ -70,16 +70,16 @@ pub(in crate::http::dashboard) async fn show(
 }
 
 /// Returns the details as `key: value`, without empty ones.
-fn told(details: &Value) -> String {
+fn details_text(details: &Value) -> String {
     let Some(map) = details.as_object() else { return details.to_string() };
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
-        Value::Object(_) => format!("({})", told(value)),
+        Value::Object(_) => format!("({})", details_text(value)),
         other => other.to_string(),
     };
     let there = |value: &&Value| {
         !value.is_null()
-            && value.as_object().is_none_or(|o| !told(&Value::Object(o.clone())).is_empty())
+            && value.as_object().is_none_or(|o| !details_text(&Value::Object(o.clone())).is_empty())
     };
     let parts = map.iter().filter(|(_, value)| there(value));
     let parts: Vec<String> = parts.map(|(key, value)| format!("{key}: {}", text(value))).collect();
@@ -92,9 +92,9 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn details_are_told_without_what_is_not_there() {
+    fn details_are_shown_without_what_is_not_there() {
         let details = json!({ "rows": 3, "filter": { "ids": [1, 2], "since": null, "error_code": "X" }, "reason": null });
-        assert_eq!(told(&details), "filter: (error_code: X, ids: [1,2]), rows: 3");
-        assert_eq!(told(&json!({ "filter": { "since": null } })), "");
+        assert_eq!(details_text(&details), "filter: (error_code: X, ids: [1,2]), rows: 3");
+        assert_eq!(details_text(&json!({ "filter": { "since": null } })), "");
     }
 }

@@ -46,7 +46,7 @@ pub(in crate::http::dashboard) struct Filters {
 }
 
 impl Filters {
-    fn kept(&self) -> [(&'static str, &str); 4] {
+    fn set_fields(&self) -> [(&'static str, &str); 4] {
         [
             ("kind", &self.kind),
             ("sync_type", &self.sync_type),
@@ -113,7 +113,7 @@ pub(in crate::http::dashboard) async fn show(
     let listing = state.operator.logs(filters.query(), &part).await?;
     let newest = part.cursor.is_none();
     let to = |cursor: &str| {
-        link::link("/admin/logs", filters.kept().into_iter().chain([("cursor", cursor)]))
+        link::link("/admin/logs", filters.set_fields().into_iter().chain([("cursor", cursor)]))
     };
     let paging = Paging {
         newer: listing.prev.as_deref().map(to),
@@ -135,7 +135,7 @@ pub(in crate::http::dashboard) async fn show(
         failures: filters.failures == "yes",
         stream: link::link(
             "/admin/logs/stream",
-            filters.kept().into_iter().chain([("after", begins.as_str())]),
+            filters.set_fields().into_iter().chain([("after", begins.as_str())]),
         ),
         lines,
         paging,
@@ -155,9 +155,9 @@ pub(in crate::http::dashboard) async fn stream(
     let left = (visitor.session.expires_at - visitor.now).to_std().unwrap_or_default();
     let ends = tokio::time::sleep(left.min(LONGEST_STREAM));
     let begins = Event::default().id(begins.to_string());
-    let events = lines.take_until(Box::pin(ends)).map(|told| {
-        let html = Fragment { line: line(told.line) }.render().unwrap_or_default();
-        Ok::<_, Infallible>(Event::default().event("line").id(told.cursor).data(html))
+    let events = lines.take_until(Box::pin(ends)).map(|found| {
+        let html = Fragment { line: line(found.line) }.render().unwrap_or_default();
+        Ok::<_, Infallible>(Event::default().event("line").id(found.cursor).data(html))
     });
     let events = futures_util::stream::iter([Ok(begins)]).chain(events);
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();

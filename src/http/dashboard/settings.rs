@@ -103,9 +103,9 @@ pub(in crate::http::dashboard) async fn change(
                     Some(member) => format!("{member}: {}", wrong.detail),
                     None => wrong.detail,
                 };
-                let told = given.faults.entry(key).or_default();
-                told.push_str(if told.is_empty() { "" } else { "; " });
-                told.push_str(&detail);
+                let faults = given.faults.entry(key).or_default();
+                faults.push_str(if faults.is_empty() { "" } else { "; " });
+                faults.push_str(&detail);
             }
             Ok(whole(StatusCode::UNPROCESSABLE_ENTITY, &runtime, &visitor, &given, None))
         }

@@ -174,7 +174,7 @@ fn erased(places: &[usize]) -> Problem {
         index,
         pointer: "/subject".into(),
         code: "subject_erased".into(),
-        detail: "this subject was erased for good; an admin may allow it again".into(),
+        detail: "this subject was erased; an operator can allow it again".into(),
     });
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,

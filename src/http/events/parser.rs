@@ -54,7 +54,7 @@ impl Parser {
         let Ok(Ok(turn)) = turn else { return Err(super::body::full()) };
         let (answer, answered) = oneshot::channel();
         let job = Box::new(move || {
-            // The work continues even if nobody waits for it any more.
+            // The work continues even if the request has been dropped.
             let _turn = turn;
             let done: Result<T, Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(work));
             answer.send(done).ok();

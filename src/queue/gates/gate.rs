@@ -204,7 +204,7 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let closure = Closure {
             reason: reason.unwrap_or("paused by a person").to_owned(),
-            hint: Some("resume with POST /admin/sync/resume or `hubferry resume`".into()),
+            hint: Some("resume with POST /admin/sync/resume or `hubferry queue resume`".into()),
             ..Closure::default()
         };
         let mut tx = begin(&self.pool).await?;

@@ -1,18 +1,18 @@
 //! Parses server-sent events as the server sends them: `id` and `data`. Comments are skipped. Pure.
 
-/// A message longer than this is no message of ours, and is dropped.
+/// The server sends no longer message, so a longer one is dropped.
 const LONGEST: usize = 1024 * 1024;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Where to go on after a lost connection.
+    /// Where to continue after a lost connection.
     pub(super) id: Option<String>,
-    /// `None`: only the place is told.
+    /// `None`: the message has only an id.
     pub(super) data: Option<String>,
 }
 
-/// Makes messages of bytes as they come.
+/// Parses messages from bytes as they arrive.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     rest: Vec<u8>,

@@ -83,7 +83,7 @@ pub(in crate::http::dashboard) struct QueueForm {
 
 impl QueueForm {
     /// Returns the filters that are set.
-    pub(in crate::http::dashboard) fn kept(&self) -> Vec<(&'static str, &str)> {
+    pub(in crate::http::dashboard) fn set_fields(&self) -> Vec<(&'static str, &str)> {
         let all = [
             ("q", &self.q),
             ("status", &self.status),
@@ -102,22 +102,22 @@ impl QueueForm {
     }
 
     pub(in crate::http::dashboard) fn is_empty(&self) -> bool {
-        self.kept().is_empty()
+        self.set_fields().is_empty()
     }
 
     /// Whether a filter is set that is not always visible.
     pub(in crate::http::dashboard) fn has_more(&self) -> bool {
-        self.kept().iter().any(|(name, _)| !matches!(*name, "q" | "status" | "sync_type"))
+        self.set_fields().iter().any(|(name, _)| !matches!(*name, "q" | "status" | "sync_type"))
     }
 
     /// Returns the link to the list with these filters.
     pub(in crate::http::dashboard) fn href(&self) -> String {
-        link("/admin/queue", self.kept())
+        link("/admin/queue", self.set_fields())
     }
 
     /// Returns the link to the list with one filter changed.
     pub(in crate::http::dashboard) fn href_with(&self, name: &str, value: &str) -> String {
-        let others = self.kept().into_iter().filter(|(key, _)| *key != name);
+        let others = self.set_fields().into_iter().filter(|(key, _)| *key != name);
         link("/admin/queue", others.chain([(name, value)]))
     }
 
@@ -177,14 +177,14 @@ pub(in crate::http::dashboard) struct Paging {
 
 impl Paging {
     /// Returns the links for `listing`, the page at `place` of the list at `path` with the filters
-    /// `kept`.
+    /// `fields`.
     pub(in crate::http::dashboard) fn of<T>(
         listing: &Listing<T>,
         path: &str,
-        kept: &[(&str, &str)],
+        fields: &[(&str, &str)],
         place: &Place,
     ) -> Self {
-        let to = |cursor: &str| link(path, kept.iter().copied().chain([("cursor", cursor)]));
+        let to = |cursor: &str| link(path, fields.iter().copied().chain([("cursor", cursor)]));
         Self {
             newer: listing.prev.as_deref().map(to),
             older: listing.next.as_deref().map(to),

@@ -94,7 +94,7 @@ impl Visitor {
         let (has, needed) = (self.session.actor.role.as_str(), needed.as_str());
         Err(Failure::forbidden(format!(
             "This needs the role {needed}; you are signed in as {has}. Sign in with another key, \
-             or ask somebody who has it."
+             or ask an administrator."
         )))
     }
 

@@ -68,7 +68,7 @@ pub(in crate::http::dashboard) struct Chart {
 }
 
 /// A row of the table with the same data.
-pub(in crate::http::dashboard) struct Told {
+pub(in crate::http::dashboard) struct TableRow {
     pub(in crate::http::dashboard) from: String,
     pub(in crate::http::dashboard) synced: String,
     pub(in crate::http::dashboard) failed: String,
@@ -126,16 +126,16 @@ impl Series {
     }
 
     /// Returns the same data as a table, newest first. Empty buckets are left out.
-    pub(in crate::http::dashboard) fn told(&self) -> Vec<Told> {
+    pub(in crate::http::dashboard) fn table(&self) -> Vec<TableRow> {
         let busy = self.buckets.iter().enumerate().filter(|(_, b)| b.synced + b.failed > 0);
-        let told = |(i, bucket): (usize, &Bucket)| Told {
+        let row = |(i, bucket): (usize, &Bucket)| TableRow {
             from: self.start(i).format("%Y-%m-%d %H:%M").to_string(),
             synced: thousands(bucket.synced),
             failed: thousands(bucket.failed),
             p50: bucket.p50_ms.map_or_else(|| "-".into(), millis),
             p95: bucket.p95_ms.map_or_else(|| "-".into(), millis),
         };
-        busy.rev().map(told).collect()
+        busy.rev().map(row).collect()
     }
 
     fn line(&self, class: &'static str, top: i64, value: impl Fn(&Bucket) -> Option<i64>) -> Line {
@@ -251,6 +251,6 @@ mod tests {
     fn nothing_at_all_is_drawn_too() {
         let empty = series(vec![]);
         assert_eq!(empty.latency().summary, "nothing was synced");
-        assert!(empty.throughput().columns.is_empty() && empty.told().is_empty());
+        assert!(empty.throughput().columns.is_empty() && empty.table().is_empty());
     }
 }

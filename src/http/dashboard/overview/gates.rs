@@ -26,8 +26,8 @@ impl GateLine {
     pub(in crate::http::dashboard) fn of(gate: Gate, visitor: &Visitor) -> Self {
         let name = match gate.kind.as_str() {
             "paused" => "Sending is paused".to_owned(),
-            "daily" => "The day's quota is spent".into(),
-            "reserve" => "The last of the day's quota is kept for high priority".into(),
+            "daily" => "The daily limit is used up".into(),
+            "reserve" => "The rest of the daily limit is reserved for high priority".into(),
             "window" => "The gate is closed by HubSpot's rate limit".into(),
             "breaker" => "HubSpot is down".into(),
             "credentials" => "HubSpot refuses the access token".into(),

@@ -15,7 +15,7 @@ use crate::http::dashboard::layout::failure::Failure;
 use crate::http::dashboard::layout::link::link;
 use crate::http::dashboard::layout::page::{Page, Section, Visitor, page};
 use crate::http::dashboard::layout::when::{When, span, thousands};
-use crate::http::dashboard::overview::chart::{Bucket, Chart, Series, Told};
+use crate::http::dashboard::overview::chart::{Bucket, Chart, Series, TableRow};
 use crate::http::dashboard::overview::gates::GateLine;
 use crate::operator::status::Snapshot;
 use crate::operator::views::{Account, PulsePoint, Status, Totals};
@@ -76,7 +76,7 @@ struct Overview {
     parked: String,
     throughput: Chart,
     latency: Chart,
-    told: Vec<Told>,
+    table: Vec<TableRow>,
     gauges: Vec<Gauge>,
     statuses: [&'static str; 5],
     kinds: Vec<Kind>,
@@ -122,7 +122,7 @@ pub(in crate::http::dashboard) async fn show(
         parked: thousands(totals.parked_associations),
         throughput: series.throughput(),
         latency: series.latency(),
-        told: series.told(),
+        table: series.table(),
         gauges: gauges(&state, totals, account),
         statuses: Status::ALL.map(Status::as_str),
         kinds: kinds(&state, totals, &visitor),

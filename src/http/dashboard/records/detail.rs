@@ -159,31 +159,30 @@ async fn whole(
 
 fn times(record: &RecordView, visitor: &Visitor) -> Vec<(&'static str, When)> {
     let all = [
-        ("First heard of", Some(record.created_at)),
+        ("First event", Some(record.created_at)),
         ("Last written", record.synced_at),
         ("Due", record.due_at),
-        ("Backs off until", record.backoff_until),
+        ("Backoff until", record.backoff_until),
         ("Waits until", record.waiting_until),
         ("Leased until", record.lease_until),
         ("Adopted", record.adopted_at),
         ("Deleted", record.deleted_at),
-        ("Erasure asked for", record.erased_at),
+        ("Erasure requested", record.erased_at),
     ];
     all.into_iter().filter_map(|(name, at)| Some((name, visitor.full(at?)))).collect()
 }
 
 fn facts(record: &RecordView) -> Vec<(&'static str, String)> {
-    let doubt =
-        "HubSpot may hold something else than it accepted: all of it goes with the next call";
+    let doubt = "HubSpot may have other values than it accepted: the next call sends all values";
     let failures = record.failures;
     let all = [
         ("Next call", record.stage.clone().filter(|_| record.due_at.is_some())),
         ("Waits for", record.waiting_reason.clone()),
-        ("Held by", record.lease_holder.clone()),
+        ("Leased by", record.lease_holder.clone()),
         ("Merged into", record.merged_into.clone()),
         ("Adopted by", record.adopted_by.map(|row| format!("row {row}; HubSpot had it before"))),
         ("In doubt", record.uncertain.then(|| doubt.to_owned())),
-        ("Resync", record.resyncing.then(|| "all of it goes with the next call".to_owned())),
+        ("Resync", record.resyncing.then(|| "the next call sends all values".to_owned())),
         ("Failures in a row", (failures > 0).then(|| failures.to_string())),
     ];
     all.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
@@ -196,9 +195,9 @@ fn association(view: &AssociationView) -> Association {
         target: target.map(|(kind, id)| (format!("{kind} {id}"), link::record(kind, id))),
         state: Badge::association(&view.state),
         why: match view.state.as_str() {
-            "parked" => "waits for the other end to exist in HubSpot",
-            "due" => "goes with one of the next calls",
-            "refused" => "HubSpot would not have this pair; retry its row or send another target",
+            "parked" => "waits until the other record exists in HubSpot",
+            "due" => "is sent with one of the next calls",
+            "refused" => "HubSpot refused this pair: retry its row or send another target",
             _ => "",
         },
     }

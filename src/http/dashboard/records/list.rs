@@ -30,7 +30,7 @@ pub(in crate::http::dashboard) struct RecordsForm {
 }
 
 impl RecordsForm {
-    fn kept(&self) -> [(&'static str, &str); 3] {
+    fn set_fields(&self) -> [(&'static str, &str); 3] {
         [("q", &self.q), ("sync_type", &self.sync_type), ("state", &self.state)]
     }
 
@@ -125,7 +125,7 @@ pub(in crate::http::dashboard) async fn show(
         Err(error) => return Err(error.into()),
     };
     let portal = state.operator.portal_id().await?;
-    page.paging = Paging::of(&records, "/admin/records", &page.form.kept(), &place);
+    page.paging = Paging::of(&records, "/admin/records", &page.form.set_fields(), &place);
     let line = |record: &RecordView| Line {
         href: link::record(&record.sync_type, &record.external_id),
         external_id: record.external_id.clone(),

@@ -28,7 +28,7 @@ struct PreviewPage {
     count_text: String,
     chosen: String,
     /// The fields of the second form: the selected rows, or the filter.
-    kept: Vec<(&'static str, String)>,
+    fields: Vec<(&'static str, String)>,
     back: String,
     samples: Vec<RowLine>,
     /// What a retry of the sample would send, or a discard would lose.
@@ -91,8 +91,8 @@ async fn act(
     let outcome = state.operator.act_on_rows(verb, selection, visitor.actor()).await?;
     // The rows are no longer failed, so the link shows exactly these rows, whatever their status.
     let (number, at) = (outcome.rows.to_string(), outcome.at.to_rfc3339());
-    let told = [("acted_at", at.as_str()), ("done", done), ("n", number.as_str())];
-    Ok(Redirect::to(&link("/admin/queue", told)).into_response())
+    let outcome = [("acted_at", at.as_str()), ("done", done), ("n", number.as_str())];
+    Ok(Redirect::to(&link("/admin/queue", outcome)).into_response())
 }
 
 async fn preview(
@@ -107,15 +107,15 @@ async fn preview(
     let found = state.operator.preview_rows(verb, selection, Reveal::No).await?;
     let previews = previews(&found.records, false);
     let samples = found.sample.iter().map(|row| RowLine::of(row, visitor, state)).collect();
-    let mut kept: Vec<(&'static str, String)> =
-        form.kept().into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+    let mut fields: Vec<(&'static str, String)> =
+        form.set_fields().into_iter().map(|(key, value)| (key, value.to_owned())).collect();
     let chosen = if picked.all == "yes" {
-        kept.push(("all", "yes".into()));
-        let set = form.kept().into_iter().filter(|(key, _)| *key != "status");
+        fields.push(("all", "yes".into()));
+        let set = form.set_fields().into_iter().filter(|(key, _)| *key != "status");
         let set: Vec<String> = set.map(|(key, value)| format!("{key} = {value}")).collect();
         if set.is_empty() { "all failed rows".into() } else { set.join(", ") }
     } else {
-        kept.extend(picked.id.iter().map(|id| ("id", id.to_string())));
+        fields.extend(picked.id.iter().map(|id| ("id", id.to_string())));
         "selected by hand".into()
     };
     let count_text = counted(found.matching + i64::from(found.more), COUNTED);
@@ -125,7 +125,7 @@ async fn preview(
         count: usize::try_from(found.matching).unwrap_or(0),
         count_text,
         chosen,
-        kept,
+        fields,
         back: form.href(),
         samples,
         previews,

@@ -106,7 +106,7 @@ pub(in crate::http::dashboard) async fn show(
         }
         Err(error) => return Err(error.into()),
     };
-    page.paging = Paging::of(&rows, "/admin/queue", &page.form.kept(), &place);
+    page.paging = Paging::of(&rows, "/admin/queue", &page.form.set_fields(), &place);
     page.rows = rows.items.iter().map(|row| RowLine::of(row, &visitor, &state)).collect();
     page.count = counted(count, MOST);
     page.count.push_str(match (page.form.is_empty(), count) {

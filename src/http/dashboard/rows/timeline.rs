@@ -65,7 +65,7 @@ pub(in crate::http::dashboard) fn timeline(detail: &RowDetail, visitor: &Visitor
         _ => {
             if row.written {
                 let at = record.synced_at.unwrap_or(row.created_at);
-                steps.push(step("good", "Properties written, an association is owed", at));
+                steps.push(step("good", "Properties written, an association is missing", at));
             }
             if let Some(at) = row.scheduled_at {
                 let title = if at > visitor.now { "Scheduled" } else { "Due" };
@@ -83,7 +83,7 @@ fn attempt(number: usize, tried: &AttemptView, visitor: &Visitor) -> Step {
     let mut texts = vec![tried.message.clone()];
     texts.extend(tried.hint.as_ref().map(|hint| format!("What to do: {hint}")));
     if !tried.counted {
-        texts.push("Given back: it was an outage, and does not count.".into());
+        texts.push("Not counted, because it was an outage of HubSpot.".into());
     }
     let mut facts = vec![("class", tried.class.clone()), ("code", tried.code.clone())];
     facts.extend(tried.property.clone().map(|name| ("property", name)));

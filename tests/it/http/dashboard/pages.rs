@@ -232,7 +232,7 @@ async fn the_overview_tells_counts_gates_budget_errors_and_what_ended() {
         "This window",
         "Today",
         "The gate is open",
-        "Nobody holds a lease",
+        "No leases",
     ] {
         assert!(words.contains(told), "{told}: {words}");
     }
