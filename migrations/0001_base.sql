@@ -49,7 +49,7 @@ CREATE TABLE event (
     -- The id comes first, because events are also looked up without their source.
     CONSTRAINT event_key UNIQUE (id, source, portal)
 );
-CREATE INDEX event_type ON event (type, no);
+CREATE INDEX event_type ON event (portal, type, no);
 
 -- One HubSpot record that has properties owned by hubferry. It is updated often, so its pages keep
 -- room for HOT updates.
@@ -146,12 +146,16 @@ CREATE SEQUENCE lease_token;
 -- to correct.
 CREATE TABLE sync_queue (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal         text        NOT NULL,
     -- No foreign keys. One statement inserts the rows, in the transaction that has inserted their
     -- events and locked their records. Checking each row again would cost a third of it.
     event_no       bigint      NOT NULL,
     record_id      bigint      NOT NULL,
     -- The alias that the event belongs to, if `record_id` is its survivor.
     subject_id     bigint,
+    -- The output of the mapping file that made the change. An event can make several changes, also
+    -- of one object kind; the output tells them apart.
+    output         text        NOT NULL,
     operation      text        NOT NULL,
     status         text        NOT NULL DEFAULT 'pending',
     -- HubSpot has its properties. Associations of its record are still owed.
@@ -187,22 +191,25 @@ CREATE INDEX sync_queue_open ON sync_queue (record_id, (operation = 'upsert'), i
     WHERE status IN ('pending', 'retry') AND NOT written;
 CREATE INDEX sync_queue_written ON sync_queue (record_id)
     WHERE status IN ('pending', 'retry') AND written;
-CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
+CREATE INDEX sync_queue_failed ON sync_queue (portal, id) WHERE status = 'failed' AND discarded_at IS NULL;
 CREATE INDEX sync_queue_along ON sync_queue (record_id, id)
     WHERE status = 'failed' AND along AND discarded_at IS NULL AND NOT written;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
 CREATE INDEX sync_queue_subject ON sync_queue (subject_id) WHERE subject_id IS NOT NULL;
-CREATE INDEX sync_queue_waiting ON sync_queue (id) WHERE status IN ('pending', 'retry');
+CREATE INDEX sync_queue_waiting ON sync_queue (portal, id) WHERE status IN ('pending', 'retry');
 CREATE INDEX sync_queue_retried ON sync_queue (retried_at, id) WHERE retried_at IS NOT NULL;
 CREATE INDEX sync_queue_discarded ON sync_queue (discarded_at, id) WHERE discarded_at IS NOT NULL;
-CREATE INDEX sync_queue_error ON sync_queue (error_code, id) WHERE error_code IS NOT NULL;
+CREATE INDEX sync_queue_error ON sync_queue (portal, error_code, id) WHERE error_code IS NOT NULL;
 CREATE INDEX sync_queue_error_words ON sync_queue USING gin (to_tsvector('simple', error_message))
     WHERE status = 'failed';
 
--- An association slot of a record: a last-writer-wins register that holds its target.
+-- The association slots of records: last-writer-wins registers that hold a target or many.
 CREATE TABLE crm_association (
     record_id      bigint      NOT NULL REFERENCES crm_record (id),
     slot           text        NOT NULL,
+    -- 0 in a slot with one target. A slot with many has an entry for each of them, named by the
+    -- target's id, and the entry 0, which holds the stamp of the newest list.
+    entry          bigint      NOT NULL DEFAULT 0,
     -- NULL means no target.
     target_id      bigint REFERENCES crm_record (id),
     set_at         timestamptz NOT NULL,
@@ -215,17 +222,24 @@ CREATE TABLE crm_association (
     sure           boolean     NOT NULL DEFAULT true,
     -- HubSpot refused this pair. It waits for a person, another target or another link.
     refused        boolean     NOT NULL DEFAULT false,
-    PRIMARY KEY (record_id, slot)
+    PRIMARY KEY (record_id, slot, entry)
 );
 CREATE INDEX crm_association_target ON crm_association (target_id);
 CREATE INDEX crm_association_made ON crm_association (made_from, made_to);
 CREATE INDEX crm_association_unmade ON crm_association (target_id)
     WHERE made_to IS NULL AND target_id IS NOT NULL;
 
+-- Events of an erased record that other records still need: they are emptied when their last open
+-- row ends.
+CREATE TABLE event_erasure (
+    event_no bigint PRIMARY KEY
+);
+
 -- One line for each attempt that did not succeed. (A success is the row's own processed_at and
 -- call_id.)
 CREATE TABLE attempt (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal         text        NOT NULL,
     row_id         bigint      NOT NULL,
     call_id        bigint,
     attempted_at   timestamptz NOT NULL,
@@ -239,6 +253,7 @@ CREATE TABLE attempt (
     -- false: the attempt is not counted, because an outage caused it and not the row.
     counted        boolean     NOT NULL DEFAULT true
 );
+CREATE INDEX attempt_newest ON attempt (portal, id);
 CREATE INDEX attempt_call ON attempt (call_id);
 CREATE INDEX attempt_row ON attempt (row_id, id);
 
@@ -261,6 +276,7 @@ CREATE TABLE hubspot_call (
     message        text,
     correlation_id text
 ) WITH (fillfactor = 70);
+CREATE INDEX hubspot_call_newest ON hubspot_call (portal, id);
 CREATE INDEX hubspot_call_occupied ON hubspot_call (portal, free_at);
 
 -- Why nothing is sent: one row for each reason, for the whole portal (sync_type '') or one object
@@ -285,14 +301,16 @@ CREATE TABLE gate (
 -- The audit log records who did what.
 CREATE TABLE audit (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- Empty for actions on the whole service.
+    portal  text        NOT NULL,
     at      timestamptz NOT NULL,
     actor   text        NOT NULL,
     action  text        NOT NULL,
     target  text,
     details jsonb
 );
-CREATE INDEX audit_action ON audit (action, id);
-CREATE INDEX audit_reveal ON audit (target, actor, at) WHERE action = 'reveal';
+CREATE INDEX audit_action ON audit (portal, action, id);
+CREATE INDEX audit_reveal ON audit (portal, target, actor, at) WHERE action = 'reveal';
 
 -- Tables for the dashboard: keys and sessions, totals without counting, searches without scans.
 
@@ -304,6 +322,8 @@ CREATE TABLE api_key (
     prefix       text        NOT NULL,
     hash         bytea       NOT NULL,
     role         text        NOT NULL,
+    -- The portals that the key may reach. NULL means all of them.
+    portals      text[],
     created_at   timestamptz NOT NULL,
     created_by   text        NOT NULL,
     expires_at   timestamptz,
@@ -322,6 +342,8 @@ CREATE TABLE session (
     key_id     bigint REFERENCES api_key (id),
     bootstrap  bytea,
     csrf       text        NOT NULL,
+    -- The portal that the person looks at.
+    portal     text        NOT NULL DEFAULT 'default',
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     CONSTRAINT session_key CHECK ((key_id IS NULL) <> (bootstrap IS NULL))
@@ -348,6 +370,7 @@ CREATE INDEX row_email_hash ON row_email (email_hash, row_id);
 -- exact at every commit.
 CREATE TABLE tally (
     no        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal    text        NOT NULL,
     sync_type text        NOT NULL,
     -- One of the stored statuses, or `discarded`.
     status    text        NOT NULL,
@@ -360,6 +383,7 @@ CREATE TABLE tally (
 -- folded into longer spans as they age.
 CREATE TABLE pulse (
     no        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal    text        NOT NULL,
     -- The start of the span: ten seconds, later a minute, later a quarter of an hour.
     at        timestamptz NOT NULL,
     sync_type text        NOT NULL,
@@ -370,17 +394,19 @@ CREATE TABLE pulse (
     bucket    smallint    NOT NULL,
     rows      bigint      NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-CREATE INDEX pulse_at ON pulse (at);
+CREATE INDEX pulse_at ON pulse (portal, at);
 CREATE INDEX pulse_fold ON pulse (fold, at) WHERE fold < 2;
 
 -- Settings that a person has stored. They take precedence over the environment and the file.
 CREATE TABLE setting (
+    -- Empty for the whole service. A portal's own value takes precedence over it.
+    portal     text        NOT NULL,
     -- The dotted name, as in config/default.toml.
     key        text        NOT NULL,
     value      jsonb       NOT NULL,
     changed_at timestamptz NOT NULL,
     changed_by text        NOT NULL,
-    CONSTRAINT setting_pkey PRIMARY KEY (key)
+    CONSTRAINT setting_pkey PRIMARY KEY (portal, key)
 );
 
 -- The newest stamp so far, in microseconds since 1970. Events without a time are ordered by such

@@ -68,6 +68,7 @@ pub async fn of_events(
             input.record.rows.push(Row {
                 // A number after those of all existing rows.
                 id: i64::MAX / 2 + number,
+                output: change.output,
                 operation: change.operation,
                 retry_count: 0,
                 along: false,

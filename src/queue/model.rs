@@ -229,6 +229,8 @@ pub struct Record {
 pub struct Row {
     /// The row's id.
     pub id: i64,
+    /// The output of the mapping file that made the change, by which its change is found again.
+    pub output: String,
     /// What the row asks for.
     pub operation: Operation,
     /// The number of failed deliveries so far.

@@ -168,6 +168,7 @@ impl Gathered {
             owed.head_start = owed.head_start.max(head_start);
             owed.record.rows.push(Row {
                 id,
+                output: change.output,
                 operation: change.operation,
                 retry_count: 0,
                 along: false,

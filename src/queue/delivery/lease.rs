@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::queue::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// At most this many rows of one record are folded at once. The others are sent with the next call.
 /// The SQL function `schedule` uses the same limit.
@@ -59,16 +59,16 @@ impl Queue {
         .execute(&self.pool)
         .await?;
         if woken.rows_affected() > 0 {
-            self.lines.joined();
+            self.cursors.joined();
         }
-        if self.lines.known()
+        if self.cursors.known()
             && let Some(due) = self.first_in_line(kinds, now, true).await?
         {
             return Ok(Some(due));
         }
-        let (joined, looks) = (self.lines.looks(), Instant::now());
+        let (joined, looks) = (self.cursors.looks(), Instant::now());
         let due = self.first_in_line(kinds, now, false).await?;
-        self.lines.looked(joined, looks.elapsed());
+        self.cursors.looked(joined, looks.elapsed());
         Ok(due)
     }
 
@@ -84,7 +84,7 @@ impl Queue {
         for (stage, kind) in Stage::ALL.iter().flat_map(|s| kinds.iter().map(move |k| (*s, *k))) {
             names.push(kind);
             stages.push(stage.as_str());
-            heads.push(if known { self.lines.head(kind, stage) } else { None });
+            heads.push(if known { self.cursors.head(kind, stage) } else { None });
         }
         let rows: Vec<Head> = sqlx::query_as(
             "WITH reserve AS MATERIALIZED (
@@ -114,7 +114,7 @@ impl Queue {
                    AND g.kind <> 'reserve' AND (g.until IS NULL OR g.until > $5))
              ORDER BY head.rank, l.place",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(names)
         .bind(stages)
         .bind(heads)
@@ -127,7 +127,7 @@ impl Queue {
             // With only the day's last calls left, most of a due queue is skipped. Its known start
             // is not moved.
             if !urgent {
-                self.lines.begins(&sync_type, stage, rank);
+                self.cursors.begins(&sync_type, stage, rank);
             }
             first.get_or_insert(Due { sync_type, stage, rank, probe, failures, urgent });
         }
@@ -172,7 +172,7 @@ impl Queue {
                        r.brought IS NOT NULL AS shared, r.lost_link,
                        r.adopted_at IS NOT NULL AS adopted, r.erase_confirmed",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(&due.sync_type)
         .bind(due.stage.as_str())
         .bind(limit)
@@ -238,7 +238,7 @@ async fn load_rows(
     let writes = !matches!(stage, Stage::Erase | Stage::Archive);
     let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
     let rows: Vec<OpenRow> = sqlx::query_as(
-        "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along, q.created_at,
+        "SELECT q.id, q.record_id, q.output, q.operation, q.retry_count, q.status = 'failed' AS along, q.created_at,
                 e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
                 CASE WHEN q.subject_id IS NOT NULL THEN
                     (SELECT tombstone_at FROM crm_record WHERE id = q.subject_id) END AS tombstone_at,
@@ -326,6 +326,7 @@ impl LeasedRow {
 pub(in crate::queue) struct OpenRow {
     id: i64,
     pub(in crate::queue) record_id: i64,
+    output: String,
     operation: String,
     retry_count: i32,
     along: bool,
@@ -347,6 +348,7 @@ impl OpenRow {
             .map_err(|_| QueueError::Corrupt(format!("operation `{}`", self.operation)))?;
         Ok(Row {
             id: self.id,
+            output: self.output,
             operation,
             retry_count: self.retry_count,
             along: self.along,

@@ -20,6 +20,7 @@ use crate::queue::model::{Accepted, Lease, Reason, Stamp};
 use crate::queue::{Queue, QueueError};
 
 use alias::{absorbed, aliases, holders, merge};
+pub(in crate::queue) use gone::{clear, empty};
 use gone::{erase, reopen_newer, void_slots};
 use subject::{living, part_ways, promote, void_aliases, write_own};
 pub(in crate::queue) use writes::refuse_rows;
@@ -219,8 +220,13 @@ impl Queue {
             slots.extend(settlement.own.iter().flat_map(|part| &part.slots));
         }
         let targets = slots.into_iter().filter_map(|s| s.target.as_ref());
-        let targets =
-            ensure_records(&mut tx, targets.map(|(t, id)| (t.as_str(), id.as_str())), now).await?;
+        let targets = ensure_records(
+            &mut tx,
+            self.portal(),
+            targets.map(|(t, id)| (t.as_str(), id.as_str())),
+            now,
+        )
+        .await?;
         let ids: Vec<i64> = settlements.iter().map(|s| s.record).collect();
         let holders = holders(&mut tx, settlements).await?;
         let aliases = aliases(&mut tx, settlements, &holders).await?;
@@ -275,7 +281,7 @@ impl Queue {
         write_slots(&mut tx, &ours, &targets).await?;
         write_rows(&mut tx, &ours, call, now).await?;
         reopen_newer(&mut tx, &ours).await?;
-        erase(&mut tx, &ours, now).await?;
+        erase(&mut tx, self.portal(), &ours, now).await?;
         write_own(&mut tx, &ours, &targets).await?;
         let mut touched = void_aliases(&mut tx, &ours, now).await?;
         touched.extend(part_ways(&mut tx, &ours).await?);
@@ -303,7 +309,7 @@ impl Queue {
         .await?;
         tx.commit().await?;
         if again || !merged.is_empty() || !touched.is_empty() {
-            self.lines.joined();
+            self.cursors.joined();
         }
         if ours.iter().any(|s| s.link.is_some()) || !touched.is_empty() {
             self.wake_linked(now).await?;
@@ -357,7 +363,7 @@ impl Queue {
             .await?;
             refresh(&mut tx, owners, now).await?;
             tx.commit().await?;
-            self.lines.joined();
+            self.cursors.joined();
         }
         sqlx::query(
             "UPDATE crm_record r SET link_mark = NULL FROM (

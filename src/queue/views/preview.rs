@@ -9,7 +9,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use crate::queue::delivery::lease::OpenRow;
 use crate::queue::model::{Accepted, Record, Stamp};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// A record in its current state, with the rows that a preview considers.
 #[derive(Debug)]
@@ -35,7 +35,10 @@ impl Queue {
     pub async fn preview_inputs(&self, rows: &[i64]) -> Result<Vec<PreviewInput>, QueueError> {
         let mut query = select();
         query.push("r.id IN (SELECT record_id FROM sync_queue WHERE id = ANY(");
-        query.push_bind(rows.to_vec()).push(")) AND r.portal = ").push_bind(PORTAL);
+        query
+            .push_bind(rows.to_vec())
+            .push(")) AND r.portal = ")
+            .push_bind(self.portal().to_owned());
         query.push(" ORDER BY r.id");
         let found: Vec<Found> = query.build_query_as().fetch_all(&self.pool).await?;
         self.filled(found.into_iter().map(Found::into_prospect).collect(), rows).await
@@ -59,7 +62,7 @@ impl Queue {
              JOIN crm_record r ON r.portal = $1 AND r.sync_type = k.sync_type
                                   AND r.external_id = k.external_id",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(&kinds)
         .bind(&ids)
         .fetch_all(&self.pool)
@@ -90,7 +93,7 @@ impl Queue {
     ) -> Result<Vec<PreviewInput>, QueueError> {
         let ids: Vec<i64> = prospects.iter().map(|p| p.record.id).collect();
         let open: Vec<OpenRow> = sqlx::query_as(
-            "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along,
+            "SELECT q.id, q.record_id, q.output, q.operation, q.retry_count, q.status = 'failed' AS along,
                     q.created_at,
                     e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
                     o.tombstone_at, o.tombstone_row

@@ -165,11 +165,11 @@ pub(super) async fn promote(
     // They are sorted, so that all are removed before the first one is added again.
     sqlx::query(
         "WITH gone AS (DELETE FROM crm_association WHERE record_id IN ($1, $2) RETURNING *)
-         INSERT INTO crm_association (record_id, slot, target_id, set_at, set_by, made_target_id,
-                                      made_from, made_to, sure, refused)
-         SELECT CASE record_id WHEN $1 THEN $2 ELSE $1 END, slot, target_id, set_at, set_by,
+         INSERT INTO crm_association (record_id, slot, entry, target_id, set_at, set_by,
+                                      made_target_id, made_from, made_to, sure, refused)
+         SELECT CASE record_id WHEN $1 THEN $2 ELSE $1 END, slot, entry, target_id, set_at, set_by,
                 made_target_id, made_from, made_to, sure, refused
-         FROM gone ORDER BY record_id, slot",
+         FROM gone ORDER BY record_id, slot, entry",
     )
     .bind(survivor)
     .bind(heir)
@@ -345,7 +345,7 @@ async fn restore(db: &mut PgConnection, record: i64, own: &Own) -> Result<(), Qu
         sqlx::query(
             "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
              VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (record_id, slot) DO UPDATE
+             ON CONFLICT (record_id, slot, entry) DO UPDATE
              SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by
              WHERE (a.set_at, a.set_by) < (excluded.set_at, excluded.set_by)",
         )

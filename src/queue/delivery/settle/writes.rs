@@ -138,7 +138,7 @@ pub(super) async fn write_slots(
     sqlx::query(
         "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
          SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[], $5::bigint[])
-         ON CONFLICT (record_id, slot) DO UPDATE
+         ON CONFLICT (record_id, slot, entry) DO UPDATE
          SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by,
              refused = a.refused AND a.target_id IS NOT DISTINCT FROM excluded.target_id
          WHERE (a.set_at, a.set_by) <= (excluded.set_at, excluded.set_by)",
@@ -229,16 +229,16 @@ pub(in crate::queue) async fn refuse_rows(
     };
     sqlx::query(
         "WITH v AS (
-             SELECT v.*, CASE WHEN o.operation = 'upsert' THEN r.alias_of END AS survivor
+             SELECT v.*, o.portal, CASE WHEN o.operation = 'upsert' THEN r.alias_of END AS survivor
              FROM UNNEST($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
                          $8::text[], $9::text[], $10::text[], $11::int[])
                  AS v (id, status, class, code, property, message, hint, correlation_id, http_status)
              JOIN sync_queue o ON o.id = v.id
              JOIN crm_record r ON r.id = o.record_id
          ), noted AS (
-             INSERT INTO attempt (row_id, call_id, attempted_at, class, code, property, message, hint,
-                                  correlation_id, http_status)
-             SELECT id, $2, $1, class, code, property, message, hint, correlation_id, http_status FROM v
+             INSERT INTO attempt (portal, row_id, call_id, attempted_at, class, code, property, message,
+                                  hint, correlation_id, http_status)
+             SELECT portal, id, $2, $1, class, code, property, message, hint, correlation_id, http_status FROM v
          )
          UPDATE sync_queue q
          SET status = v.status, processed_at = CASE WHEN v.status = 'failed' THEN $1 END,
