@@ -96,17 +96,19 @@ CREATE TABLE crm_record (
     adopted_by     bigint,
     -- A person has confirmed that an erasure deletes the adopted record too.
     erase_confirmed boolean    NOT NULL DEFAULT false,
-    -- HubSpot has a record with a unique value of this record. This is its id, or empty if HubSpot
-    -- named none. That record is read before this record is sent again, and adopted if no other
-    -- record is linked to it. The first character can also be a mark:
-    -- `?`: look it up before it is created, because the account has many such conflicts.
-    -- `!`: it was looked up, and HubSpot has no such record.
-    -- `-`: HubSpot has its key again after its delete was done, so it is deleted again.
-    -- `=`: its link was read before its delete, and is not merged into another record.
-    -- `#`: look it up by its key, because it cannot be created yet or a lost call may have
-    --      created it. The id that it conflicts with may follow.
-    -- `~`: it was looked up by its key, and HubSpot does not have it.
-    resolve        text,
+    -- What must be looked up in HubSpot before the next write, or what the last look-up found. The
+    -- first four are looked up, the others are results:
+    -- `id`: the HubSpot record `lookup_id`, which holds a unique value of this record.
+    -- `email`: the record with its e-mail address, which holds the address; HubSpot named no id.
+    -- `email_first`: the same before it is created, because the account has many such conflicts.
+    -- `key`: the record with its key, because it cannot be created yet or a lost call may have
+    --        created it. `lookup_id` is the record that it conflicts with, if HubSpot named one.
+    -- `not_found`: HubSpot has no record with its id or address.
+    -- `key_not_found`: HubSpot has no record with its key.
+    -- `own_link`: its link was read before its delete, and is not merged into another record.
+    -- `delete_again`: HubSpot has its key again after its delete was done, so it is deleted again.
+    lookup         text,
+    lookup_id      text,
     -- When and for which call it is due. All are NULL while nothing is owed or it is leased.
     due_at         timestamptz,
     stage          text,
@@ -123,6 +125,8 @@ CREATE TABLE crm_record (
     link_mark      bigint,
     CONSTRAINT crm_record_key UNIQUE (portal, sync_type, external_id),
     CONSTRAINT crm_record_stage CHECK (stage IN ('erase', 'archive', 'resolve', 'create', 'update', 'associate')),
+    CONSTRAINT crm_record_lookup CHECK (lookup IN
+        ('id', 'email', 'email_first', 'key', 'not_found', 'key_not_found', 'own_link', 'delete_again')),
     CONSTRAINT crm_record_lease CHECK (
         (lease_token IS NULL) = (lease_until IS NULL) AND (lease_token IS NULL OR due_at IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.1);
@@ -422,7 +426,7 @@ DECLARE
 BEGIN
     FOR one IN SELECT * FROM (VALUES
         ('sync_queue', '{status,written,along}'::text[]),
-        ('crm_record', '{due_at,stage,rank,deferred,doubt,resolve,failures,backoff_until,waiting_until,link_mark,lease_token,lease_until,lease_holder,leased_at}'),
+        ('crm_record', '{due_at,stage,rank,deferred,doubt,lookup,lookup_id,failures,backoff_until,waiting_until,link_mark,lease_token,lease_until,lease_holder,leased_at}'),
         ('crm_association', '{target_id,made_target_id,made_from,made_to,sure,refused}')
     ) AS t (name, columns) LOOP
         EXECUTE format('ALTER TABLE %I %s', one.name, (

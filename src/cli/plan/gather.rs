@@ -195,7 +195,7 @@ fn record(id: i64, external_id: String) -> Record {
         accepted: Accepted::new(),
         tombstone: None,
         doubt: 0,
-        resolve: None,
+        lookup: None,
         shared: false,
         lost_link: None,
         adopted: false,

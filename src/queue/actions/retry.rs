@@ -324,7 +324,7 @@ pub(in crate::queue) async fn reopen(
     // accept now what it refused before.
     sqlx::query(
         "UPDATE crm_record SET failures = 0, backoff_until = NULL, waiting_until = NULL,
-             resolve = NULLIF(resolve, '~')
+             lookup = NULLIF(lookup, 'key_not_found')
          WHERE id = ANY($1)",
     )
     .bind(&records)

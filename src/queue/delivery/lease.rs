@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::queue::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
+use crate::queue::model::{Accepted, Batch, Lease, Lookup, Record, Row, Stage, Stamp};
 use crate::queue::{Queue, QueueError};
 
 /// At most this many rows of one record are folded at once. The others are sent with the next call.
@@ -168,7 +168,7 @@ impl Queue {
                  due_at = NULL, stage = NULL, rank = NULL, waiting_until = NULL, waiting_reason = NULL
              FROM picked, token WHERE r.id = picked.id
              RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
-                       r.doubt, r.resolve, r.failures, r.lease_token, picked.rank,
+                       r.doubt, r.lookup, r.lookup_id, r.failures, r.lease_token, picked.rank,
                        r.brought IS NOT NULL AS shared, r.lost_link,
                        r.adopted_at IS NOT NULL AS adopted, r.erase_confirmed",
         )
@@ -187,7 +187,8 @@ impl Queue {
         let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };
         let mut rows = rows;
         rows.sort_by_key(|r| (r.rank, r.id));
-        let mut records: Vec<Record> = rows.into_iter().map(LeasedRow::into_record).collect();
+        let records: Result<_, _> = rows.into_iter().map(LeasedRow::into_record).collect();
+        let mut records: Vec<Record> = records?;
         load_rows(&mut tx, due.stage, &mut records).await?;
         tx.commit().await?;
         let (sync_type, stage) = (due.sync_type.clone(), due.stage);
@@ -292,7 +293,8 @@ struct LeasedRow {
     tombstone_at: Option<DateTime<Utc>>,
     tombstone_row: Option<i64>,
     doubt: i64,
-    resolve: Option<String>,
+    lookup: Option<String>,
+    lookup_id: Option<String>,
     failures: i32,
     lease_token: i64,
     rank: DateTime<Utc>,
@@ -303,22 +305,22 @@ struct LeasedRow {
 }
 
 impl LeasedRow {
-    fn into_record(self) -> Record {
-        Record {
+    fn into_record(self) -> Result<Record, QueueError> {
+        Ok(Record {
             id: self.id,
             external_id: self.external_id,
             hubspot_id: self.hubspot_id,
             accepted: self.accepted.0,
             tombstone: self.tombstone_at.zip(self.tombstone_row).map(|(at, row)| Stamp { at, row }),
             doubt: self.doubt,
-            resolve: self.resolve,
+            lookup: Lookup::read(self.lookup.as_deref(), self.lookup_id)?,
             shared: self.shared,
             lost_link: self.lost_link,
             adopted: self.adopted,
             erase_confirmed: self.erase_confirmed,
             failures: self.failures,
             rows: Vec::new(),
-        }
+        })
     }
 }
 

@@ -13,8 +13,8 @@ use sqlx::types::Json;
 
 use crate::queue::QueueError;
 use crate::queue::delivery::refresh::refresh;
-use crate::queue::delivery::settle::Settlement;
 use crate::queue::delivery::settle::subject::keep_apart;
+use crate::queue::delivery::settlement::{Link, Settlement};
 use crate::queue::model::Accepted;
 
 /// Finds, for each settlement that would link to a HubSpot record, the record that is already
@@ -24,9 +24,9 @@ pub(super) async fn holders(
     db: &mut PgConnection,
     settlements: &[Settlement],
 ) -> Result<HashMap<i64, i64>, QueueError> {
-    let linking = settlements.iter().filter(|s| s.adopts || s.relinks);
+    let linking = settlements.iter().filter(|s| matches!(s.link, Link::Adopt(_) | Link::Moved(_)));
     let (records, links): (Vec<i64>, Vec<String>) =
-        linking.filter_map(|s| Some((s.record, s.link.clone()??))).unzip();
+        linking.filter_map(|s| Some((s.record, s.link.id()?.to_owned()))).unzip();
     if records.is_empty() {
         return Ok(HashMap::new());
     }
@@ -87,7 +87,7 @@ pub(super) async fn aliases(
     settlements: &[Settlement],
     holders: &HashMap<i64, i64>,
 ) -> Result<Vec<i64>, QueueError> {
-    let changing = settlements.iter().filter(|s| s.gone || s.relinks).map(|s| s.record);
+    let changing = settlements.iter().filter(|s| s.is_gone() || s.is_merged()).map(|s| s.record);
     let changing: Vec<i64> = changing.chain(holders.values().copied()).collect();
     let own = settlements.iter().flat_map(|s| &s.own).map(|part| part.record);
     let mut locks: Vec<i64> = own.collect();
@@ -156,7 +156,7 @@ pub(super) async fn merge(
         sqlx::query(
             "UPDATE crm_record
              SET alias_of = $2, hubspot_id = NULL, link_mark = nextval('lease_token'), accepted = '{}', doubt = 0,
-                 resolve = NULL, lost_link = NULL, lease_token = NULL, lease_until = NULL,
+                 lookup = NULL, lookup_id = NULL, lost_link = NULL, lease_token = NULL, lease_until = NULL,
                  lease_holder = NULL, leased_at = NULL, adopted_at = NULL, adopted_by = NULL,
                  erase_confirmed = false
              WHERE id = $1",

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use crate::queue::delivery::settle::Settlement;
+use crate::queue::delivery::settlement::{End, Settlement};
 use crate::queue::{QueueError, audit};
 
 /// Voids the slots of records that were deleted. HubSpot removes a record's associations with the
@@ -16,7 +16,7 @@ pub(super) async fn void_slots(
     db: &mut PgConnection,
     ours: &[&Settlement],
 ) -> Result<(), QueueError> {
-    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    let gone: Vec<i64> = ours.iter().filter(|s| s.is_gone()).map(|s| s.record).collect();
     if gone.is_empty() {
         return Ok(());
     }
@@ -46,7 +46,8 @@ pub(super) async fn reopen_newer(
     db: &mut PgConnection,
     ours: &[&Settlement],
 ) -> Result<(), QueueError> {
-    let gone: Vec<i64> = ours.iter().filter(|s| s.gone && !s.erase).map(|s| s.record).collect();
+    let gone: Vec<i64> =
+        ours.iter().filter(|s| s.is_gone() && s.end != End::Erased).map(|s| s.record).collect();
     if gone.is_empty() {
         return Ok(());
     }
@@ -74,7 +75,7 @@ pub(super) async fn erase(
     ours: &[&Settlement],
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
-    for record in ours.iter().filter(|s| s.erase).map(|s| s.record) {
+    for record in ours.iter().filter(|s| s.end == End::Erased).map(|s| s.record) {
         let rows: Vec<i64> = sqlx::query_scalar(
             "SELECT id FROM sync_queue
              WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1",

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::queue::delivery::refresh::{lock, refresh};
-use crate::queue::delivery::settle::{Backoff, Settled, refuse_rows};
+use crate::queue::delivery::settle::{Settled, refuse_rows};
+use crate::queue::delivery::settlement::Backoff;
 use crate::queue::delivery::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 use crate::queue::intake::notify::notify;
 use crate::queue::model::{Lease, Reason};
