@@ -49,7 +49,7 @@ CREATE TABLE event (
     -- The id comes first, because events are also looked up without their source.
     CONSTRAINT event_key UNIQUE (id, source, portal)
 );
-CREATE INDEX event_type ON event (type, no);
+CREATE INDEX event_type ON event (portal, type, no);
 
 -- One HubSpot record that has properties owned by hubferry. It is updated often, so its pages keep
 -- room for HOT updates.
@@ -96,17 +96,19 @@ CREATE TABLE crm_record (
     adopted_by     bigint,
     -- A person has confirmed that an erasure deletes the adopted record too.
     erase_confirmed boolean    NOT NULL DEFAULT false,
-    -- HubSpot has a record with a unique value of this record. This is its id, or empty if HubSpot
-    -- named none. That record is read before this record is sent again, and adopted if no other
-    -- record is linked to it. The first character can also be a mark:
-    -- `?`: look it up before it is created, because the account has many such conflicts.
-    -- `!`: it was looked up, and HubSpot has no such record.
-    -- `-`: HubSpot has its key again after its delete was done, so it is deleted again.
-    -- `=`: its link was read before its delete, and is not merged into another record.
-    -- `#`: look it up by its key, because it cannot be created yet or a lost call may have
-    --      created it. The id that it conflicts with may follow.
-    -- `~`: it was looked up by its key, and HubSpot does not have it.
-    resolve        text,
+    -- What must be looked up in HubSpot before the next write, or what the last look-up found. The
+    -- first four are looked up, the others are results:
+    -- `id`: the HubSpot record `lookup_id`, which holds a unique value of this record.
+    -- `email`: the record with its e-mail address, which holds the address; HubSpot named no id.
+    -- `email_first`: the same before it is created, because the account has many such conflicts.
+    -- `key`: the record with its key, because it cannot be created yet or a lost call may have
+    --        created it. `lookup_id` is the record that it conflicts with, if HubSpot named one.
+    -- `not_found`: HubSpot has no record with its id or address.
+    -- `key_not_found`: HubSpot has no record with its key.
+    -- `own_link`: its link was read before its delete, and is not merged into another record.
+    -- `delete_again`: HubSpot has its key again after its delete was done, so it is deleted again.
+    lookup         text,
+    lookup_id      text,
     -- When and for which call it is due. All are NULL while nothing is owed or it is leased.
     due_at         timestamptz,
     stage          text,
@@ -123,6 +125,8 @@ CREATE TABLE crm_record (
     link_mark      bigint,
     CONSTRAINT crm_record_key UNIQUE (portal, sync_type, external_id),
     CONSTRAINT crm_record_stage CHECK (stage IN ('erase', 'archive', 'resolve', 'create', 'update', 'associate')),
+    CONSTRAINT crm_record_lookup CHECK (lookup IN
+        ('id', 'email', 'email_first', 'key', 'not_found', 'key_not_found', 'own_link', 'delete_again')),
     CONSTRAINT crm_record_lease CHECK (
         (lease_token IS NULL) = (lease_until IS NULL) AND (lease_token IS NULL OR due_at IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.1);
@@ -146,12 +150,16 @@ CREATE SEQUENCE lease_token;
 -- to correct.
 CREATE TABLE sync_queue (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal         text        NOT NULL,
     -- No foreign keys. One statement inserts the rows, in the transaction that has inserted their
     -- events and locked their records. Checking each row again would cost a third of it.
     event_no       bigint      NOT NULL,
     record_id      bigint      NOT NULL,
     -- The alias that the event belongs to, if `record_id` is its survivor.
     subject_id     bigint,
+    -- The output of the mapping file that made the change. An event can make several changes, also
+    -- of one object kind; the output tells them apart.
+    output         text        NOT NULL,
     operation      text        NOT NULL,
     status         text        NOT NULL DEFAULT 'pending',
     -- HubSpot has its properties. Associations of its record are still owed.
@@ -187,22 +195,25 @@ CREATE INDEX sync_queue_open ON sync_queue (record_id, (operation = 'upsert'), i
     WHERE status IN ('pending', 'retry') AND NOT written;
 CREATE INDEX sync_queue_written ON sync_queue (record_id)
     WHERE status IN ('pending', 'retry') AND written;
-CREATE INDEX sync_queue_failed ON sync_queue (id) WHERE status = 'failed' AND discarded_at IS NULL;
+CREATE INDEX sync_queue_failed ON sync_queue (portal, id) WHERE status = 'failed' AND discarded_at IS NULL;
 CREATE INDEX sync_queue_along ON sync_queue (record_id, id)
     WHERE status = 'failed' AND along AND discarded_at IS NULL AND NOT written;
 CREATE INDEX sync_queue_record ON sync_queue (record_id);
 CREATE INDEX sync_queue_subject ON sync_queue (subject_id) WHERE subject_id IS NOT NULL;
-CREATE INDEX sync_queue_waiting ON sync_queue (id) WHERE status IN ('pending', 'retry');
+CREATE INDEX sync_queue_waiting ON sync_queue (portal, id) WHERE status IN ('pending', 'retry');
 CREATE INDEX sync_queue_retried ON sync_queue (retried_at, id) WHERE retried_at IS NOT NULL;
 CREATE INDEX sync_queue_discarded ON sync_queue (discarded_at, id) WHERE discarded_at IS NOT NULL;
-CREATE INDEX sync_queue_error ON sync_queue (error_code, id) WHERE error_code IS NOT NULL;
+CREATE INDEX sync_queue_error ON sync_queue (portal, error_code, id) WHERE error_code IS NOT NULL;
 CREATE INDEX sync_queue_error_words ON sync_queue USING gin (to_tsvector('simple', error_message))
     WHERE status = 'failed';
 
--- An association slot of a record: a last-writer-wins register that holds its target.
+-- The association slots of records: last-writer-wins registers that hold a target or many.
 CREATE TABLE crm_association (
     record_id      bigint      NOT NULL REFERENCES crm_record (id),
     slot           text        NOT NULL,
+    -- 0 in a slot with one target. A slot with many has an entry for each of them, named by the
+    -- target's id, and the entry 0, which holds the stamp of the newest list.
+    entry          bigint      NOT NULL DEFAULT 0,
     -- NULL means no target.
     target_id      bigint REFERENCES crm_record (id),
     set_at         timestamptz NOT NULL,
@@ -215,17 +226,24 @@ CREATE TABLE crm_association (
     sure           boolean     NOT NULL DEFAULT true,
     -- HubSpot refused this pair. It waits for a person, another target or another link.
     refused        boolean     NOT NULL DEFAULT false,
-    PRIMARY KEY (record_id, slot)
+    PRIMARY KEY (record_id, slot, entry)
 );
 CREATE INDEX crm_association_target ON crm_association (target_id);
 CREATE INDEX crm_association_made ON crm_association (made_from, made_to);
 CREATE INDEX crm_association_unmade ON crm_association (target_id)
     WHERE made_to IS NULL AND target_id IS NOT NULL;
 
+-- Events of an erased record that other records still need: they are emptied when their last open
+-- row ends.
+CREATE TABLE event_erasure (
+    event_no bigint PRIMARY KEY
+);
+
 -- One line for each attempt that did not succeed. (A success is the row's own processed_at and
 -- call_id.)
 CREATE TABLE attempt (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal         text        NOT NULL,
     row_id         bigint      NOT NULL,
     call_id        bigint,
     attempted_at   timestamptz NOT NULL,
@@ -239,6 +257,7 @@ CREATE TABLE attempt (
     -- false: the attempt is not counted, because an outage caused it and not the row.
     counted        boolean     NOT NULL DEFAULT true
 );
+CREATE INDEX attempt_newest ON attempt (portal, id);
 CREATE INDEX attempt_call ON attempt (call_id);
 CREATE INDEX attempt_row ON attempt (row_id, id);
 
@@ -261,6 +280,7 @@ CREATE TABLE hubspot_call (
     message        text,
     correlation_id text
 ) WITH (fillfactor = 70);
+CREATE INDEX hubspot_call_newest ON hubspot_call (portal, id);
 CREATE INDEX hubspot_call_occupied ON hubspot_call (portal, free_at);
 
 -- Why nothing is sent: one row for each reason, for the whole portal (sync_type '') or one object
@@ -285,14 +305,16 @@ CREATE TABLE gate (
 -- The audit log records who did what.
 CREATE TABLE audit (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- Empty for actions on the whole service.
+    portal  text        NOT NULL,
     at      timestamptz NOT NULL,
     actor   text        NOT NULL,
     action  text        NOT NULL,
     target  text,
     details jsonb
 );
-CREATE INDEX audit_action ON audit (action, id);
-CREATE INDEX audit_reveal ON audit (target, actor, at) WHERE action = 'reveal';
+CREATE INDEX audit_action ON audit (portal, action, id);
+CREATE INDEX audit_reveal ON audit (portal, target, actor, at) WHERE action = 'reveal';
 
 -- Tables for the dashboard: keys and sessions, totals without counting, searches without scans.
 
@@ -304,6 +326,8 @@ CREATE TABLE api_key (
     prefix       text        NOT NULL,
     hash         bytea       NOT NULL,
     role         text        NOT NULL,
+    -- The portals that the key may reach. NULL means all of them.
+    portals      text[],
     created_at   timestamptz NOT NULL,
     created_by   text        NOT NULL,
     expires_at   timestamptz,
@@ -322,6 +346,8 @@ CREATE TABLE session (
     key_id     bigint REFERENCES api_key (id),
     bootstrap  bytea,
     csrf       text        NOT NULL,
+    -- The portal that the person looks at.
+    portal     text        NOT NULL DEFAULT 'default',
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     CONSTRAINT session_key CHECK ((key_id IS NULL) <> (bootstrap IS NULL))
@@ -348,6 +374,7 @@ CREATE INDEX row_email_hash ON row_email (email_hash, row_id);
 -- exact at every commit.
 CREATE TABLE tally (
     no        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal    text        NOT NULL,
     sync_type text        NOT NULL,
     -- One of the stored statuses, or `discarded`.
     status    text        NOT NULL,
@@ -360,6 +387,7 @@ CREATE TABLE tally (
 -- folded into longer spans as they age.
 CREATE TABLE pulse (
     no        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    portal    text        NOT NULL,
     -- The start of the span: ten seconds, later a minute, later a quarter of an hour.
     at        timestamptz NOT NULL,
     sync_type text        NOT NULL,
@@ -370,17 +398,19 @@ CREATE TABLE pulse (
     bucket    smallint    NOT NULL,
     rows      bigint      NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-CREATE INDEX pulse_at ON pulse (at);
+CREATE INDEX pulse_at ON pulse (portal, at);
 CREATE INDEX pulse_fold ON pulse (fold, at) WHERE fold < 2;
 
 -- Settings that a person has stored. They take precedence over the environment and the file.
 CREATE TABLE setting (
+    -- Empty for the whole service. A portal's own value takes precedence over it.
+    portal     text        NOT NULL,
     -- The dotted name, as in config/default.toml.
     key        text        NOT NULL,
     value      jsonb       NOT NULL,
     changed_at timestamptz NOT NULL,
     changed_by text        NOT NULL,
-    CONSTRAINT setting_pkey PRIMARY KEY (key)
+    CONSTRAINT setting_pkey PRIMARY KEY (portal, key)
 );
 
 -- The newest stamp so far, in microseconds since 1970. Events without a time are ordered by such
@@ -396,7 +426,7 @@ DECLARE
 BEGIN
     FOR one IN SELECT * FROM (VALUES
         ('sync_queue', '{status,written,along}'::text[]),
-        ('crm_record', '{due_at,stage,rank,deferred,doubt,resolve,failures,backoff_until,waiting_until,link_mark,lease_token,lease_until,lease_holder,leased_at}'),
+        ('crm_record', '{due_at,stage,rank,deferred,doubt,lookup,lookup_id,failures,backoff_until,waiting_until,link_mark,lease_token,lease_until,lease_holder,leased_at}'),
         ('crm_association', '{target_id,made_target_id,made_from,made_to,sure,refused}')
     ) AS t (name, columns) LOOP
         EXECUTE format('ALTER TABLE %I %s', one.name, (

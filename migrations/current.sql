@@ -6,6 +6,7 @@ CREATE TABLE api_key (
     prefix text NOT NULL,
     hash bytea NOT NULL,
     role text NOT NULL,
+    portals text[],
     created_at timestamp with time zone NOT NULL,
     created_by text NOT NULL,
     expires_at timestamp with time zone,
@@ -19,6 +20,7 @@ CREATE TABLE api_key (
 
 CREATE TABLE attempt (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    portal text NOT NULL,
     row_id bigint NOT NULL,
     call_id bigint,
     attempted_at timestamp with time zone NOT NULL,
@@ -35,6 +37,7 @@ CREATE TABLE attempt (
 
 CREATE TABLE audit (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    portal text NOT NULL,
     at timestamp with time zone NOT NULL,
     actor text NOT NULL,
     action text NOT NULL,
@@ -46,6 +49,7 @@ CREATE TABLE audit (
 CREATE TABLE crm_association (
     record_id bigint NOT NULL,
     slot text NOT NULL,
+    entry bigint DEFAULT 0 NOT NULL,
     target_id bigint /* no statistics */,
     set_at timestamp with time zone NOT NULL,
     set_by bigint NOT NULL,
@@ -54,7 +58,7 @@ CREATE TABLE crm_association (
     made_to text /* no statistics */,
     sure boolean DEFAULT true NOT NULL /* no statistics */,
     refused boolean DEFAULT false NOT NULL /* no statistics */,
-    CONSTRAINT crm_association_pkey PRIMARY KEY (record_id, slot),
+    CONSTRAINT crm_association_pkey PRIMARY KEY (record_id, slot, entry),
     CONSTRAINT crm_association_made_target_id_fkey FOREIGN KEY (made_target_id) REFERENCES crm_record(id),
     CONSTRAINT crm_association_record_id_fkey FOREIGN KEY (record_id) REFERENCES crm_record(id),
     CONSTRAINT crm_association_target_id_fkey FOREIGN KEY (target_id) REFERENCES crm_record(id)
@@ -131,6 +135,11 @@ CREATE TABLE event (
     CONSTRAINT event_pkey PRIMARY KEY (no)
 );
 
+CREATE TABLE event_erasure (
+    event_no bigint NOT NULL,
+    CONSTRAINT event_erasure_pkey PRIMARY KEY (event_no)
+);
+
 CREATE TABLE gate (
     portal text NOT NULL,
     sync_type text DEFAULT ''::text NOT NULL,
@@ -165,6 +174,7 @@ CREATE TABLE hubspot_call (
 
 CREATE TABLE pulse (
     no bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    portal text NOT NULL,
     at timestamp with time zone NOT NULL,
     sync_type text NOT NULL,
     outcome text NOT NULL,
@@ -192,6 +202,7 @@ CREATE TABLE session (
     key_id bigint,
     bootstrap bytea,
     csrf text NOT NULL,
+    portal text DEFAULT 'default'::text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     CONSTRAINT session_pkey PRIMARY KEY (hash),
@@ -207,18 +218,21 @@ CREATE TABLE session_secret (
 );
 
 CREATE TABLE setting (
+    portal text NOT NULL,
     key text NOT NULL,
     value jsonb NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     changed_by text NOT NULL,
-    CONSTRAINT setting_pkey PRIMARY KEY (key)
+    CONSTRAINT setting_pkey PRIMARY KEY (portal, key)
 );
 
 CREATE TABLE sync_queue (
     id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    portal text NOT NULL,
     event_no bigint NOT NULL,
     record_id bigint NOT NULL,
     subject_id bigint,
+    output text NOT NULL,
     operation text NOT NULL,
     status text DEFAULT 'pending'::text NOT NULL /* no statistics */,
     written boolean DEFAULT false NOT NULL /* no statistics */,
@@ -246,6 +260,7 @@ CREATE TABLE sync_queue (
 
 CREATE TABLE tally (
     no bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+    portal text NOT NULL,
     sync_type text NOT NULL,
     status text NOT NULL,
     rows bigint NOT NULL,
@@ -255,11 +270,13 @@ CREATE TABLE tally (
 
 CREATE INDEX attempt_call ON public.attempt USING btree (call_id);
 
+CREATE INDEX attempt_newest ON public.attempt USING btree (portal, id);
+
 CREATE INDEX attempt_row ON public.attempt USING btree (row_id, id);
 
-CREATE INDEX audit_action ON public.audit USING btree (action, id);
+CREATE INDEX audit_action ON public.audit USING btree (portal, action, id);
 
-CREATE INDEX audit_reveal ON public.audit USING btree (target, actor, at) WHERE (action = 'reveal'::text);
+CREATE INDEX audit_reveal ON public.audit USING btree (portal, target, actor, at) WHERE (action = 'reveal'::text);
 
 CREATE INDEX crm_association_made ON public.crm_association USING btree (made_from, made_to);
 
@@ -279,11 +296,13 @@ CREATE INDEX crm_record_link_mark ON public.crm_record USING btree (id) WHERE (l
 
 CREATE INDEX crm_record_ready ON public.crm_record USING btree (portal, sync_type, stage, rank, id) WHERE ((due_at IS NOT NULL) AND (NOT deferred));
 
-CREATE INDEX event_type ON public.event USING btree (type, no);
+CREATE INDEX event_type ON public.event USING btree (portal, type, no);
+
+CREATE INDEX hubspot_call_newest ON public.hubspot_call USING btree (portal, id);
 
 CREATE INDEX hubspot_call_occupied ON public.hubspot_call USING btree (portal, free_at);
 
-CREATE INDEX pulse_at ON public.pulse USING btree (at);
+CREATE INDEX pulse_at ON public.pulse USING btree (portal, at);
 
 CREATE INDEX pulse_fold ON public.pulse USING btree (fold, at) WHERE (fold < 2);
 
@@ -295,11 +314,11 @@ CREATE INDEX sync_queue_along ON public.sync_queue USING btree (record_id, id) W
 
 CREATE INDEX sync_queue_discarded ON public.sync_queue USING btree (discarded_at, id) WHERE (discarded_at IS NOT NULL);
 
-CREATE INDEX sync_queue_error ON public.sync_queue USING btree (error_code, id) WHERE (error_code IS NOT NULL);
+CREATE INDEX sync_queue_error ON public.sync_queue USING btree (portal, error_code, id) WHERE (error_code IS NOT NULL);
 
 CREATE INDEX sync_queue_error_words ON public.sync_queue USING gin (to_tsvector('simple'::regconfig, error_message)) WHERE (status = 'failed'::text);
 
-CREATE INDEX sync_queue_failed ON public.sync_queue USING btree (id) WHERE ((status = 'failed'::text) AND (discarded_at IS NULL));
+CREATE INDEX sync_queue_failed ON public.sync_queue USING btree (portal, id) WHERE ((status = 'failed'::text) AND (discarded_at IS NULL));
 
 CREATE INDEX sync_queue_open ON public.sync_queue USING btree (record_id, ((operation = 'upsert'::text)), id) WHERE ((status = ANY (ARRAY['pending'::text, 'retry'::text])) AND (NOT written));
 
@@ -309,7 +328,7 @@ CREATE INDEX sync_queue_retried ON public.sync_queue USING btree (retried_at, id
 
 CREATE INDEX sync_queue_subject ON public.sync_queue USING btree (subject_id) WHERE (subject_id IS NOT NULL);
 
-CREATE INDEX sync_queue_waiting ON public.sync_queue USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'retry'::text]));
+CREATE INDEX sync_queue_waiting ON public.sync_queue USING btree (portal, id) WHERE (status = ANY (ARRAY['pending'::text, 'retry'::text]));
 
 CREATE INDEX sync_queue_written ON public.sync_queue USING btree (record_id) WHERE ((status = ANY (ARRAY['pending'::text, 'retry'::text])) AND written);
 
@@ -317,15 +336,15 @@ CREATE SEQUENCE event_stamp;
 
 CREATE SEQUENCE lease_token;
 
--- view association_owed (record_id bigint, slot text, target_id bigint, made_target_id bigint, made_from text, made_to text, portal text, sync_type text, from_id text, target_type text, to_id text, made_target_type text, drops boolean, again boolean, settling boolean, failures integer)
+-- view association_owed (record_id bigint, slot text, entry bigint, target_id bigint, made_target_id bigint, made_from text, made_to text, portal text, sync_type text, from_id text, target_type text, to_id text, made_target_type text, drops boolean, again boolean, settling boolean, failures integer)
 
 -- view known_kind (portal text, sync_type text)
 
--- view sync_queue_view (id bigint, event_id text, event_source text, event_type text, occurred_at timestamp with time zone, traceparent text, portal text, sync_type text, external_id text, record_id bigint, event_no bigint, operation text, status text, kept text, taken boolean, written boolean, priority smallint, retry_count integer, created_at timestamp with time zone, scheduled_at timestamp with time zone, processed_at timestamp with time zone, call_id bigint, error_code text, error_property text, error_message text, error_hint text, error_correlation_id text, error_http_status integer, warnings jsonb, discarded_at timestamp with time zone, retried_at timestamp with time zone, waiting_reason text, leased boolean, erased boolean)
+-- view sync_queue_view (id bigint, event_id text, event_source text, event_type text, occurred_at timestamp with time zone, traceparent text, portal text, sync_type text, external_id text, record_id bigint, event_no bigint, output text, operation text, status text, kept text, taken boolean, written boolean, priority smallint, retry_count integer, created_at timestamp with time zone, scheduled_at timestamp with time zone, processed_at timestamp with time zone, call_id bigint, error_code text, error_property text, error_message text, error_hint text, error_correlation_id text, error_http_status integer, warnings jsonb, discarded_at timestamp with time zone, retried_at timestamp with time zone, waiting_reason text, leased boolean, erased boolean)
 
 -- function draw_stamps(count_ integer, ahead interval) returns timestamp with time zone
 
--- function enqueue(in_portal text, now_ timestamp with time zone, ahead interval, patience_ms integer, sources text[], ids text[], types text[], subjects text[], times timestamp with time zone[], payloads text[], hashes bytea[], traces text[], first_changes integer[], last_changes integer[], places integer[], kinds text[], externals text[], operations text[], priorities smallint[], ranks timestamp with time zone[], emails bigint[], OUT row_ids bigint[], OUT known integer[]) returns record
+-- function enqueue(in_portal text, now_ timestamp with time zone, ahead interval, patience_ms integer, sources text[], ids text[], types text[], subjects text[], times timestamp with time zone[], payloads text[], hashes bytea[], traces text[], first_changes integer[], last_changes integer[], places integer[], outputs text[], kinds text[], externals text[], operations text[], priorities smallint[], ranks timestamp with time zone[], emails bigint[], OUT row_ids bigint[], OUT known integer[]) returns record
 
 -- function first_row_since(wanted timestamp with time zone) returns bigint
 

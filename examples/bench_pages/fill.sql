@@ -51,15 +51,16 @@ SELECT o.id, 'default', o.sync_type, o.external_id, (90000000 + o.id)::text,
        now() - interval '30 days', now()
 FROM owner o;
 
-INSERT INTO sync_queue (id, event_no, record_id, operation, status, priority, retry_count, created_at,
+INSERT INTO sync_queue (id, portal, event_no, record_id, output, operation, status, priority, retry_count, created_at,
     rank, processed_at, call_id, error_code, error_property, error_message, error_hint,
     error_correlation_id, error_http_status)
 OVERRIDING SYSTEM VALUE
-SELECT l.n, l.n, l.record_id, 'upsert', l.status, l.priority,
+SELECT l.n, 'default', l.n, l.record_id, o.sync_type, 'upsert', l.status, l.priority,
        CASE l.status WHEN 'failed' THEN 3 WHEN 'retry' THEN 1 ELSE 0 END, l.at, l.at,
        CASE WHEN l.status IN ('synced', 'failed') THEN l.at + interval '2 seconds' END,
        1 + l.n / 50, e.code, e.property, e.message, e.hint, e.correlation, e.http
 FROM line l
+JOIN owner o ON o.id = l.record_id
 LEFT JOIN LATERAL (
     -- Some twenty codes, the first ones far more often than the last.
     SELECT (ARRAY['INVALID_EMAIL', 'INVALID_OPTION', 'TIMEOUT', 'CONFLICT', 'PROPERTY_DOESNT_EXIST',
@@ -73,8 +74,8 @@ LEFT JOIN LATERAL (
            md5(l.n::text) AS correlation, 400 AS http
     WHERE l.status IN ('failed', 'retry')) e ON true;
 
-INSERT INTO attempt (row_id, call_id, attempted_at, class, code, property, message, http_status)
-SELECT q.id, q.call_id, q.created_at + t * interval '1 minute', 'transient', q.error_code,
+INSERT INTO attempt (portal, row_id, call_id, attempted_at, class, code, property, message, http_status)
+SELECT 'default', q.id, q.call_id, q.created_at + t * interval '1 minute', 'transient', q.error_code,
        q.error_property, q.error_message, 500
 FROM sync_queue q CROSS JOIN generate_series(1, 4) t
 WHERE q.status IN ('failed', 'retry') AND t <= q.retry_count + 1;
@@ -105,15 +106,15 @@ WHERE w.record_id = r.id;
 INSERT INTO row_email (email_hash, row_id)
 SELECT hashint8(q.record_id)::bigint, q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
 WHERE r.sync_type = 'contact' AND q.id % 3 = 0;
-INSERT INTO tally (sync_type, status, rows, last_at)
-SELECT r.sync_type, q.status, count(*), max(q.processed_at)
-FROM sync_queue q JOIN crm_record r ON r.id = q.record_id GROUP BY 1, 2;
-INSERT INTO pulse (at, sync_type, outcome, bucket, rows, fold)
-SELECT date_bin('15 minutes', q.processed_at, 'epoch'), r.sync_type, q.status, 44 + (q.id % 8)::int, count(*), 2
+INSERT INTO tally (portal, sync_type, status, rows, last_at)
+SELECT 'default', r.sync_type, q.status, count(*), max(q.processed_at)
+FROM sync_queue q JOIN crm_record r ON r.id = q.record_id GROUP BY 1, 2, 3;
+INSERT INTO pulse (portal, at, sync_type, outcome, bucket, rows, fold)
+SELECT 'default', date_bin('15 minutes', q.processed_at, 'epoch'), r.sync_type, q.status, 44 + (q.id % 8)::int, count(*), 2
 FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
-WHERE q.processed_at > now() - interval '8 days' GROUP BY 1, 2, 3, 4;
-INSERT INTO audit (at, actor, action, target, details)
-SELECT now() - n * interval '1 minute', 'admin key', 'retry', n::text, '{"rows": 1}'
+WHERE q.processed_at > now() - interval '8 days' GROUP BY 1, 2, 3, 4, 5;
+INSERT INTO audit (portal, at, actor, action, target, details)
+SELECT 'default', now() - n * interval '1 minute', 'admin key', 'retry', n::text, '{"rows": 1}'
 FROM generate_series(1, 10000) n;
 
 SELECT setval(pg_get_serial_sequence(t, c), {rows} + 1)

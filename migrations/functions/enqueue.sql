@@ -17,7 +17,8 @@ CREATE OR REPLACE FUNCTION enqueue(
     in_portal text, now_ timestamptz, ahead interval, patience_ms int,
     sources text[], ids text[], types text[], subjects text[], times timestamptz[], payloads text[],
     hashes bytea[], traces text[], first_changes int[], last_changes int[],
-    places int[], kinds text[], externals text[], operations text[], priorities smallint[],
+    places int[], outputs text[], kinds text[], externals text[], operations text[],
+    priorities smallint[],
     ranks timestamptz[], emails bigint[],
     OUT row_ids bigint[], OUT known int[]
 ) LANGUAGE plpgsql
@@ -174,12 +175,13 @@ BEGIN
         LEFT JOIN crm_record r ON r.id = c.record;
     END IF;
 
-    INSERT INTO sync_queue (id, event_no, record_id, operation, priority, rank, created_at, subject_id)
+    INSERT INTO sync_queue (id, portal, event_no, record_id, output, operation, priority, rank,
+                            created_at, subject_id)
     OVERRIDING SYSTEM VALUE
-    SELECT c.id, nos[c.place], c.record, c.operation, c.priority, c.rank, now_,
+    SELECT c.id, in_portal, nos[c.place], c.record, c.output, c.operation, c.priority, c.rank, now_,
            NULLIF(c.subject, c.record)
-    FROM UNNEST(row_ids, places, own, operations, priorities, ranks, whose)
-         AS c (id, place, record, operation, priority, rank, subject)
+    FROM UNNEST(row_ids, places, own, outputs, operations, priorities, ranks, whose)
+         AS c (id, place, record, output, operation, priority, rank, subject)
     WHERE c.id IS NOT NULL;
     INSERT INTO row_email (email_hash, row_id)
     SELECT c.email, c.id FROM UNNEST(emails, row_ids) AS c (email, id)

@@ -13,10 +13,11 @@ BEGIN
                CASE WHEN o.erases THEN 'erase'
                     WHEN o.archives THEN 'archive'
                     WHEN (o.unwritten OR d.doubtful) AND r.hubspot_id IS NOT NULL
-                         AND (r.resolve IS NULL OR r.resolve IN ('?', '!', '-', '=', '#', '~')) THEN 'update'
-                    WHEN (o.unwritten OR d.doubtful) AND r.resolve NOT IN ('!', '~') THEN 'resolve'
+                         AND (r.lookup IS NULL OR r.lookup NOT IN ('id', 'email')) THEN 'update'
+                    WHEN (o.unwritten OR d.doubtful)
+                         AND r.lookup IN ('id', 'email', 'email_first', 'key') THEN 'resolve'
                     WHEN o.unwritten OR d.doubtful THEN 'create'
-                    WHEN d.haunted OR (r.resolve = '-' AND r.hubspot_id IS NOT NULL)
+                    WHEN d.haunted OR (r.lookup = 'delete_again' AND r.hubspot_id IS NOT NULL)
                          THEN CASE WHEN r.erased_at IS NULL THEN 'archive' ELSE 'erase' END
                     -- LIMIT and not EXISTS, so that the planner never reads what all records owe.
                     WHEN (SELECT true FROM association_owed a WHERE a.record_id = r.id LIMIT 1)

@@ -5,11 +5,11 @@ CREATE OR REPLACE FUNCTION tally_inserts() RETURNS trigger LANGUAGE plpgsql
 -- and LIMIT 1 makes the planner use it.
 SET enable_hashjoin = on SET enable_seqscan = on AS $$
 BEGIN
-    INSERT INTO tally (sync_type, status, rows, last_at)
-    SELECT r.sync_type, n.status, count(*), max(n.processed_at)
+    INSERT INTO tally (portal, sync_type, status, rows, last_at)
+    SELECT n.portal, r.sync_type, n.status, count(*), max(n.processed_at)
     FROM new_rows n
     CROSS JOIN LATERAL (SELECT sync_type FROM crm_record WHERE id = n.record_id LIMIT 1) AS r
-    GROUP BY 1, 2;
+    GROUP BY 1, 2, 3;
     RETURN NULL;
 END $$;
 
@@ -17,7 +17,7 @@ CREATE OR REPLACE FUNCTION tally_updates() RETURNS trigger LANGUAGE plpgsql
 SET enable_hashjoin = on SET enable_seqscan = on AS $$
 BEGIN
     WITH moved AS (
-        SELECT r.sync_type, n.created_at, n.processed_at,
+        SELECT n.portal, r.sync_type, n.created_at, n.processed_at,
                CASE WHEN o.discarded_at IS NULL THEN o.status ELSE 'discarded' END AS before,
                CASE WHEN n.discarded_at IS NULL THEN n.status ELSE 'discarded' END AS after
         FROM new_rows n
@@ -25,32 +25,32 @@ BEGIN
         CROSS JOIN LATERAL (SELECT sync_type FROM crm_record WHERE id = n.record_id LIMIT 1) AS r
         WHERE n.status <> o.status OR (n.discarded_at IS NULL) <> (o.discarded_at IS NULL)
     ), ended AS (
-        INSERT INTO pulse (at, sync_type, outcome, bucket, rows)
-        SELECT date_bin('10 seconds', processed_at, 'epoch'), sync_type, after,
+        INSERT INTO pulse (portal, at, sync_type, outcome, bucket, rows)
+        SELECT portal, date_bin('10 seconds', processed_at, 'epoch'), sync_type, after,
                LEAST(round(4 * ln(GREATEST(
                    extract(epoch FROM processed_at - created_at)::float8 * 1000, 1)) / ln(2::float8)), 200)::smallint,
                count(*)
         FROM moved WHERE after IN ('synced', 'failed') AND processed_at IS NOT NULL
                      AND before <> 'discarded'
-        GROUP BY 1, 2, 3, 4
+        GROUP BY 1, 2, 3, 4, 5
     )
-    INSERT INTO tally (sync_type, status, rows, last_at)
-    SELECT sync_type, status, sum(n), max(at) FROM (
-        SELECT sync_type, before AS status, -1 AS n, NULL::timestamptz AS at FROM moved
+    INSERT INTO tally (portal, sync_type, status, rows, last_at)
+    SELECT portal, sync_type, status, sum(n), max(at) FROM (
+        SELECT portal, sync_type, before AS status, -1 AS n, NULL::timestamptz AS at FROM moved
         UNION ALL
-        SELECT sync_type, after, 1, processed_at FROM moved) AS d
-    GROUP BY 1, 2;
+        SELECT portal, sync_type, after, 1, processed_at FROM moved) AS d
+    GROUP BY 1, 2, 3;
     RETURN NULL;
 END $$;
 
 CREATE OR REPLACE FUNCTION tally_deletes() RETURNS trigger LANGUAGE plpgsql
 SET enable_hashjoin = on SET enable_seqscan = on AS $$
 BEGIN
-    INSERT INTO tally (sync_type, status, rows)
-    SELECT r.sync_type, CASE WHEN o.discarded_at IS NULL THEN o.status ELSE 'discarded' END, -count(*)
+    INSERT INTO tally (portal, sync_type, status, rows)
+    SELECT o.portal, r.sync_type, CASE WHEN o.discarded_at IS NULL THEN o.status ELSE 'discarded' END, -count(*)
     FROM old_rows o
     CROSS JOIN LATERAL (SELECT sync_type FROM crm_record WHERE id = o.record_id LIMIT 1) AS r
-    GROUP BY 1, 2;
+    GROUP BY 1, 2, 3;
     RETURN NULL;
 END $$;
 

@@ -2,7 +2,7 @@
 -- exist.
 DROP VIEW IF EXISTS association_owed;
 CREATE VIEW association_owed AS
-SELECT a.record_id, a.slot, a.target_id, a.made_target_id, a.made_from, a.made_to,
+SELECT a.record_id, a.slot, a.entry, a.target_id, a.made_target_id, a.made_from, a.made_to,
        r.portal, r.sync_type, r.hubspot_id AS from_id,
        t.sync_type AS target_type, COALESCE(t.hubspot_id, s.hubspot_id) AS to_id,
        m.sync_type AS made_target_type,

@@ -2,7 +2,7 @@
 DROP VIEW IF EXISTS sync_queue_view;
 CREATE VIEW sync_queue_view AS
 SELECT q.id, e.id AS event_id, e.source AS event_source, e.type AS event_type, e.occurred_at,
-       e.traceparent, r.portal, r.sync_type, r.external_id, q.record_id, q.event_no, q.operation,
+       e.traceparent, q.portal, r.sync_type, r.external_id, q.record_id, q.event_no, q.output, q.operation,
        CASE WHEN q.status IN ('pending', 'retry') AND r.lease_token IS NOT NULL
                  AND q.created_at <= r.leased_at THEN 'processing'
             ELSE q.status END AS status,

@@ -42,7 +42,7 @@ impl BreakerPolicy {
 /// `most` records. Each failure divides the size by four, so that a record that makes HubSpot fail
 /// is soon sent alone.
 #[must_use]
-pub fn company(failures: i32, most: usize) -> usize {
+pub fn batch_limit(failures: i32, most: usize) -> usize {
     most.checked_shr(2 * failures.clamp(0, 8).cast_unsigned()).unwrap_or(0).max(1)
 }
 
@@ -60,8 +60,8 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_record_goes_in_ever_smaller_company() {
-        let sizes: Vec<usize> = (0..6).map(|n| company(n, 100)).collect();
+    fn a_failing_record_goes_in_ever_smaller_batch_limit() {
+        let sizes: Vec<usize> = (0..6).map(|n| batch_limit(n, 100)).collect();
         assert_eq!(sizes, [100, 25, 6, 1, 1, 1]);
     }
 }

@@ -216,7 +216,7 @@ fn map(mapping: &Mapping, sync_type: &str, row: &Row) -> Result<MappedRow, Reaso
     let changes = mapping.map(&input).map_err(|faults| refusal(&faults))?;
     let change = changes
         .into_iter()
-        .find(|c| c.sync_type == sync_type)
+        .find(|c| c.output == row.output && c.sync_type == sync_type)
         .ok_or_else(|| unmapped("this record"))?;
     Ok(MappedRow {
         stamp,

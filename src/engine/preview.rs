@@ -9,7 +9,7 @@ use crate::engine::fold::MappedRow;
 use crate::engine::plan::{Need, Planned, plan};
 use crate::hubspot::definitions::Definitions;
 use crate::mapping::{Mapping, ObjectKind, Operation};
-use crate::queue::model::{NOT_BY_KEY, Row, Stamp};
+use crate::queue::model::{Lookup, Row, Stamp};
 use crate::queue::views::preview::PreviewInput;
 
 /// What would happen to a record.
@@ -118,7 +118,7 @@ fn named(object: &ObjectKind, slot: &str, target: &str) -> String {
 fn note(planned: &Planned) -> Option<String> {
     match &planned.need {
         Need::Missing(lacking) => {
-            let looked = planned.record.resolve.as_deref() == Some(NOT_BY_KEY);
+            let looked = planned.record.lookup == Some(Lookup::KeyNotFound);
             let unless = if looked { "" } else { " if HubSpot does not have it" };
             let lacking = lacking.join(" and ");
             Some(format!("waits{unless}: HubSpot cannot create it without {lacking}"))

@@ -52,6 +52,14 @@ pub struct Written {
     pub warnings: Vec<(Option<String>, String)>,
 }
 
+impl Written {
+    /// The ids of the HubSpot records that were merged into this one, if they were read.
+    pub fn merged(&self) -> impl Iterator<Item = &str> {
+        let ids = self.properties.get(MERGED).map_or("", String::as_str);
+        ids.split(';').filter(|id| !id.is_empty())
+    }
+}
+
 /// The result for one input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

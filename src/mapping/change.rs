@@ -90,6 +90,9 @@ pub struct Warning {
 pub struct Change {
     /// The object kind.
     pub sync_type: String,
+    /// The output of the mapping file that makes the change. An event's outputs differ, so this is
+    /// how a change is told from its siblings.
+    pub output: String,
     /// The application's id of the record.
     pub external_id: String,
     /// What shall happen to the record.

@@ -7,9 +7,11 @@ use rlibphonenumber::Region;
 
 use super::field::{Field, Source};
 use super::pointer::Pointer;
-use super::spec::{FieldSpec, From, OnInvalid, SheetSpec, TransformName};
+use super::spec::{
+    ExternalIdSpec, FieldSpec, FileSpec, From, OnInvalid, OutputSpec, TransformName,
+};
 use super::transform::{DecimalRule, OnUnknown, Options, PhoneRule, PickRule, Transform, region};
-use super::{MappingError, ObjectKind, Operation, Sheet, SlotRule, Vars};
+use super::{ExternalId, MappingError, ObjectKind, Operation, Output, SlotRule, Target, Vars};
 use crate::event::is_word;
 
 /// Properties with this prefix belong to hubferry and must be declared in `objects.toml`.
@@ -25,20 +27,20 @@ struct Scope<'a> {
     region: Region,
 }
 
-/// Compiles one file.
-pub(super) fn sheet(
+/// Compiles the outputs of one file.
+pub(super) fn outputs(
     file: &str,
-    spec: &SheetSpec,
+    spec: &mut FileSpec,
     objects: &[ObjectKind],
     vars: &Vars,
-) -> Result<Sheet, MappingError> {
+) -> Result<Vec<Output>, MappingError> {
     let invalid = |key: &str, problem: String| Err(MappingError::invalid(file, key, problem));
-    let Some(object) = objects.iter().find(|object| object.sync_type == spec.object) else {
-        let known: Vec<_> = objects.iter().map(|object| object.sync_type.as_str()).collect();
-        let problem = format!("no such table in objects.toml: use one of {}", known.join(", "));
-        return invalid("object", problem);
+    let outputs = match spec.take_outputs() {
+        Ok(outputs) => outputs,
+        Err((key, problem)) => return invalid(key, problem),
     };
     let words = [("entity", &spec.entity)].into_iter();
+    let words = words.chain(outputs.iter().map(|output| ("outputs.name", &output.name)));
     for (key, word) in words.chain(spec.verbs.keys().map(|verb| ("verbs", verb))) {
         if !is_word(word) {
             return invalid(key, format!("`{word}` must be a to z, 0 to 9 and _"));
@@ -60,31 +62,65 @@ pub(super) fn sheet(
             );
         }
     };
-    let tables = tables(file, spec)?;
-    let scope = Scope { file, object, vars, verbs: &spec.verbs, tables, region };
-    let mut seen = BTreeSet::new();
-    let mut fields = Vec::new();
-    for field in &spec.fields {
-        if !seen.insert(&field.property) {
-            return Err(scope.error(field, "property", "stands twice: keep one"));
+    let mut names = BTreeSet::new();
+    let mut compiled = Vec::new();
+    for output in &outputs {
+        if !names.insert(&output.name) {
+            return invalid("outputs.name", format!("`{}` stands twice: rename one", output.name));
         }
-        fields.extend(scope.field(field)?);
+        let Some(object) = objects.iter().find(|object| object.sync_type == output.object) else {
+            let known: Vec<_> = objects.iter().map(|object| object.sync_type.as_str()).collect();
+            let problem = format!("no such table in objects.toml: use one of {}", known.join(", "));
+            return invalid("object", problem);
+        };
+        let tables = tables(file, spec, &outputs)?;
+        let scope = Scope { file, object, vars, verbs: &spec.verbs, tables, region };
+        let mut seen = BTreeSet::new();
+        let mut fields = Vec::new();
+        for field in &output.fields {
+            if !seen.insert(&field.property) {
+                return Err(scope.error(field, "property", "stands twice: keep one"));
+            }
+            fields.extend(scope.field(field)?);
+        }
+        compiled.push(Output {
+            name: output.name.clone(),
+            sync_type: object.sync_type.clone(),
+            external_id: external_id(file, output)?,
+            priority: spec.priority,
+            verbs: spec.verbs.clone(),
+            fields,
+            slots: slots(file, &outputs, output, object)?,
+        });
     }
-    Ok(Sheet {
-        sync_type: object.sync_type.clone(),
-        priority: spec.priority,
-        verbs: spec.verbs.clone(),
-        fields,
-        slots: slots(file, spec, object)?,
-    })
+    Ok(compiled)
 }
 
-fn tables<'a>(file: &str, spec: &'a SheetSpec) -> Result<BTreeMap<&'a str, Options>, MappingError> {
+fn external_id(file: &str, spec: &OutputSpec) -> Result<ExternalId, MappingError> {
+    match &spec.external_id {
+        None => Ok(ExternalId::Subject),
+        Some(ExternalIdSpec::Word(word)) if word == "subject" => Ok(ExternalId::Subject),
+        Some(ExternalIdSpec::Word(word)) => {
+            let problem =
+                format!("`{word}` is unknown: write \"subject\" or {{ from = \"/pointer\" }}");
+            Err(MappingError::invalid(file, "external_id", problem))
+        }
+        Some(ExternalIdSpec::From(place)) => Pointer::parse(&place.from)
+            .map(ExternalId::At)
+            .map_err(|problem| MappingError::invalid(file, "external_id.from", problem)),
+    }
+}
+
+fn tables<'a>(
+    file: &str,
+    spec: &'a FileSpec,
+    outputs: &[OutputSpec],
+) -> Result<BTreeMap<&'a str, Options>, MappingError> {
     let mut tables = BTreeMap::new();
     for (name, table) in &spec.tables {
         let key = format!("tables.{name}");
         let named = |field: &FieldSpec| field.table.as_deref() == Some(name);
-        if !spec.fields.iter().any(named) {
+        if !outputs.iter().flat_map(|output| &output.fields).any(named) {
             let problem = "no field names it: remove it or write table = in a field";
             return Err(MappingError::invalid(file, key, problem));
         }
@@ -97,21 +133,40 @@ fn tables<'a>(file: &str, spec: &'a SheetSpec) -> Result<BTreeMap<&'a str, Optio
     Ok(tables)
 }
 
-fn slots(file: &str, spec: &SheetSpec, object: &ObjectKind) -> Result<Vec<SlotRule>, MappingError> {
+fn slots(
+    file: &str,
+    outputs: &[OutputSpec],
+    spec: &OutputSpec,
+    object: &ObjectKind,
+) -> Result<Vec<SlotRule>, MappingError> {
     let mut slots = Vec::new();
     for (name, slot) in &spec.associations {
         let key = format!("associations.{name}");
-        if object.slot(name).is_none() {
+        let invalid = |key: String, problem: String| MappingError::invalid(file, key, problem);
+        let Some(declared) = object.slot(name) else {
             let problem = format!(
                 "objects.toml declares no such slot: add [{}.slots.{name}] there",
                 object.sync_type
             );
-            return Err(MappingError::invalid(file, key, problem));
-        }
-        let from = Pointer::parse(&slot.from)
-            .map_err(|problem| MappingError::invalid(file, format!("{key}.from"), problem))?;
+            return Err(invalid(key, problem));
+        };
+        let target = match (&slot.from, &slot.output) {
+            (Some(from), None) => Pointer::parse(from)
+                .map(Target::At)
+                .map_err(|problem| invalid(format!("{key}.from"), problem))?,
+            (None, Some(output)) => {
+                let of_kind = |o: &&OutputSpec| o.name == *output && o.object == declared.target;
+                if !outputs.iter().any(|o| of_kind(&o)) {
+                    let kind = &declared.target;
+                    let problem = format!("no output `{output}` of this file makes a {kind}");
+                    return Err(invalid(format!("{key}.output"), problem));
+                }
+                Target::Output(output.clone())
+            }
+            _ => return Err(invalid(key, "write exactly one of from and output".into())),
+        };
         let refuse = slot.on_invalid == Some(OnInvalid::Refuse);
-        slots.push(SlotRule { name: name.clone(), from, refuse });
+        slots.push(SlotRule { name: name.clone(), target, refuse });
     }
     Ok(slots)
 }

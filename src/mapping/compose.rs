@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::field::Field;
 use super::plan::Draft;
 use super::pointer::{Found, Pointer};
-use super::{Mapping, Sheet, Warning};
+use super::{Mapping, Output, Warning};
 
 /// The first character of a part's name. No property name starts with it.
 const PART: char = '#';
@@ -40,14 +40,15 @@ pub fn is_part(name: &str) -> bool {
 impl Mapping {
     /// Composes the properties of a `sync_type` record from `parts`, given as JSON by name.
     pub fn compose(&self, sync_type: &str, parts: &BTreeMap<String, String>) -> Vec<Composed> {
-        let sheets = self.sheets.iter().flat_map(|(entity, sheets)| {
-            sheets.iter().filter(|sheet| sheet.sync_type == sync_type).map(move |s| (entity, s))
+        let outputs = self.outputs.iter().flat_map(|(entity, outputs)| {
+            let of_kind = outputs.iter().filter(|output| output.sync_type == sync_type);
+            of_kind.map(move |output| (entity, output))
         });
-        sheets.flat_map(|(entity, sheet)| sheet.compose(entity, parts)).collect()
+        outputs.flat_map(|(entity, output)| output.compose(entity, parts)).collect()
     }
 }
 
-impl Sheet {
+impl Output {
     /// Returns the parts that `data` contains, by name.
     pub(super) fn parts(
         &self,
@@ -56,8 +57,8 @@ impl Sheet {
     ) -> BTreeMap<String, String> {
         let places = self.fields.iter().filter_map(composite).flatten();
         let known = places.filter_map(|place| match place.find(data) {
-            Found::Value(value) => Some((name(entity, place), value.to_string())),
-            Found::Null => Some((name(entity, place), Value::Null.to_string())),
+            Found::Value(value) => Some((self.part(entity, place), value.to_string())),
+            Found::Null => Some((self.part(entity, place), Value::Null.to_string())),
             Found::Absent | Found::Blocked(_) => None,
         });
         known.collect()
@@ -69,7 +70,7 @@ impl Sheet {
             let mut data = Map::new();
             let mut names = Vec::new();
             for place in places {
-                let name = name(entity, place);
+                let name = self.part(entity, place);
                 let value = parts.get(&name).and_then(|json| serde_json::from_str(json).ok());
                 if let Some(value) = value {
                     place.put(&mut data, value);
@@ -77,21 +78,27 @@ impl Sheet {
                 }
             }
             let (value, warnings) = Draft::whole(field, &data);
-            let own = field.source.own().iter().map(|place| name(entity, place));
+            let own = field.source.own().iter().map(|place| self.part(entity, place));
             let own = own.filter(|name| names.contains(name)).collect();
             Composed { property: field.property.clone(), value, own, parts: names, warnings }
         });
         composed.filter(|composed| !composed.parts.is_empty()).collect()
+    }
+
+    /// The name of a part. It names the output too, unless that is the only one of its file, so
+    /// that two outputs of an entity never share a part.
+    fn part(&self, entity: &str, place: &Pointer) -> String {
+        if self.name == self.sync_type {
+            format!("{PART}{entity}{}", place.text())
+        } else {
+            format!("{PART}{entity}.{}{}", self.name, place.text())
+        }
     }
 }
 
 /// Returns the places of a field that reads more than one.
 fn composite(field: &Field) -> Option<Vec<&Pointer>> {
     Some(field.source.places()).filter(|places| places.len() > 1)
-}
-
-fn name(entity: &str, place: &Pointer) -> String {
-    format!("{PART}{entity}{}", place.text())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use include_dir::{Dir, include_dir};
 
-use super::{Mapping, MappingError, Vars, compile, examples, objects, spec::SheetSpec};
+use super::{Mapping, MappingError, Vars, compile, examples, objects, spec::FileSpec};
 
 const OBJECTS: &str = "objects.toml";
 const MAPPINGS: &str = "mappings";
@@ -22,12 +22,12 @@ static BUILTIN_MAPPINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/mapp
 impl Mapping {
     /// Compiles the built-in files.
     pub fn builtin(vars: &Vars) -> Result<Self, MappingError> {
-        let sheets = BUILTIN_MAPPINGS.files().filter_map(|file| {
+        let files = BUILTIN_MAPPINGS.files().filter_map(|file| {
             Some((format!("{MAPPINGS}/{}", file.path().display()), file.contents_utf8()?))
         });
-        let sheets: BTreeMap<String, &str> =
-            sheets.filter(|(name, _)| name.ends_with(".toml")).collect();
-        Self::compile(OBJECTS, BUILTIN_OBJECTS, &sheets, vars)
+        let files: BTreeMap<String, &str> =
+            files.filter(|(name, _)| name.ends_with(".toml")).collect();
+        Self::compile(OBJECTS, BUILTIN_OBJECTS, &files, vars)
     }
 
     /// Compiles the files of `dir`, `objects.toml` and `mappings/*.toml`, instead of the built-in
@@ -35,11 +35,11 @@ impl Mapping {
     pub fn load(dir: &Path, vars: &Vars) -> Result<Self, MappingError> {
         let objects = dir.join(OBJECTS);
         let text = read(&objects)?;
-        let mut sheets = BTreeMap::new();
+        let mut files = BTreeMap::new();
         for path in toml_files(&dir.join(MAPPINGS))? {
-            sheets.insert(path.display().to_string(), read(&path)?);
+            files.insert(path.display().to_string(), read(&path)?);
         }
-        Self::compile(&objects.display().to_string(), &text, &sheets, vars)
+        Self::compile(&objects.display().to_string(), &text, &files, vars)
     }
 
     /// Compiles `objects.toml` and the mapping files. Each comes with the name that errors use for
@@ -47,23 +47,27 @@ impl Mapping {
     fn compile(
         objects_file: &str,
         objects_text: &str,
-        sheets: &BTreeMap<String, impl AsRef<str>>,
+        files: &BTreeMap<String, impl AsRef<str>>,
         vars: &Vars,
     ) -> Result<Self, MappingError> {
         let objects = objects::parse(objects_file, objects_text)?;
-        let mut mapping = Self { objects, sheets: BTreeMap::new() };
-        for (file, text) in sheets {
-            let spec: SheetSpec = toml::from_str(text.as_ref()).map_err(|error| {
+        let mut mapping = Self { objects, outputs: BTreeMap::new() };
+        for (file, text) in files {
+            let mut spec: FileSpec = toml::from_str(text.as_ref()).map_err(|error| {
                 MappingError::Syntax { file: file.clone(), message: error.to_string() }
             })?;
-            let sheet = compile::sheet(file, &spec, &mapping.objects, vars)?;
-            examples::run(file, &spec.entity, &sheet, &spec.examples)?;
-            let siblings = mapping.sheets.entry(spec.entity).or_default();
-            if siblings.iter().any(|sibling| sibling.sync_type == sheet.sync_type) {
-                let problem = "another file already maps this entity to this object: keep one";
-                return Err(MappingError::invalid(file, "object", problem));
+            let outputs = compile::outputs(file, &mut spec, &mapping.objects, vars)?;
+            examples::run(file, &spec.entity, &outputs, &spec.examples)?;
+            let siblings = mapping.outputs.entry(spec.entity).or_default();
+            for output in &outputs {
+                if siblings.iter().any(|sibling| sibling.name == output.name) {
+                    let name = &output.name;
+                    let problem =
+                        format!("another file has an output `{name}` of this entity: keep one");
+                    return Err(MappingError::invalid(file, "object", problem));
+                }
             }
-            siblings.push(sheet);
+            siblings.extend(outputs);
         }
         Ok(mapping)
     }

@@ -47,40 +47,60 @@ pub struct Vars {
 pub struct Mapping {
     /// The object kinds, parents first.
     objects: Vec<ObjectKind>,
-    /// The compiled files by entity. An entity can feed several object kinds, with one file each.
-    sheets: BTreeMap<String, Vec<Sheet>>,
+    /// The outputs by entity, from one file or several. The names of an entity's outputs differ.
+    outputs: BTreeMap<String, Vec<Output>>,
 }
 
-/// One mapping file, compiled.
+/// One output of a mapping file, compiled: it makes one change of one record from an event.
 #[derive(Debug, Clone)]
-struct Sheet {
+struct Output {
+    /// Stands on the change and on its row.
+    name: String,
     sync_type: String,
+    external_id: ExternalId,
     priority: Priority,
     verbs: BTreeMap<String, Operation>,
     fields: Vec<Field>,
     slots: Vec<SlotRule>,
 }
 
+/// Where an output's external id comes from.
+#[derive(Debug, Clone)]
+enum ExternalId {
+    /// The event's subject.
+    Subject,
+    /// The id of another entity, at this place of the data.
+    At(Pointer),
+}
+
 /// Where to find the target of an association slot.
 #[derive(Debug, Clone)]
 struct SlotRule {
     name: String,
-    from: Pointer,
+    target: Target,
     refuse: bool,
 }
 
+/// The target of an association slot.
+#[derive(Debug, Clone)]
+enum Target {
+    /// The record with the id at this place of the data.
+    At(Pointer),
+    /// The record of another output of the same event.
+    Output(String),
+}
+
 impl Mapping {
-    /// Maps `input` to one change for each object kind that its entity feeds, or returns all its
-    /// faults. The index of each fault is 0, and pointers are relative to the event.
+    /// Maps `input` to one change for each output of its entity, or returns all its faults. The index of each fault is 0, and pointers are relative to the event.
     pub fn map(&self, input: &Input<'_>) -> Result<Vec<Change>, Vec<Fault>> {
-        let sheets = self.sheets.get(input.event_type.entity()).map(Vec::as_slice);
+        let outputs = self.outputs.get(input.event_type.entity()).map_or(&[][..], Vec::as_slice);
         let mut changes = Vec::new();
         let mut faults: Vec<Fault> = Vec::new();
         let mut known = false;
-        for sheet in sheets.unwrap_or_default() {
-            let Some(operation) = sheet.verbs.get(input.event_type.verb()) else { continue };
+        for output in outputs {
+            let Some(operation) = output.verbs.get(input.event_type.verb()) else { continue };
             known = true;
-            match sheet.plan(*operation, input) {
+            match output.plan(*operation, input, outputs) {
                 Ok(change) => changes.push(self.with_email(change)),
                 Err(found) => faults.extend(found),
             }
@@ -114,16 +134,14 @@ impl Mapping {
 
     /// Whether a file for `sync_type` writes this property.
     pub fn names(&self, sync_type: &str, property: &str) -> bool {
-        let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
-        sheets.flat_map(|sheet| &sheet.fields).any(|field| field.property == property)
+        self.fields(sync_type).any(|field| field.property == property)
     }
 
     /// The values that the files can write to each property of `sync_type`, for properties fed from
     /// constants and pick lists. HubSpot must know these values.
     pub fn possible_values(&self, sync_type: &str) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
-        for field in sheets.flat_map(|sheet| &sheet.fields) {
+        for field in self.fields(sync_type) {
             let written = field.source.written();
             let absent = field.when_absent.values().map(String::as_str);
             let all: BTreeSet<&str> =
@@ -137,19 +155,25 @@ impl Mapping {
 
     /// The properties of `sync_type` that a file marks as required.
     pub fn required(&self, sync_type: &str) -> BTreeSet<String> {
-        let sheets = self.sheets.values().flatten().filter(|s| s.sync_type == sync_type);
-        let fields = sheets.flat_map(|sheet| &sheet.fields).filter(|field| field.required);
+        let fields = self.fields(sync_type).filter(|field| field.required);
         fields.map(|field| field.property.clone()).collect()
+    }
+
+    /// The fields of all outputs that feed `sync_type`.
+    fn fields<'a>(&'a self, sync_type: &str) -> impl Iterator<Item = &'a Field> + use<'a> {
+        let sync_type = sync_type.to_owned();
+        let outputs = self.outputs.values().flatten().filter(move |o| o.sync_type == sync_type);
+        outputs.flat_map(|output| &output.fields)
     }
 
     /// All known event types, sorted.
     pub fn event_types(&self) -> Vec<String> {
         let mut types: Vec<String> = self
-            .sheets
+            .outputs
             .iter()
-            .flat_map(|(entity, sheets)| sheets.iter().map(move |sheet| (entity, sheet)))
-            .flat_map(|(entity, sheet)| {
-                sheet.verbs.keys().map(move |verb| format!("{entity}.{verb}"))
+            .flat_map(|(entity, outputs)| outputs.iter().map(move |output| (entity, output)))
+            .flat_map(|(entity, output)| {
+                output.verbs.keys().map(move |verb| format!("{entity}.{verb}"))
             })
             .collect();
         types.sort();

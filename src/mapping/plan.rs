@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::field::{Field, Source};
 use super::pointer::{Found, Pointer};
 use super::transform::{Invalid, Outcome, Transform};
-use super::{Change, Input, Operation, Sheet, SlotRule, Warning};
+use super::{Change, ExternalId, Input, Operation, Output, SlotRule, Target, Warning};
 use crate::event::Fault;
 
 /// The verb for which required fields must be present.
@@ -22,18 +22,33 @@ const MAX_VALUE_CHARS: usize = 65_536;
 /// The longest external id, the same as for `subject`.
 const MAX_ID_CHARS: usize = 512;
 
-impl Sheet {
-    /// Works out what `input` means for the record of this sheet's kind.
+impl Output {
+    /// Works out what `input` means for the record of this output. `siblings` are all outputs of
+    /// the entity.
     pub(super) fn plan(
         &self,
         operation: Operation,
         input: &Input<'_>,
+        siblings: &[Self],
     ) -> Result<Change, Vec<Fault>> {
         let mut draft = Draft::of(input.event_type.verb(), input.data);
         let mut parts = BTreeMap::new();
+        let external_id = self.external_id(input).unwrap_or_else(|fault| {
+            draft.faults.push(fault);
+            String::new()
+        });
         if operation == Operation::Upsert {
             self.fields.iter().for_each(|field| draft.write(field));
-            self.slots.iter().for_each(|slot| draft.associate(slot));
+            for slot in &self.slots {
+                match &slot.target {
+                    Target::At(from) => draft.associate(slot, from),
+                    Target::Output(name) => {
+                        let sibling = siblings.iter().find(|sibling| sibling.name == *name);
+                        let target = sibling.and_then(|sibling| sibling.external_id(input).ok());
+                        draft.associations.insert(slot.name.clone(), target);
+                    }
+                }
+            }
             draft.tell();
             parts = self.parts(input.event_type.entity(), input.data);
         }
@@ -42,7 +57,8 @@ impl Sheet {
         }
         Ok(Change {
             sync_type: self.sync_type.clone(),
-            external_id: input.subject.to_owned(),
+            output: self.name.clone(),
+            external_id,
             operation,
             priority: self.priority,
             properties: draft.properties,
@@ -51,6 +67,22 @@ impl Sheet {
             parts,
             warnings: draft.warnings,
         })
+    }
+
+    /// The external id of the record.
+    fn external_id(&self, input: &Input<'_>) -> Result<String, Fault> {
+        let from = match &self.external_id {
+            ExternalId::Subject => return Ok(input.subject.to_owned()),
+            ExternalId::At(from) => from,
+        };
+        let found = match from.find(input.data) {
+            Found::Value(value) => reference(value),
+            Found::Absent | Found::Null | Found::Blocked(_) => Ok(None),
+        };
+        let missing = || Invalid::new("required", format!("must name a {}", self.sync_type));
+        found
+            .and_then(|id| id.ok_or_else(missing))
+            .map_err(|invalid| Fault::new(0, from.in_event(), invalid.code, invalid.reason))
     }
 }
 
@@ -243,15 +275,15 @@ impl<'a> Draft<'a> {
         self.properties.insert(field.property.clone(), text);
     }
 
-    fn associate(&mut self, slot: &SlotRule) {
-        let target = match slot.from.find(self.data) {
+    fn associate(&mut self, slot: &SlotRule, from: &Pointer) {
+        let target = match from.find(self.data) {
             Found::Absent => return,
             Found::Null => None,
             Found::Blocked(at) => return self.blocked(&slot.name, slot.refuse, at),
             Found::Value(value) => match reference(value) {
                 Ok(target) => target,
                 Err(invalid) => {
-                    return self.reject(&slot.name, slot.refuse, slot.from.in_event(), invalid);
+                    return self.reject(&slot.name, slot.refuse, from.in_event(), invalid);
                 }
             },
         };

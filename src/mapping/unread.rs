@@ -3,18 +3,23 @@
 use serde_json::{Map, Value};
 
 use super::pointer::Pointer;
-use super::{Input, Mapping};
+use super::{ExternalId, Input, Mapping, Target};
 
 impl Mapping {
     /// Returns pointers, relative to the event, to the data of `input` that no file reads.
     pub fn unread(&self, input: &Input<'_>) -> Vec<String> {
-        let sheets = self.sheets.get(input.event_type.entity()).map(Vec::as_slice);
-        let sheets = sheets.unwrap_or_default().iter();
+        let outputs = self.outputs.get(input.event_type.entity()).into_iter().flatten();
         let mut read = Vec::new();
-        for sheet in sheets.filter(|sheet| sheet.verbs.contains_key(input.event_type.verb())) {
-            let fields = sheet.fields.iter().flat_map(|field| field.source.places());
+        for output in outputs.filter(|o| o.verbs.contains_key(input.event_type.verb())) {
+            let fields = output.fields.iter().flat_map(|field| field.source.places());
             read.extend(fields.map(Pointer::in_event));
-            read.extend(sheet.slots.iter().map(|slot| slot.from.in_event()));
+            read.extend(output.slots.iter().filter_map(|slot| match &slot.target {
+                Target::At(from) => Some(from.in_event()),
+                Target::Output(_) => None,
+            }));
+            if let ExternalId::At(from) = &output.external_id {
+                read.push(from.in_event());
+            }
         }
         let mut unread = Vec::new();
         walk(input.data, "/data", &read, &mut unread);

@@ -75,6 +75,7 @@ impl Operator {
                 input.record.rows.push(Row {
                     // A number after those of all existing rows.
                     id: i64::MAX / 2 + number,
+                    output: change.output,
                     operation: change.operation,
                     retry_count: 0,
                     along: false,

@@ -40,9 +40,13 @@ pub struct AuditFilter {
     pub actor: Option<String>,
 }
 
+/// The portal of an audit line about the whole service.
+pub const SERVICE: &str = "";
+
 /// Writes an audit line in the transaction of the action.
 pub(in crate::queue) async fn record(
     db: &mut PgConnection,
+    portal: &str,
     now: DateTime<Utc>,
     actor: &str,
     action: &str,
@@ -50,8 +54,10 @@ pub(in crate::queue) async fn record(
     details: Value,
 ) -> Result<(), QueueError> {
     sqlx::query(
-        "INSERT INTO audit (at, actor, action, target, details) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO audit (portal, at, actor, action, target, details)
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
+    .bind(portal)
     .bind(now)
     .bind(actor)
     .bind(action)
@@ -73,8 +79,9 @@ impl Queue {
         page: &Page,
     ) -> Result<Listing<AuditLine>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new(
-            "SELECT id, at, actor, action, target, details FROM audit WHERE true",
+            "SELECT id, at, actor, action, target, details FROM audit WHERE portal IN ('', ",
         );
+        query.push_bind(self.portal().to_owned()).push(")");
         if let Some(action) = &filter.action {
             query.push(" AND action = ").push_bind(action.clone());
         }
@@ -100,7 +107,7 @@ impl Queue {
         details: Value,
     ) -> Result<(), QueueError> {
         let mut db = self.pool.acquire().await?;
-        record(&mut db, now, actor, action, target, details).await
+        record(&mut db, self.portal(), now, actor, action, target, details).await
     }
 
     /// Records that a program has read the values of `targets`, such as `row 41`. It writes one
@@ -115,23 +122,25 @@ impl Queue {
         targets: &[String],
     ) -> Result<(), QueueError> {
         sqlx::query(
-            "INSERT INTO audit (at, actor, action, target, details)
-             SELECT $1, $2, 'reveal', t.target, '{\"by\": \"api\"}'
+            "INSERT INTO audit (portal, at, actor, action, target, details)
+             SELECT $4, $1, $2, 'reveal', t.target, '{\"by\": \"api\"}'
              FROM UNNEST($3::text[]) AS t (target)
              WHERE NOT EXISTS (
                  SELECT 1 FROM audit a
-                 WHERE a.action = 'reveal' AND a.target = t.target AND a.actor = $2
+                 WHERE a.portal = $4 AND a.action = 'reveal' AND a.target = t.target AND a.actor = $2
                    AND a.at > $1 - interval '1 hour')",
         )
         .bind(now)
         .bind(actor)
         .bind(targets)
+        .bind(self.portal())
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// Writes an audit line in the transaction of an action on tables outside the queue.
+    /// Writes an audit line about the whole service, in the transaction of an action on tables
+    /// outside the queue.
     ///
     /// # Errors
     /// When the database fails.
@@ -143,6 +152,6 @@ impl Queue {
         target: Option<&str>,
         details: Value,
     ) -> Result<(), QueueError> {
-        record(db, now, actor, action, target, details).await
+        record(db, SERVICE, now, actor, action, target, details).await
     }
 }

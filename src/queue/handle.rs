@@ -6,23 +6,26 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::event::DEFAULT_PORTAL;
 use crate::queue::delivery::due_cursor;
 use crate::queue::doubt;
 use crate::queue::error::QueueError;
 
-/// The portal that everything belongs to for now. The tables already have the column.
-pub const PORTAL: &str = "default";
-
-/// A handle on the queue's tables. Cheap to clone.
+/// A handle on the queue's tables, for one portal. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queue {
+    /// The portal whose records, rows, calls, gates and settings this handle reads and changes.
+    portal: Arc<str>,
     pub(in crate::queue) pool: PgPool,
     /// Microseconds by which [`Queue::now`] runs ahead of the database; see [`Queue::advance`].
     pub(in crate::queue) ahead: Arc<AtomicI64>,
     pub(in crate::queue) read: Arc<RwLock<Option<Reading>>>,
-    pub(in crate::queue) lines: Arc<due_cursor::Lines>,
+    pub(in crate::queue) cursors: Arc<due_cursor::DueCursors>,
     /// The record after which the search for stranded rows continues; see [`Queue::unstrand`].
     pub(in crate::queue) unstranded: Arc<AtomicI64>,
+    /// The event after which the search for events to empty continues; see
+    /// [`Queue::empty_erased_events`].
+    pub(in crate::queue) erasures: Arc<AtomicI64>,
 }
 
 /// When this process last read the database's clock, on its own clock, and the time that it read.
@@ -35,11 +38,26 @@ const BY_INDEX: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_
 const CLOCK: Duration = Duration::from_secs(1);
 
 impl Queue {
-    /// Creates a queue on `pool`. Its schema must be up to date (see [`Queue::migrate`]).
+    /// Creates a queue on `pool` for the portal `default`. Its schema must be up to date (see
+    /// [`Queue::migrate`]).
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        let (ahead, read, lines) = (Arc::default(), Arc::default(), Arc::default());
-        Self { pool, ahead, read, lines, unstranded: Arc::default() }
+        let (ahead, read, cursors) = (Arc::default(), Arc::default(), Arc::default());
+        let portal = Arc::from(DEFAULT_PORTAL);
+        let (unstranded, erasures) = (Arc::default(), Arc::default());
+        Self { portal, pool, ahead, read, cursors, unstranded, erasures }
+    }
+
+    /// Returns the queue of another portal, over the same connections and the same clock.
+    #[must_use]
+    pub fn of(&self, portal: &str) -> Self {
+        Self { portal: Arc::from(portal), cursors: Arc::default(), ..self.clone() }
+    }
+
+    /// The name of the portal.
+    #[must_use]
+    pub fn portal(&self) -> &str {
+        &self.portal
     }
 
     /// Returns the same queue with other connections.

@@ -20,4 +20,4 @@ pub mod upkeep;
 pub mod views;
 
 pub use error::QueueError;
-pub use handle::{PORTAL, Queue};
+pub use handle::Queue;

@@ -1,5 +1,7 @@
 //! The queue's basic types: statuses, stages, stamps, leases and reasons.
 
+mod lookup;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Priority;
 use crate::mapping::Operation;
+
+pub use lookup::Lookup;
 
 /// The status of a queue row, as the API and the dashboard show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -171,23 +175,6 @@ pub struct Lease {
     pub until: DateTime<Utc>,
 }
 
-/// A record's `resolve`: look up its e-mail address before it is created.
-pub const READ_AHEAD: &str = "?";
-/// A record's `resolve`: HubSpot was asked and has no such record.
-pub const NOTHING_THERE: &str = "!";
-/// A record's `resolve`: HubSpot named no id, so look up the conflicting record by e-mail address.
-pub const BY_EMAIL: &str = "";
-/// The prefix of a record's `resolve`: look it up by its key, because it cannot be created yet, or
-/// because a lost call may have created it. The conflicting id follows, if HubSpot named one.
-pub const BY_KEY: &str = "#";
-/// A record's `resolve`: it was looked up by its key, and HubSpot does not have it.
-pub const NOT_BY_KEY: &str = "~";
-/// A record's `resolve`: its link was read and is still its own, so it may be archived.
-pub const ITS_OWN: &str = "=";
-/// A record's `resolve`: HubSpot has its key again after its delete was done, so it is deleted
-/// again.
-pub const GO_AGAIN: &str = "-";
-
 /// The error code of an erasure that waits for a person, because HubSpot had the record before
 /// hubferry.
 pub const ADOPTED_RECORD: &str = "ADOPTED_RECORD";
@@ -207,9 +194,8 @@ pub struct Record {
     pub tombstone: Option<Stamp>,
     /// The token of the last call without a definite verdict. 0 if there is no doubt.
     pub doubt: i64,
-    /// The HubSpot record that holds a unique value of this record. Empty if its id is not known
-    /// yet. See the constants above, such as [`READ_AHEAD`].
-    pub resolve: Option<String>,
+    /// What must be looked up before the next write, or what the last look-up found.
+    pub lookup: Option<Lookup>,
     /// Whether other subjects share its HubSpot record, because people merged records.
     pub shared: bool,
     /// The last link, if HubSpot no longer knows it.
@@ -229,6 +215,8 @@ pub struct Record {
 pub struct Row {
     /// The row's id.
     pub id: i64,
+    /// The output of the mapping file that made the change, by which its change is found again.
+    pub output: String,
     /// What the row asks for.
     pub operation: Operation,
     /// The number of failed deliveries so far.

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 
+use crate::queue::audit::{self, SERVICE};
 use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify_settings;
-use crate::queue::{Queue, QueueError, audit};
+use crate::queue::{Queue, QueueError};
 
 /// A stored setting.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,15 +25,20 @@ pub struct Stored {
 }
 
 impl Queue {
-    /// Returns all stored settings, ordered by key.
+    /// Returns the stored settings that apply to the portal, ordered by key: its own, and the
+    /// service's where it has none.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn stored_settings(&self) -> Result<Vec<Stored>, QueueError> {
-        let rows: Vec<(String, Json<Value>, DateTime<Utc>, String)> =
-            sqlx::query_as("SELECT key, value, changed_at, changed_by FROM setting ORDER BY key")
-                .fetch_all(&self.pool)
-                .await?;
+        let rows: Vec<(String, Json<Value>, DateTime<Utc>, String)> = sqlx::query_as(
+            "SELECT DISTINCT ON (key) key, value, changed_at, changed_by FROM setting
+                 WHERE portal IN ($1, $2) ORDER BY key, portal DESC",
+        )
+        .bind(SERVICE)
+        .bind(self.portal())
+        .fetch_all(&self.pool)
+        .await?;
         let stored = |(key, Json(value), changed_at, changed_by)| Stored {
             key,
             value,
@@ -42,7 +48,7 @@ impl Queue {
         Ok(rows.into_iter().map(stored).collect())
     }
 
-    /// Stores `changes` with one audit line. A `None` removes the stored value. Settings that
+    /// Stores `changes` for the whole service, with one audit line. A `None` removes the stored value. Settings that
     /// already have the value are left alone. `unset` contains the values that apply where none is
     /// stored, for the audit.
     ///
@@ -59,7 +65,10 @@ impl Queue {
         // One change at a time, so that the audit shows the value that each change replaced.
         sqlx::query("LOCK TABLE setting IN SHARE ROW EXCLUSIVE MODE").execute(&mut *tx).await?;
         let stored: Vec<(String, Json<Value>)> =
-            sqlx::query_as("SELECT key, value FROM setting").fetch_all(&mut *tx).await?;
+            sqlx::query_as("SELECT key, value FROM setting WHERE portal = $1")
+                .bind(SERVICE)
+                .fetch_all(&mut *tx)
+                .await?;
         let stored: BTreeMap<String, Value> =
             stored.into_iter().map(|(key, Json(value))| (key, value)).collect();
         let news: Vec<(&String, &Option<Value>)> =
@@ -83,22 +92,25 @@ impl Queue {
             }
         }
         sqlx::query(
-            "INSERT INTO setting (key, value, changed_at, changed_by)
-             SELECT key, value, $3, $4 FROM UNNEST($1::text[], $2::jsonb[]) AS s (key, value)
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value,
+            "INSERT INTO setting (portal, key, value, changed_at, changed_by)
+             SELECT $5, key, value, $3, $4 FROM UNNEST($1::text[], $2::jsonb[]) AS s (key, value)
+             ON CONFLICT (portal, key) DO UPDATE SET value = excluded.value,
                  changed_at = excluded.changed_at, changed_by = excluded.changed_by",
         )
         .bind(&keys)
         .bind(&values)
         .bind(now)
         .bind(actor)
+        .bind(SERVICE)
         .execute(&mut *tx)
         .await?;
-        sqlx::query("DELETE FROM setting WHERE key = ANY($1)")
+        sqlx::query("DELETE FROM setting WHERE portal = $2 AND key = ANY($1)")
             .bind(&removed)
+            .bind(SERVICE)
             .execute(&mut *tx)
             .await?;
-        audit::record(&mut tx, now, actor, "settings", None, Value::Object(details)).await?;
+        audit::record(&mut tx, SERVICE, now, actor, "settings", None, Value::Object(details))
+            .await?;
         notify_settings(&mut tx).await?;
         Ok(tx.commit().await?)
     }

@@ -41,6 +41,8 @@ pub async fn tick(queue: &Queue) -> Result<Round, QueueError> {
     }
     queue.sweep_gates(now).await?;
     heard();
+    queue.empty_erased_events().await?;
+    heard();
     queue.fold_totals(now).await?;
     Ok(Round { moved: reaped + woken + stranded > 0, stranded })
 }

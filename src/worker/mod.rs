@@ -103,7 +103,7 @@ pub struct Worker {
     settings: Settings,
     holder: Holder,
     definitions: DefinitionCache,
-    conflicts: deliveries::conflicts::Conflicts,
+    conflicts: deliveries::Conflicts,
 }
 
 impl Worker {
@@ -121,7 +121,7 @@ impl Worker {
     ) -> Self {
         let ttl = TimeDelta::from_std(fixed.lease).unwrap_or(TimeDelta::seconds(25));
         let (holder, definitions) = (Holder { name, ttl }, DefinitionCache::default());
-        let conflicts = deliveries::conflicts::Conflicts::default();
+        let conflicts = deliveries::Conflicts::default();
         let settings = Settings::of(&live.now().values, &fixed);
         let fixed = Arc::new(fixed);
         Self {

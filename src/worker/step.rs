@@ -5,15 +5,16 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Worker;
+use super::deliveries;
 use super::permit::{NoPermit, Permit};
 use super::watch::Silent;
-use crate::engine::breaker::company;
-use crate::hubspot::{Blame, Class, Failure, associate, batch};
+use crate::engine::breaker::batch_limit;
+use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::ObjectKind;
 use crate::queue::QueueError;
 use crate::queue::delivery::lease::Due;
 use crate::queue::gates::gate::{Closure, GateKind};
-use crate::queue::model::{Batch, Stage};
+use crate::queue::model::Batch;
 
 /// The result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,8 +132,9 @@ impl Worker {
         if probing && !self.queue.claim_probe(&due.sync_type, patience, now).await? {
             return Ok((Some(permit), Step::Idle));
         }
-        let most = if due.stage == Stage::Associate { associate::LARGEST } else { batch::LARGEST };
-        let limit = if probing { 1 } else { company(due.failures, most) as i64 };
+        let delivery = deliveries::of(due.stage);
+        let most = delivery.largest();
+        let limit = if probing { 1 } else { batch_limit(due.failures, most) as i64 };
         let Some(batch) = self.queue.lease(&due, limit, &self.holder, now).await? else {
             if probing {
                 self.queue.unclaim_probe(&due.sync_type, now).await?;
@@ -152,12 +154,7 @@ impl Worker {
             "leased"
         );
         let work = Work { batch, leased_at, object, permit, probing };
-        let done = match work.batch.stage {
-            Stage::Create | Stage::Update => self.deliver(work).await?,
-            Stage::Associate => self.associate(work).await?,
-            Stage::Resolve => self.resolve(work).await?,
-            Stage::Archive | Stage::Erase => self.archive(work).await?,
-        };
+        let done = delivery.deliver(self, work).await?;
         self.learn(&due, &done).await?;
         Ok((done.permit, Step::Worked { records, calls: done.calls }))
     }

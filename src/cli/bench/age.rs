@@ -16,7 +16,7 @@ use super::ingest::event;
 use super::load::post_events;
 use crate::queue::Queue;
 use crate::queue::delivery::lease::Holder;
-use crate::queue::delivery::settle::Settlement;
+use crate::queue::delivery::settlement::Settlement;
 
 /// Rows that are done, and rows that are open.
 const MILLION: usize = 1_000_000;

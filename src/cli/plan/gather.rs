@@ -168,6 +168,7 @@ impl Gathered {
             owed.head_start = owed.head_start.max(head_start);
             owed.record.rows.push(Row {
                 id,
+                output: change.output,
                 operation: change.operation,
                 retry_count: 0,
                 along: false,
@@ -194,7 +195,7 @@ fn record(id: i64, external_id: String) -> Record {
         accepted: Accepted::new(),
         tombstone: None,
         doubt: 0,
-        resolve: None,
+        lookup: None,
         shared: false,
         lost_link: None,
         adopted: false,

@@ -9,8 +9,10 @@ use super::{Terms, base};
 use crate::engine::plan::Planned;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::{ObjectKind, OnMissing};
-use crate::queue::delivery::settle::{Backoff, Certainty, RowVerdict, Settlement};
-use crate::queue::model::{BY_KEY, NOT_BY_KEY, NOTHING_THERE, Reason};
+use crate::queue::delivery::settlement::{
+    Backoff, Certainty, Link, LookupChange, RowVerdict, Settlement,
+};
+use crate::queue::model::{Lookup, Reason};
 
 /// Settles a record that HubSpot refused or did not answer.
 pub(crate) fn failed(
@@ -42,15 +44,16 @@ pub(crate) fn failed(
             vanished(&mut settlement, planned, reason, terms);
         }
         Blame::Rejected if perhaps_made(planned, failure, terms.object) => {
-            let then = failure.existing_id.clone().unwrap_or_default();
-            settlement.resolve = Some(Some(format!("{BY_KEY}{then}")));
+            let lookup = Lookup::Key(failure.existing_id.clone());
+            settlement.lookup = LookupChange::Set(lookup);
         }
         Blame::Rejected if resolvable(planned, failure) => {
-            settlement.resolve = Some(Some(failure.existing_id.clone().unwrap_or_default()));
+            let lookup = Lookup::of_conflict(failure.existing_id.clone());
+            settlement.lookup = LookupChange::Set(lookup);
         }
         Blame::Rejected => {
-            if planned.record.hubspot_id.is_some() && planned.record.resolve.is_some() {
-                settlement.resolve = Some(None);
+            if planned.record.hubspot_id.is_some() && planned.record.lookup.is_some() {
+                settlement.lookup = LookupChange::Clear;
             }
             rejected(&mut settlement, planned, failure, reason, terms);
         }
@@ -76,10 +79,10 @@ fn perhaps_made(planned: &Planned, failure: &Failure, object: &ObjectKind) -> bo
 /// Whether the conflicting record can be read. It is adopted if no other record is linked to it;
 /// otherwise the error names its owner. The conflict of a linked record is read at once.
 fn resolvable(planned: &Planned, failure: &Failure) -> bool {
-    let looked = planned.record.resolve.as_deref();
+    let looked = planned.record.lookup.as_ref();
     let fresh = match planned.record.hubspot_id {
-        None => matches!(looked, None | Some(NOTHING_THERE | NOT_BY_KEY)),
-        Some(_) => looked != Some(NOTHING_THERE),
+        None => matches!(looked, None | Some(Lookup::NotFound | Lookup::KeyNotFound)),
+        Some(_) => looked != Some(&Lookup::NotFound),
     };
     failure.class == Class::Conflict
         && fresh
@@ -127,7 +130,7 @@ fn vanished(settlement: &mut Settlement, planned: &Planned, reason: Reason, term
         OnMissing::Recreate => {
             // The record has no link and is in doubt, so it is created again with all owned
             // properties.
-            settlement.link = Some(None);
+            settlement.link = Link::Drop;
             settlement.certainty = Certainty::Doubtful;
         }
         OnMissing::Stop => {

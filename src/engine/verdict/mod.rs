@@ -1,5 +1,6 @@
 //! Turns HubSpot's verdict on a record into a settlement, which the queue then stores. Pure.
 
+mod deleted;
 mod failed;
 
 use std::collections::BTreeMap;
@@ -12,10 +13,12 @@ use crate::engine::retry::RetryPolicy;
 use crate::hubspot::batch::Written;
 use crate::mapping::{ObjectKind, Warning};
 use crate::queue::delivery::lease::ROWS_PER_RECORD;
-use crate::queue::delivery::settle::{
-    Backoff, Certainty, OwnPart, RowVerdict, Settlement, SlotWrite, Wait,
+use crate::queue::delivery::settlement::{
+    Adoption, Backoff, Certainty, Link, LookupChange, OwnPart, RowVerdict, Settlement, SlotWrite,
+    Wait,
 };
 use crate::queue::model::{Accepted, Reason, Row};
+pub(crate) use deleted::{deleted, gone, passed_on, past, stale};
 pub(crate) use failed::{failed, reason, rejected};
 
 /// What a settlement depends on besides the verdict.
@@ -96,15 +99,22 @@ pub(crate) fn written(
     let mut settlement = unchanged(planned, terms);
     settlement.certainty = Certainty::Certain;
     settlement.backoff = Backoff::Reset;
-    settlement.resolve = planned.record.resolve.is_some().then_some(None);
-    settlement.disowns = shown.new;
-    if planned.record.hubspot_id.as_deref() != Some(shown.id.as_str()) {
-        settlement.link = Some(Some(shown.id.clone()));
-        settlement.relinks = planned.record.hubspot_id.is_some();
-        // People merged the record, and HubSpot chose which values to keep. Send all owned values
-        // again.
-        if settlement.relinks && planned.record.doubt == 0 {
-            settlement.certainty = Certainty::Doubtful;
+    if planned.record.lookup.is_some() {
+        settlement.lookup = LookupChange::Clear;
+    }
+    if shown.new {
+        settlement.adoption = Adoption::End;
+    }
+    match planned.record.hubspot_id.as_deref() {
+        Some(link) if link == shown.id => {}
+        None => settlement.link = Link::Set(shown.id.clone()),
+        Some(_) => {
+            settlement.link = Link::Moved(shown.id.clone());
+            // People merged the record, and HubSpot chose which values to keep. Send all owned
+            // values again.
+            if planned.record.doubt == 0 {
+                settlement.certainty = Certainty::Doubtful;
+            }
         }
     }
     settlement.rows = refused_rows(planned);

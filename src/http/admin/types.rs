@@ -61,6 +61,10 @@ pub struct Row {
     /// The object kind.
     #[schema(example = "contact")]
     pub sync_type: String,
+    /// The output of the mapping file that made the change. An event has one row for each of its
+    /// outputs.
+    #[schema(example = "contact")]
+    pub output: String,
     /// The application's id of the entity.
     #[schema(example = "u-1001")]
     pub external_id: String,
@@ -145,6 +149,7 @@ impl Row {
             event_type: row.event_type,
             occurred_at: row.occurred_at,
             sync_type: row.sync_type,
+            output: row.output,
             external_id: row.external_id,
             status: row.status,
             priority: priority_word(row.priority),

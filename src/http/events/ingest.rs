@@ -77,6 +77,9 @@ pub struct AcceptedRow {
     /// The object kind.
     #[schema(example = "contact")]
     sync_type: String,
+    /// The output of the mapping file that made the change.
+    #[schema(example = "contact")]
+    output: String,
     /// The application's id of the entity.
     #[schema(example = "u-1001")]
     external_id: String,
@@ -195,6 +198,7 @@ fn answer(receipts: Vec<Receipt>, duplicates: usize) -> Accepted {
             .map(|row| AcceptedRow {
                 id: row.id.to_string(),
                 sync_type: row.sync_type,
+                output: row.output,
                 external_id: row.external_id,
                 status: row.status,
             })

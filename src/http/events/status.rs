@@ -43,6 +43,8 @@ pub struct EventRow {
     id: String,
     /// The object kind.
     sync_type: String,
+    /// The output of the mapping file that made the change.
+    output: String,
     /// The application's id of the entity.
     external_id: String,
     /// `pending`, `processing`, `synced`, `retry` or `failed`.
@@ -63,6 +65,7 @@ impl From<RowView> for EventRow {
             error: RowError::of(&row),
             id: row.id.to_string(),
             sync_type: row.sync_type,
+            output: row.output,
             external_id: row.external_id,
             status: row.status,
             scheduled_at: row.scheduled_at,

@@ -25,21 +25,23 @@ impl Queue {
         lock_records_of(&mut tx, &[row]).await?;
         let back: Option<i16> = sqlx::query_scalar(
             "UPDATE sync_queue q SET discarded_at = NULL FROM crm_record r
-             WHERE q.id = $1 AND r.id = q.record_id AND q.status = 'failed'
+             WHERE q.id = $1 AND q.portal = $2 AND r.id = q.record_id AND q.status = 'failed'
                AND q.discarded_at IS NOT NULL
                AND (r.erased_at IS NOT NULL) = (q.operation = 'erase')
              RETURNING q.priority",
         )
         .bind(row)
+        .bind(self.portal())
         .fetch_optional(&mut *tx)
         .await?;
         let Some(priority) = back else { return Ok(false) };
         reopen(&mut tx, &[(row, priority)], now).await?;
         let details = json!({ "rows": 1, "put_back": true });
-        audit::record(&mut tx, now, actor, "retry", Some(&row.to_string()), details).await?;
+        audit::record(&mut tx, self.portal(), now, actor, "retry", Some(&row.to_string()), details)
+            .await?;
         notify(&mut tx).await?;
         tx.commit().await?;
-        self.lines.joined();
+        self.cursors.joined();
         Ok(true)
     }
 
@@ -58,10 +60,11 @@ impl Queue {
         let found: Option<(bool, i16)> = sqlx::query_as(
             "SELECT status = 'failed' AND discarded_at IS NULL AND operation = 'erase'
                     AND error_code = $2, priority
-             FROM sync_queue WHERE id = $1",
+             FROM sync_queue WHERE id = $1 AND portal = $3",
         )
         .bind(row)
         .bind(ADOPTED_RECORD)
+        .bind(self.portal())
         .fetch_optional(&mut *tx)
         .await?;
         let Some((waits, priority)) = found else { return Ok(OneRow::Unknown) };
@@ -76,10 +79,19 @@ impl Queue {
         .bind(row)
         .execute(&mut *tx)
         .await?;
-        audit::record(&mut tx, now, actor, "confirm", Some(&row.to_string()), json!({})).await?;
+        audit::record(
+            &mut tx,
+            self.portal(),
+            now,
+            actor,
+            "confirm",
+            Some(&row.to_string()),
+            json!({}),
+        )
+        .await?;
         notify(&mut tx).await?;
         tx.commit().await?;
-        self.lines.joined();
+        self.cursors.joined();
         Ok(OneRow::Done)
     }
 }

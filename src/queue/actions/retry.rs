@@ -10,7 +10,7 @@ use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify;
 use crate::queue::model::{Status, head_start, priority_of};
 use crate::queue::views::list::{Depth, RowFilter, narrow};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// One transaction retries at most this many rows.
 const ROWS_PER_TRANSACTION: i64 = 1_000;
@@ -77,7 +77,7 @@ impl Queue {
         let (mut after, mut retried) = (0, 0);
         while let Some(last) = self.retry_some(filter, (after, top), actor, now).await? {
             (after, retried) = (last.0, retried + last.1);
-            self.lines.joined();
+            self.cursors.joined();
         }
         Ok(retried)
     }
@@ -93,11 +93,13 @@ impl Queue {
     ) -> Result<Option<(i64, u64)>, QueueError> {
         let mut tx = begin(&self.pool).await?;
         let filter = RowFilter { retryable: true, ..filter.clone() };
-        let found: Vec<(i64, i16)> =
-            failed("id, priority", &filter, part).build_query_as().fetch_all(&mut *tx).await?;
+        let found: Vec<(i64, i16)> = failed(self.portal(), "id, priority", &filter, part)
+            .build_query_as()
+            .fetch_all(&mut *tx)
+            .await?;
         let Some(&(last, ..)) = found.last() else { return Ok(None) };
         let retried = reopen(&mut tx, &found, now).await?;
-        filter.audit(&mut tx, "retry", retried, actor, now).await?;
+        filter.audit(&mut tx, self.portal(), "retry", retried, actor, now).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
         Ok(Some((last, retried)))
@@ -134,8 +136,10 @@ impl Queue {
         let (mut after, mut discarded) = (0, 0);
         loop {
             let mut tx = begin(&self.pool).await?;
-            let found: Vec<(i64,)> =
-                failed("id", filter, (after, top)).build_query_as().fetch_all(&mut *tx).await?;
+            let found: Vec<(i64,)> = failed(self.portal(), "id", filter, (after, top))
+                .build_query_as()
+                .fetch_all(&mut *tx)
+                .await?;
             let Some(&(last,)) = found.last() else { break };
             let ids: Vec<i64> = found.into_iter().map(|(id,)| id).collect();
             let done = sqlx::query(
@@ -147,7 +151,7 @@ impl Queue {
             .execute(&mut *tx)
             .await?
             .rows_affected();
-            filter.audit(&mut tx, "discard", done, actor, now).await?;
+            filter.audit(&mut tx, self.portal(), "discard", done, actor, now).await?;
             tx.commit().await?;
             (after, discarded) = (last, discarded + done);
         }
@@ -156,8 +160,10 @@ impl Queue {
 
     async fn newest_failed(&self) -> Result<i64, QueueError> {
         let top: Option<i64> = sqlx::query_scalar(
-            "SELECT max(id) FROM sync_queue WHERE status = 'failed' AND discarded_at IS NULL",
+            "SELECT max(id) FROM sync_queue
+             WHERE portal = $1 AND status = 'failed' AND discarded_at IS NULL",
         )
+        .bind(self.portal())
         .fetch_one(&self.pool)
         .await?;
         Ok(top.unwrap_or(0))
@@ -180,7 +186,7 @@ impl Queue {
             "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3
              FOR NO KEY UPDATE",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(sync_type)
         .bind(external_id)
         .fetch_optional(&mut *tx)
@@ -207,7 +213,8 @@ impl Queue {
             .execute(&mut *tx)
             .await?;
         let target = audit::record_target(sync_type, record);
-        audit::record(&mut tx, now, actor, "allow", Some(&target), json!({})).await?;
+        audit::record(&mut tx, self.portal(), now, actor, "allow", Some(&target), json!({}))
+            .await?;
         tx.commit().await?;
         Ok(Allow::Done)
     }
@@ -216,9 +223,10 @@ impl Queue {
     async fn untouched(&self, row: i64) -> Result<OneRow, QueueError> {
         let stands: Option<bool> = sqlx::query_scalar(
             "SELECT erased AND kept = 'failed' AND discarded_at IS NULL
-             FROM sync_queue_view WHERE id = $1",
+             FROM sync_queue_view WHERE id = $1 AND portal = $2",
         )
         .bind(row)
+        .bind(self.portal())
         .fetch_optional(&self.pool)
         .await?;
         Ok(match stands {
@@ -244,6 +252,7 @@ impl RowFilter {
     async fn audit(
         &self,
         db: &mut PgConnection,
+        portal: &str,
         action: &str,
         rows: u64,
         actor: &str,
@@ -254,7 +263,7 @@ impl RowFilter {
         }
         let details = json!({ "rows": rows, "filter": self.told() });
         let target = self.only().map(|row| row.to_string());
-        audit::record(db, now, actor, action, target.as_deref(), details).await
+        audit::record(db, portal, now, actor, action, target.as_deref(), details).await
     }
 
     /// The row, if the filter names only one.
@@ -267,11 +276,16 @@ impl RowFilter {
 }
 
 /// Selects the next failed rows after `after`, up to `top`, that an action may change.
-fn failed(columns: &str, filter: &RowFilter, (after, top): (i64, i64)) -> QueryBuilder<Postgres> {
+fn failed(
+    portal: &str,
+    columns: &str,
+    filter: &RowFilter,
+    (after, top): (i64, i64),
+) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("SELECT ");
     query.push(columns).push(" FROM sync_queue_view WHERE true");
     let failed = RowFilter { status: Some(Status::Failed), ..filter.clone() };
-    narrow(&mut query, &failed, Depth::Whole);
+    narrow(&mut query, portal, &failed, Depth::Whole);
     query.push(" AND id > ").push_bind(after);
     query.push(" AND id <= ").push_bind(top);
     query.push(" ORDER BY id LIMIT ").push_bind(ROWS_PER_TRANSACTION);
@@ -310,7 +324,7 @@ pub(in crate::queue) async fn reopen(
     // accept now what it refused before.
     sqlx::query(
         "UPDATE crm_record SET failures = 0, backoff_until = NULL, waiting_until = NULL,
-             resolve = NULLIF(resolve, '~')
+             lookup = NULLIF(lookup, 'key_not_found')
          WHERE id = ANY($1)",
     )
     .bind(&records)

@@ -23,24 +23,24 @@ const SHARE: u32 = 20;
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The due queue of one object kind for one call.
-type Line = (String, Stage);
+type DueQueue = (String, Stage);
 
 /// What a process knows about the starts of the due queues. A record that is added before a known
 /// start is found by the next scan from the beginning. It is late by seconds at most, and only
 /// where such scans are slow.
 #[derive(Debug, Default)]
-pub(in crate::queue) struct Lines(Mutex<Known>);
+pub(in crate::queue) struct DueCursors(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    heads: HashMap<Line, DateTime<Utc>>,
+    heads: HashMap<DueQueue, DateTime<Utc>>,
     /// Until this instant, scans begin at the known starts.
     until: Option<Instant>,
     /// How often something may have been added before a known start.
     joined: u64,
 }
 
-impl Lines {
+impl DueCursors {
     /// Whether to scan from the known starts.
     pub(in crate::queue) fn known(&self) -> bool {
         self.lock().until.is_some_and(|until| Instant::now() < until)
@@ -106,28 +106,28 @@ mod tests {
 
     #[test]
     fn only_a_slow_look_spares_the_next_until_somebody_may_have_joined() {
-        let lines = Lines::default();
-        lines.looked(lines.looks(), Duration::from_millis(1));
-        assert!(!lines.known(), "a quick look is made each time");
-        lines.looked(lines.looks(), SLOW);
-        assert!(lines.known());
-        lines.joined();
-        assert!(!lines.known());
-        let look = lines.looks();
-        lines.joined();
-        lines.looked(look, SLOW);
-        assert!(!lines.known(), "who joined during the look may have been missed");
+        let cursors = DueCursors::default();
+        cursors.looked(cursors.looks(), Duration::from_millis(1));
+        assert!(!cursors.known(), "a quick look is made each time");
+        cursors.looked(cursors.looks(), SLOW);
+        assert!(cursors.known());
+        cursors.joined();
+        assert!(!cursors.known());
+        let look = cursors.looks();
+        cursors.joined();
+        cursors.looked(look, SLOW);
+        assert!(!cursors.known(), "who joined during the look may have been missed");
     }
 
     #[test]
     fn a_row_before_the_head_of_its_kind_is_looked_for_at_once() {
         let at = |second| DateTime::from_timestamp(second, 0).expect("in range");
-        let lines = Lines::default();
-        lines.begins("contact", Stage::Create, at(100));
-        lines.looked(lines.looks(), SLOW);
-        lines.came([("contact", at(100)), ("deal", at(1))].into_iter());
-        assert!(lines.known());
-        lines.came([("contact", at(99))].into_iter());
-        assert!(!lines.known());
+        let cursors = DueCursors::default();
+        cursors.begins("contact", Stage::Create, at(100));
+        cursors.looked(cursors.looks(), SLOW);
+        cursors.came([("contact", at(100)), ("deal", at(1))].into_iter());
+        assert!(cursors.known());
+        cursors.came([("contact", at(99))].into_iter());
+        assert!(!cursors.known());
     }
 }

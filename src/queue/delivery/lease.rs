@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::queue::model::{Accepted, Batch, Lease, Record, Row, Stage, Stamp};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::model::{Accepted, Batch, Lease, Lookup, Record, Row, Stage, Stamp};
+use crate::queue::{Queue, QueueError};
 
 /// At most this many rows of one record are folded at once. The others are sent with the next call.
 /// The SQL function `schedule` uses the same limit.
@@ -59,16 +59,16 @@ impl Queue {
         .execute(&self.pool)
         .await?;
         if woken.rows_affected() > 0 {
-            self.lines.joined();
+            self.cursors.joined();
         }
-        if self.lines.known()
+        if self.cursors.known()
             && let Some(due) = self.first_in_line(kinds, now, true).await?
         {
             return Ok(Some(due));
         }
-        let (joined, looks) = (self.lines.looks(), Instant::now());
+        let (joined, looks) = (self.cursors.looks(), Instant::now());
         let due = self.first_in_line(kinds, now, false).await?;
-        self.lines.looked(joined, looks.elapsed());
+        self.cursors.looked(joined, looks.elapsed());
         Ok(due)
     }
 
@@ -84,7 +84,7 @@ impl Queue {
         for (stage, kind) in Stage::ALL.iter().flat_map(|s| kinds.iter().map(move |k| (*s, *k))) {
             names.push(kind);
             stages.push(stage.as_str());
-            heads.push(if known { self.lines.head(kind, stage) } else { None });
+            heads.push(if known { self.cursors.head(kind, stage) } else { None });
         }
         let rows: Vec<Head> = sqlx::query_as(
             "WITH reserve AS MATERIALIZED (
@@ -114,7 +114,7 @@ impl Queue {
                    AND g.kind <> 'reserve' AND (g.until IS NULL OR g.until > $5))
              ORDER BY head.rank, l.place",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(names)
         .bind(stages)
         .bind(heads)
@@ -127,7 +127,7 @@ impl Queue {
             // With only the day's last calls left, most of a due queue is skipped. Its known start
             // is not moved.
             if !urgent {
-                self.lines.begins(&sync_type, stage, rank);
+                self.cursors.begins(&sync_type, stage, rank);
             }
             first.get_or_insert(Due { sync_type, stage, rank, probe, failures, urgent });
         }
@@ -168,11 +168,11 @@ impl Queue {
                  due_at = NULL, stage = NULL, rank = NULL, waiting_until = NULL, waiting_reason = NULL
              FROM picked, token WHERE r.id = picked.id
              RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,
-                       r.doubt, r.resolve, r.failures, r.lease_token, picked.rank,
+                       r.doubt, r.lookup, r.lookup_id, r.failures, r.lease_token, picked.rank,
                        r.brought IS NOT NULL AS shared, r.lost_link,
                        r.adopted_at IS NOT NULL AS adopted, r.erase_confirmed",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(&due.sync_type)
         .bind(due.stage.as_str())
         .bind(limit)
@@ -187,7 +187,8 @@ impl Queue {
         let Some(token) = rows.first().map(|r| r.lease_token) else { return Ok(None) };
         let mut rows = rows;
         rows.sort_by_key(|r| (r.rank, r.id));
-        let mut records: Vec<Record> = rows.into_iter().map(LeasedRow::into_record).collect();
+        let records: Result<_, _> = rows.into_iter().map(LeasedRow::into_record).collect();
+        let mut records: Vec<Record> = records?;
         load_rows(&mut tx, due.stage, &mut records).await?;
         tx.commit().await?;
         let (sync_type, stage) = (due.sync_type.clone(), due.stage);
@@ -238,7 +239,7 @@ async fn load_rows(
     let writes = !matches!(stage, Stage::Erase | Stage::Archive);
     let ids: Vec<i64> = records.iter().map(|r| r.id).collect();
     let rows: Vec<OpenRow> = sqlx::query_as(
-        "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along, q.created_at,
+        "SELECT q.id, q.record_id, q.output, q.operation, q.retry_count, q.status = 'failed' AS along, q.created_at,
                 e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
                 CASE WHEN q.subject_id IS NOT NULL THEN
                     (SELECT tombstone_at FROM crm_record WHERE id = q.subject_id) END AS tombstone_at,
@@ -292,7 +293,8 @@ struct LeasedRow {
     tombstone_at: Option<DateTime<Utc>>,
     tombstone_row: Option<i64>,
     doubt: i64,
-    resolve: Option<String>,
+    lookup: Option<String>,
+    lookup_id: Option<String>,
     failures: i32,
     lease_token: i64,
     rank: DateTime<Utc>,
@@ -303,22 +305,22 @@ struct LeasedRow {
 }
 
 impl LeasedRow {
-    fn into_record(self) -> Record {
-        Record {
+    fn into_record(self) -> Result<Record, QueueError> {
+        Ok(Record {
             id: self.id,
             external_id: self.external_id,
             hubspot_id: self.hubspot_id,
             accepted: self.accepted.0,
             tombstone: self.tombstone_at.zip(self.tombstone_row).map(|(at, row)| Stamp { at, row }),
             doubt: self.doubt,
-            resolve: self.resolve,
+            lookup: Lookup::read(self.lookup.as_deref(), self.lookup_id)?,
             shared: self.shared,
             lost_link: self.lost_link,
             adopted: self.adopted,
             erase_confirmed: self.erase_confirmed,
             failures: self.failures,
             rows: Vec::new(),
-        }
+        })
     }
 }
 
@@ -326,6 +328,7 @@ impl LeasedRow {
 pub(in crate::queue) struct OpenRow {
     id: i64,
     pub(in crate::queue) record_id: i64,
+    output: String,
     operation: String,
     retry_count: i32,
     along: bool,
@@ -347,6 +350,7 @@ impl OpenRow {
             .map_err(|_| QueueError::Corrupt(format!("operation `{}`", self.operation)))?;
         Ok(Row {
             id: self.id,
+            output: self.output,
             operation,
             retry_count: self.retry_count,
             along: self.along,

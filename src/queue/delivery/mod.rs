@@ -5,5 +5,6 @@ pub mod lease;
 pub mod reap;
 pub(in crate::queue) mod refresh;
 pub mod settle;
+pub mod settlement;
 pub mod slots;
 pub(in crate::queue) mod stranded;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::queue::delivery::refresh::refresh;
 use crate::queue::intake::notify::notify;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 impl Queue {
     /// Frees the records whose lease has expired, at most a thousand. Their worker may have sent a
@@ -39,7 +39,7 @@ impl Queue {
         refresh(&mut tx, &expired, now).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
-        self.lines.joined();
+        self.cursors.joined();
         Ok(expired.len())
     }
 
@@ -64,10 +64,9 @@ impl Queue {
     pub async fn prune_calls(&self, before: DateTime<Utc>) -> Result<u64, QueueError> {
         Ok(sqlx::query(
             "DELETE FROM hubspot_call WHERE id IN (
-                 SELECT id FROM hubspot_call WHERE portal = $2 AND free_at < $1 ORDER BY free_at LIMIT 10000)",
+                 SELECT id FROM hubspot_call WHERE portal IN (SELECT portal FROM crm_portal) AND free_at < $1 LIMIT 10000)",
         )
         .bind(before)
-        .bind(PORTAL)
         .execute(&self.pool)
         .await?
         .rows_affected())

@@ -13,181 +13,18 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::mapping::Warning;
 use crate::queue::delivery::refresh::{lock, refresh};
+use crate::queue::delivery::settlement::{Certainty, End, Link, Settlement, SlotWrite};
 use crate::queue::intake::enqueue::ensure_records;
-use crate::queue::model::{Accepted, Lease, Reason, Stamp};
+use crate::queue::model::Lease;
 use crate::queue::{Queue, QueueError};
 
 use alias::{absorbed, aliases, holders, merge};
+pub(in crate::queue) use gone::{clear, empty};
 use gone::{erase, reopen_newer, void_slots};
 use subject::{living, part_ways, promote, void_aliases, write_own};
 pub(in crate::queue) use writes::refuse_rows;
 use writes::{write_records, write_rows, write_slots};
-
-/// Whether HubSpot holds what `accepted` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Certainty {
-    /// The call had a definite verdict, so it does.
-    Certain,
-    /// The call had no definite verdict, so this is in doubt.
-    Doubtful,
-    /// There was no call, so nothing changes.
-    AsBefore,
-}
-
-/// How the settlement changes the record's backoff.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backoff {
-    /// The call succeeded: the backoff ends.
-    Reset,
-    /// A counted failure: the record is not due before this instant.
-    Until(DateTime<Utc>),
-    /// The record is not due before this instant, and no failure is counted.
-    Pause(DateTime<Utc>),
-    /// Retry at once in a smaller batch: the call was refused and we do not know which record
-    /// caused it. It counts as one more failure of the record, which sets the size of its batches,
-    /// but not as an attempt of a row.
-    Smaller,
-    /// Nothing was tried, so nothing changes.
-    AsBefore,
-}
-
-impl Backoff {
-    /// The change of the failures in a row (0: reset, 1: one more), and the instant before which
-    /// the record is not due. `None` keeps the stored value.
-    pub(in crate::queue) fn noted(self) -> (Option<i32>, Option<DateTime<Utc>>) {
-        match self {
-            Self::Reset => (Some(0), None),
-            Self::Until(until) => (Some(1), Some(until)),
-            Self::Pause(until) => (None, Some(until)),
-            Self::Smaller => (Some(1), None),
-            Self::AsBefore => (None, None),
-        }
-    }
-}
-
-/// Why and how long a record that cannot be created yet waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wait {
-    /// The record is due at this deadline, or when another row arrives.
-    pub until: DateTime<Utc>,
-    /// What is missing.
-    pub reason: String,
-    /// How many open rows were considered.
-    pub loaded: i64,
-}
-
-/// The result of a row. Rows without a verdict do not change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RowVerdict {
-    /// HubSpot holds the row's values or newer ones.
-    Written(Vec<Warning>),
-    /// The failure is counted, and the row is retried.
-    Retry(Reason),
-    /// The row needs a person.
-    Failed(Reason),
-}
-
-/// The newest target of an association slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotWrite {
-    /// The slot.
-    pub slot: String,
-    /// Sync type and external id of the other end. `None` removes the association.
-    pub target: Option<(String, String)>,
-    /// The stamp of the target; it decides which target is newest.
-    pub stamp: Stamp,
-}
-
-/// What the written rows of one subject supplied, if several subjects share a HubSpot record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnPart {
-    /// The subject's record: the leased one or an alias of it.
-    pub record: i64,
-    /// Its newest values.
-    pub values: Accepted,
-    /// Its newest targets.
-    pub slots: Vec<SlotWrite>,
-}
-
-/// The result of delivering one leased record.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// The record.
-    pub record: i64,
-    /// The doubt that was read with the lease. A newer doubt is not cleared.
-    pub doubt: i64,
-    /// The new link, if it changed.
-    pub link: Option<Option<String>>,
-    /// The link leads to a HubSpot record that hubferry did not create. It is stored only if no
-    /// other record has the same link.
-    pub adopts: bool,
-    /// The row whose value led to the adoption of an existing HubSpot record.
-    pub adopted_by: Option<i64>,
-    /// The adoption ends: the record was deleted in HubSpot, or a new record replaced it.
-    pub disowns: bool,
-    /// A linked record came back under another id, because people merged it.
-    pub relinks: bool,
-    /// The HubSpot records that were merged into this one. Records linked to them become its
-    /// aliases.
-    pub absorbs: Vec<String>,
-    /// The record is deleted, and an alias takes over its HubSpot record. If no alias is left,
-    /// nothing happens, and the record is planned again.
-    pub promotes: bool,
-    /// What each subject's rows supplied, if several subjects share the HubSpot record.
-    pub own: Vec<OwnPart>,
-    /// The HubSpot record that holds a unique value of this record, if that changed.
-    pub resolve: Option<Option<String>>,
-    /// The values that HubSpot has accepted by now.
-    pub accepted: Option<Accepted>,
-    /// The newest delete, if it changed.
-    pub tombstone: Option<Stamp>,
-    /// Whether HubSpot holds what `accepted` says.
-    pub certainty: Certainty,
-    /// How the record's backoff changes.
-    pub backoff: Backoff,
-    /// Set if the record waits for a row that supplies what is missing.
-    pub wait: Option<Wait>,
-    /// The slots whose target is newer than the stored one.
-    pub slots: Vec<SlotWrite>,
-    /// The record was deleted: slots that are not newer than the tombstone are void, and rows that
-    /// are newer are reopened.
-    pub gone: bool,
-    /// All stored data of the record is erased too.
-    pub erase: bool,
-    /// The verdicts of the rows.
-    pub rows: Vec<(i64, RowVerdict)>,
-}
-
-impl Settlement {
-    /// A settlement that releases the record unchanged.
-    #[must_use]
-    pub fn release(record: i64, doubt: i64) -> Self {
-        Self {
-            record,
-            doubt,
-            link: None,
-            adopts: false,
-            adopted_by: None,
-            disowns: false,
-            relinks: false,
-            absorbs: Vec::new(),
-            promotes: false,
-            own: Vec::new(),
-            resolve: None,
-            accepted: None,
-            tombstone: None,
-            certainty: Certainty::AsBefore,
-            backoff: Backoff::AsBefore,
-            wait: None,
-            slots: Vec::new(),
-            gone: false,
-            erase: false,
-            rows: Vec::new(),
-        }
-    }
-}
 
 /// The result of a settle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -219,8 +56,13 @@ impl Queue {
             slots.extend(settlement.own.iter().flat_map(|part| &part.slots));
         }
         let targets = slots.into_iter().filter_map(|s| s.target.as_ref());
-        let targets =
-            ensure_records(&mut tx, targets.map(|(t, id)| (t.as_str(), id.as_str())), now).await?;
+        let targets = ensure_records(
+            &mut tx,
+            self.portal(),
+            targets.map(|(t, id)| (t.as_str(), id.as_str())),
+            now,
+        )
+        .await?;
         let ids: Vec<i64> = settlements.iter().map(|s| s.record).collect();
         let holders = holders(&mut tx, settlements).await?;
         let aliases = aliases(&mut tx, settlements, &holders).await?;
@@ -240,14 +82,15 @@ impl Queue {
                 .collect();
         let (ours, fenced): (Vec<_>, Vec<_>) =
             settlements.iter().partition(|s| held.contains(&s.record));
-        let promoting: Vec<i64> = ours.iter().filter(|s| s.promotes).map(|s| s.record).collect();
+        let promoting: Vec<i64> =
+            ours.iter().filter(|s| s.end == End::PassedOn).map(|s| s.record).collect();
         let mut heirs = living(&mut tx, &promoting).await?;
         heirs.retain(|_, heir| !ids.contains(heir));
         // Checked again here. An adoption that came too late finds the owner of the link. A delete
         // that no alias survives removes the HubSpot record too.
         let too_late = |s: &Settlement| {
-            (s.adopts && holders.contains_key(&s.record))
-                || (s.promotes && !heirs.contains_key(&s.record))
+            (matches!(s.link, Link::Adopt(_)) && holders.contains_key(&s.record))
+                || (s.end == End::PassedOn && !heirs.contains_key(&s.record))
         };
         let late: Vec<Settlement> = ours
             .iter()
@@ -259,7 +102,7 @@ impl Queue {
         ours.extend(&late);
         let mut merged: Vec<(i64, i64)> = ours
             .iter()
-            .filter(|s| s.relinks)
+            .filter(|s| matches!(s.link, Link::Moved(_)))
             .filter_map(|s| Some((s.record, *holders.get(&s.record)?)))
             .collect();
         if !absorbs.is_empty() {
@@ -275,7 +118,7 @@ impl Queue {
         write_slots(&mut tx, &ours, &targets).await?;
         write_rows(&mut tx, &ours, call, now).await?;
         reopen_newer(&mut tx, &ours).await?;
-        erase(&mut tx, &ours, now).await?;
+        erase(&mut tx, self.portal(), &ours, now).await?;
         write_own(&mut tx, &ours, &targets).await?;
         let mut touched = void_aliases(&mut tx, &ours, now).await?;
         touched.extend(part_ways(&mut tx, &ours).await?);
@@ -303,9 +146,9 @@ impl Queue {
         .await?;
         tx.commit().await?;
         if again || !merged.is_empty() || !touched.is_empty() {
-            self.lines.joined();
+            self.cursors.joined();
         }
-        if ours.iter().any(|s| s.link.is_some()) || !touched.is_empty() {
+        if ours.iter().any(|s| s.link != Link::Keep) || !touched.is_empty() {
             self.wake_linked(now).await?;
         }
         Ok(Settled { records: ours.len(), fenced: fenced.len(), again })
@@ -357,7 +200,7 @@ impl Queue {
             .await?;
             refresh(&mut tx, owners, now).await?;
             tx.commit().await?;
-            self.lines.joined();
+            self.cursors.joined();
         }
         sqlx::query(
             "UPDATE crm_record r SET link_mark = NULL FROM (

@@ -15,6 +15,8 @@ pub struct OwedSlot {
     pub record_id: i64,
     /// The slot's name.
     pub slot: String,
+    /// The entry, in a slot with many targets. 0 in a slot with one.
+    pub entry: i64,
     /// The owner's link.
     pub from_id: Option<String>,
     /// The other end.
@@ -82,16 +84,17 @@ impl Queue {
     /// When the database fails.
     pub async fn owed_slots(&self, records: &[i64]) -> Result<Vec<OwedSlot>, QueueError> {
         Ok(sqlx::query_as(
-            "SELECT o.record_id, o.slot, o.from_id, o.target_id, o.target_type, o.to_id,
+            "SELECT o.record_id, o.slot, o.entry, o.from_id, o.target_id, o.target_type, o.to_id,
                     o.made_target_type, o.made_from, o.made_to, o.drops,
                     o.drops AND EXISTS (
                         SELECT 1 FROM crm_association x JOIN crm_record owner ON owner.id = x.record_id
                         WHERE x.made_from = o.made_from AND x.made_to = o.made_to
                           AND x.slot = o.slot AND owner.sync_type = o.sync_type
                           AND x.made_target_id IS NOT DISTINCT FROM x.target_id
-                          AND x.record_id <> o.record_id) AS shared,
+                          AND (x.record_id, x.entry) <> (o.record_id, o.entry)) AS shared,
                     o.again, o.settling, o.failures
-             FROM association_owed o WHERE o.record_id = ANY($1) ORDER BY o.record_id, o.slot",
+             FROM association_owed o WHERE o.record_id = ANY($1) ORDER BY o.record_id, o.slot,
+                    o.entry",
         )
         .bind(records)
         .fetch_all(&self.pool)
@@ -106,6 +109,7 @@ impl Queue {
     pub async fn intend(&self, lease: &Lease, slots: &[&OwedSlot]) -> Result<bool, QueueError> {
         let (owners, names): (Vec<i64>, Vec<&str>) =
             slots.iter().map(|s| (s.record_id, s.slot.as_str())).unzip();
+        let entries: Vec<i64> = slots.iter().map(|s| s.entry).collect();
         let targets: Vec<Option<i64>> = slots.iter().map(|s| s.target_id).collect();
         let from: Vec<Option<&str>> = slots.iter().map(|s| s.from_id.as_deref()).collect();
         let to: Vec<Option<&str>> = slots.iter().map(|s| s.to_id.as_deref()).collect();
@@ -118,10 +122,11 @@ impl Queue {
                  ORDER BY id FOR NO KEY UPDATE)
              UPDATE crm_association a
              SET made_target_id = s.target_id, made_from = s.from_id, made_to = s.to_id, sure = false
-             FROM UNNEST($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[])
-                  AS s (record_id, slot, target_id, from_id, to_id),
+             FROM UNNEST($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
+                  AS s (record_id, slot, target_id, from_id, to_id, entry),
                   held
-             WHERE a.record_id = s.record_id AND a.slot = s.slot AND held.id = a.record_id",
+             WHERE a.record_id = s.record_id AND a.slot = s.slot AND a.entry = s.entry
+               AND held.id = a.record_id",
         )
         .bind(lease.token)
         .bind(owners)
@@ -129,6 +134,7 @@ impl Queue {
         .bind(targets)
         .bind(from)
         .bind(to)
+        .bind(entries)
         .execute(&self.pool)
         .await?
         .rows_affected();

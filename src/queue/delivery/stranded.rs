@@ -71,7 +71,7 @@ impl Queue {
         refresh(&mut tx, &still, now).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
-        self.lines.joined();
+        self.cursors.joined();
         Ok(still.len())
     }
 }

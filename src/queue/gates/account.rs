@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::queue::doubt::begin;
 use crate::queue::quota::day::day_of;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// What is stored about the HubSpot account.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -43,7 +43,7 @@ impl Queue {
                     NULLIF(day_started_at, 'epoch') AS day_started_at
              FROM crm_portal WHERE portal = $1",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .fetch_one(&self.pool)
         .await?;
         let today = day_of(self.about_now().await?, &account.time_zone).0;
@@ -62,7 +62,7 @@ impl Queue {
     /// When the database fails.
     pub async fn day_ends(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, QueueError> {
         let zone: String = sqlx::query_scalar("SELECT time_zone FROM crm_portal WHERE portal = $1")
-            .bind(PORTAL)
+            .bind(self.portal())
             .fetch_one(&self.pool)
             .await?;
         Ok(day_of(now, &zone).1)
@@ -81,7 +81,7 @@ impl Queue {
             "SELECT clock_timestamp() + $2 * interval '1 microsecond' AS now, hubspot_portal_id, time_zone
              FROM crm_portal WHERE portal = $1 FOR NO KEY UPDATE",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(self.ahead().num_microseconds().unwrap_or(0))
         .fetch_one(&mut *tx)
         .await?;
@@ -95,7 +95,7 @@ impl Queue {
              SET hubspot_portal_id = $2, time_zone = $3, day_started_at = GREATEST(day_started_at, $4)
              WHERE portal = $1",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(id)
         .bind(time_zone)
         .bind(today)

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::queue::delivery::refresh::{lock_records_of, refresh};
 use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// How many calls failed and how many were answered in a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -28,7 +28,7 @@ impl Queue {
                     count(*) FILTER (WHERE class <> 'unavailable') AS answers
              FROM hubspot_call WHERE portal = $1 AND replied_at > $2 AND free_at > $2",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(since)
         .fetch_one(&self.pool)
         .await?)
@@ -53,7 +53,7 @@ impl Queue {
                      'nothing to do: one record at a time is sent to see when it is back', $2, $3)
              ON CONFLICT (portal, sync_type, kind) DO NOTHING",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(now)
         .bind(until)
         .execute(&mut *tx)
@@ -63,7 +63,7 @@ impl Queue {
             "SELECT DISTINCT a.row_id FROM attempt a JOIN hubspot_call c ON c.id = a.call_id
              WHERE c.portal = $1 AND c.class = 'unavailable' AND c.replied_at > $2 AND a.counted",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(since)
         .fetch_all(&mut *tx)
         .await?;
@@ -94,7 +94,7 @@ impl Queue {
         .await?;
         refresh(&mut tx, &records, now).await?;
         tx.commit().await?;
-        self.lines.joined();
+        self.cursors.joined();
         Ok(closed > 0)
     }
 
@@ -116,14 +116,14 @@ impl Queue {
                              until = CASE WHEN $2 THEN $3 ELSE $4 END
              WHERE portal = $1 AND kind = 'breaker'",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(through)
         .bind(now)
         .bind(now + rest)
         .execute(&mut *tx)
         .await?;
         sqlx::query("DELETE FROM gate WHERE portal = $1 AND kind = 'breaker' AND probes >= $2")
-            .bind(PORTAL)
+            .bind(self.portal())
             .bind(enough)
             .execute(&mut *tx)
             .await?;
@@ -145,7 +145,7 @@ impl Queue {
              WHERE portal = $1 AND sync_type IN ('', $2)
                AND kind IN ('credentials', 'scope', 'schema', 'breaker')",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(sync_type)
         .bind(now)
         .execute(&self.pool)

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use crate::queue::audit;
 use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// The kind of reason that closes a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Queue {
         now: DateTime<Utc>,
     ) -> Result<(), QueueError> {
         let mut db = self.pool.acquire().await?;
-        close(&mut db, kind, closure, until, now).await
+        close(&mut db, self.portal(), kind, closure, until, now).await
     }
 
     /// Claims the right to probe the gates of `sync_type` whose time is over. No other worker may
@@ -132,7 +132,7 @@ impl Queue {
              WHERE portal = $1 AND sync_type IN ('', $2) AND until <= $4
                AND kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(sync_type)
         .bind(now + patience)
         .bind(now)
@@ -152,7 +152,7 @@ impl Queue {
             "DELETE FROM gate WHERE portal = $1 AND sync_type IN ('', $2)
                AND kind IN ('credentials', 'scope', 'schema')",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(sync_type)
         .execute(&mut *tx)
         .await?;
@@ -167,7 +167,7 @@ impl Queue {
     pub async fn open_gate(&self, kind: GateKind) -> Result<(), QueueError> {
         let mut tx = begin(&self.pool).await?;
         sqlx::query("DELETE FROM gate WHERE portal = $1 AND sync_type = '' AND kind = $2")
-            .bind(PORTAL)
+            .bind(self.portal())
             .bind(kind.as_str())
             .execute(&mut *tx)
             .await?;
@@ -186,7 +186,7 @@ impl Queue {
                    OR kind IN ('account', 'credentials', 'scope', 'schema', 'breaker'))
              ORDER BY closed_at, kind",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(now)
         .fetch_all(&self.pool)
         .await?)
@@ -208,8 +208,17 @@ impl Queue {
             ..Closure::default()
         };
         let mut tx = begin(&self.pool).await?;
-        close(&mut tx, GateKind::Paused, &closure, None, now).await?;
-        audit::record(&mut tx, now, actor, "pause", None, json!({ "reason": reason })).await?;
+        close(&mut tx, self.portal(), GateKind::Paused, &closure, None, now).await?;
+        audit::record(
+            &mut tx,
+            self.portal(),
+            now,
+            actor,
+            "pause",
+            None,
+            json!({ "reason": reason }),
+        )
+        .await?;
         Ok(tx.commit().await?)
     }
 
@@ -224,10 +233,10 @@ impl Queue {
             "DELETE FROM gate
              WHERE portal = $1 AND kind IN ('paused', 'credentials', 'scope', 'schema', 'breaker')",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .execute(&mut *tx)
         .await?;
-        audit::record(&mut tx, now, actor, "resume", None, json!({})).await?;
+        audit::record(&mut tx, self.portal(), now, actor, "resume", None, json!({})).await?;
         notify(&mut tx).await?;
         Ok(tx.commit().await?)
     }
@@ -235,6 +244,7 @@ impl Queue {
 
 async fn close(
     db: &mut PgConnection,
+    portal: &str,
     kind: GateKind,
     closure: &Closure,
     until: Option<DateTime<Utc>>,
@@ -248,7 +258,7 @@ async fn close(
                  until = CASE WHEN excluded.until IS NULL OR g.until IS NULL THEN NULL
                               ELSE GREATEST(g.until, excluded.until) END",
     )
-    .bind(PORTAL)
+    .bind(portal)
     .bind(closure.sync_type.as_deref().unwrap_or(""))
     .bind(kind.as_str())
     .bind(&closure.code)

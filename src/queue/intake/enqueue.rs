@@ -14,9 +14,9 @@ use sqlx::{Arguments as _, Connection as _, PgConnection};
 
 use crate::event::{Event, Priority};
 use crate::mapping::Change;
+use crate::queue::QueueError;
 use crate::queue::model::{head_start, priority_number};
 use crate::queue::views::list::email_hash;
-use crate::queue::{PORTAL, QueueError};
 
 use known::known_events;
 pub(in crate::queue) use locked::locked_records;
@@ -88,6 +88,8 @@ pub struct RowReceipt {
     pub id: i64,
     /// The object kind.
     pub sync_type: String,
+    /// The output of the mapping file that made the change.
+    pub output: String,
     /// The application's id of the entity.
     pub external_id: String,
     /// The row's status.
@@ -129,6 +131,7 @@ fn key(admitted: &Admitted) -> Key<'_> {
 /// anyone that something is due; see `queue::intake`.
 pub(in crate::queue) async fn enqueue(
     db: &mut PgConnection,
+    portal: &str,
     events: &[&Admitted],
     now: DateTime<Utc>,
     terms: Terms,
@@ -146,7 +149,7 @@ pub(in crate::queue) async fn enqueue(
     if !conflicts.is_empty() {
         return Err(EnqueueError::Conflict(conflicts));
     }
-    let stored = insert(db, &unique, now, terms).await.map_err(|error| {
+    let stored = insert(db, portal, &unique, now, terms).await.map_err(|error| {
         let everywhere = |places: Vec<usize>| {
             // All of up to ten thousand events may be at fault.
             let at_fault: HashSet<Key<'_>> = places.iter().map(|&p| key(unique[p])).collect();
@@ -160,7 +163,7 @@ pub(in crate::queue) async fn enqueue(
         }
     })?;
     let known: Vec<&Admitted> = stored.known.iter().map(|&place| unique[place]).collect();
-    let mut receipts = known_events(db, &known).await?;
+    let mut receipts = known_events(db, portal, &known).await?;
     let mut rows = stored.rows.into_iter();
     for admitted in unique {
         let mut receipt = Receipt {
@@ -173,6 +176,7 @@ pub(in crate::queue) async fn enqueue(
             receipt.rows.push(RowReceipt {
                 id,
                 sync_type: change.sync_type.clone(),
+                output: change.output.clone(),
                 external_id: change.external_id.clone(),
                 status: "pending".into(),
             });
@@ -194,6 +198,7 @@ pub(in crate::queue) async fn enqueue(
 /// Runs the one statement that stores `events`. No two of them may have the same key.
 async fn insert(
     db: &mut PgConnection,
+    portal: &str,
     events: &[&Admitted],
     now: DateTime<Utc>,
     terms: Terms,
@@ -203,7 +208,8 @@ async fn insert(
     let (mut types, mut subjects) = (Vec::with_capacity(n), Vec::with_capacity(n));
     let (mut times, mut payloads) = (Vec::with_capacity(n), Vec::with_capacity(n));
     let (mut hashes, mut traces) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    let (mut places, mut kinds, mut externals) = (vec![], vec![], vec![]);
+    let (mut places, mut outputs) = (vec![], vec![]);
+    let (mut kinds, mut externals) = (vec![], vec![]);
     let (mut operations, mut priorities, mut ranks) = (vec![], vec![], vec![]);
     let mut emails = vec![];
     let (mut firsts, mut lasts) = (Vec::with_capacity(n), Vec::with_capacity(n));
@@ -221,6 +227,7 @@ async fn insert(
         for change in changes {
             let priority = event.priority.unwrap_or(change.priority);
             places.push(place);
+            outputs.push(change.output.as_str());
             kinds.push(change.sync_type.as_str());
             externals.push(change.external_id.as_str());
             operations.push(change.operation.as_str());
@@ -232,14 +239,14 @@ async fn insert(
     let text: usize = events.iter().map(|admitted| admitted.data.len()).sum();
     // A buffer that grows by itself could become twice as large.
     let mut arguments = PgArguments::default();
-    arguments.reserve(21, text + n * AN_EVENT);
+    arguments.reserve(22, text + n * AN_EVENT);
     let (rows, known): (Option<Vec<Option<i64>>>, Vec<i32>) = sqlx::query_as_with(
             "SELECT row_ids, known
              FROM enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                          $18, $19, $20, $21)",
+                          $18, $19, $20, $21, $22)",
             arguments,
         )
-        .bind(PORTAL)
+        .bind(portal)
         .bind(now)
         .bind(terms.ahead)
         .bind(i32::try_from(terms.patience.as_millis()).unwrap_or(i32::MAX))
@@ -254,6 +261,7 @@ async fn insert(
         .bind(firsts)
         .bind(lasts)
         .bind(places)
+        .bind(outputs)
         .bind(kinds)
         .bind(externals)
         .bind(operations)

@@ -92,14 +92,14 @@ impl Lane<'_> {
         // too.
         db.close_on_drop();
         let terms = Terms { ahead: self.queue.ahead(), patience };
-        let answer = enqueue(&mut db, events, now, terms).await;
+        let answer = enqueue(&mut db, self.queue.portal(), events, now, terms).await;
         let sound =
             |error: &EnqueueError| !matches!(error, EnqueueError::Queue(_)) || met_a_lock(error);
         if answer.as_ref().err().is_none_or(sound) {
             self.db = Some(db);
         }
         let places = events.iter().flat_map(|event| event.places());
-        self.queue.lines.came(places.map(|(kind, priority)| (kind, now - head_start(priority))));
+        self.queue.cursors.came(places.map(|(kind, priority)| (kind, now - head_start(priority))));
         answer
     }
 }

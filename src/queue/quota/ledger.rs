@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::queue::doubt::begin;
 use crate::queue::quota::day::day_of;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// The limits that a reservation must not exceed.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +130,7 @@ impl Queue {
                     time_zone, day_started_at, day_used, window_limit, day_limit, others_used, others_until
              FROM crm_portal WHERE portal = $1 FOR NO KEY UPDATE",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(self.ahead().num_microseconds().unwrap_or(0))
         .fetch_one(&mut *tx)
         .await?;
@@ -157,7 +157,7 @@ impl Queue {
              RETURNING id, reserved_at, $5 - 1 - (SELECT places FROM held),
                        LEAST(free_at, (SELECT next FROM held))",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(self.ahead().num_microseconds().unwrap_or(0))
         .bind(holder)
         .bind((limits.longest + limits.window).num_microseconds().unwrap_or(i64::MAX))
@@ -169,14 +169,14 @@ impl Queue {
                 "SELECT free_at FROM hubspot_call WHERE portal = $1 AND free_at > $2
                  ORDER BY free_at LIMIT 1",
             )
-            .bind(PORTAL)
+            .bind(self.portal())
             .bind(now)
             .fetch_optional(&mut *tx)
             .await?;
             return Ok(Reserved::Full(next.map_or(TimeDelta::zero(), |next| next - now)));
         };
         sqlx::query("UPDATE crm_portal SET day_started_at = $2, day_used = $3 WHERE portal = $1")
-            .bind(PORTAL)
+            .bind(self.portal())
             .bind(today)
             .bind(day_used + 1)
             .execute(&mut *tx)
@@ -216,7 +216,7 @@ impl Queue {
                     OR p.day_limit IS DISTINCT FROM COALESCE($5, p.day_limit)
                     OR news.others > 0 OR news.day_used > p.day_used)",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(self.ahead().num_microseconds().unwrap_or(0))
         .bind(limit)
         .bind(left)
@@ -237,7 +237,7 @@ impl Queue {
             "WITH gone AS (DELETE FROM hubspot_call WHERE id = $2)
              UPDATE crm_portal SET day_used = GREATEST(day_used - 1, 0) WHERE portal = $1",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(place.call)
         .execute(&self.pool)
         .await?;

@@ -1,6 +1,6 @@
 //! Groups failed rows by error, to show what is wrong, how often, and what to do.
 
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 use chrono::{DateTime, Utc};
 
 /// The failed rows of one kind that share an error code and a property.
@@ -42,11 +42,11 @@ impl Queue {
                         max(COALESCE(q.processed_at, q.created_at)) AS last_at,
                         max(q.id) AS newest_id
                  FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
-                 WHERE q.status = 'failed' AND q.discarded_at IS NULL AND r.portal = $1
+                 WHERE q.status = 'failed' AND q.discarded_at IS NULL AND q.portal = $1
                  GROUP BY 1, 2, 3 ORDER BY rows DESC, newest_id DESC LIMIT $2) AS g
              JOIN sync_queue n ON n.id = g.newest_id ORDER BY g.rows DESC, g.newest_id DESC",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(limit)
         .fetch_all(&self.pool)
         .await?)

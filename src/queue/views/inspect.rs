@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 
 use crate::queue::views::list::{COLUMNS, RowView};
 use crate::queue::views::records::{AssociationView, RecordView};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// One attempt of a row that did not succeed.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -81,7 +81,7 @@ impl Queue {
             "SELECT hubspot_id, external_id FROM crm_record
              WHERE portal = $1 AND sync_type = $2 AND hubspot_id = ANY($3)",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(sync_type)
         .bind(hubspot_ids)
         .fetch_all(&self.pool)
@@ -151,7 +151,7 @@ impl Queue {
              LEFT JOIN event e ON e.portal = $1 AND e.source = n.source AND e.id = n.id
              ORDER BY n.place",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(sources)
         .bind(ids)
         .fetch_all(&self.pool)
@@ -179,6 +179,7 @@ impl Queue {
     pub async fn row(&self, id: i64) -> Result<Option<RowDetail>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new("SELECT ");
         query.push(COLUMNS).push(" FROM sync_queue_view WHERE id = ").push_bind(id);
+        query.push(" AND portal = ").push_bind(self.portal().to_owned());
         let Some(row): Option<RowView> = query.build_query_as().fetch_optional(&self.pool).await?
         else {
             return Ok(None);

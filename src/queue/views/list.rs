@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 use crate::event::Priority;
 use crate::queue::model::{Status, priority_number};
 use crate::queue::views::page::{Listing, Page};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// A row as the API and the dashboard show it.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -26,6 +26,8 @@ pub struct RowView {
     pub traceparent: Option<String>,
     /// The object kind.
     pub sync_type: String,
+    /// The output of the mapping file that made the change.
+    pub output: String,
     /// The application's id of the entity.
     pub external_id: String,
     /// `upsert`, `archive` or `erase`.
@@ -111,7 +113,7 @@ impl RowFilter {
 
 /// The columns that [`RowView`] is read from.
 pub(in crate::queue) const COLUMNS: &str =
-    "id, event_id, event_source, event_type, occurred_at, traceparent, sync_type, external_id,
+    "id, event_id, event_source, event_type, occurred_at, traceparent, sync_type, output, external_id,
     operation, status, written, priority, retry_count, created_at, scheduled_at, processed_at,
     call_id, discarded_at, waiting_reason, warnings, error_code, error_property, error_message,
     error_hint, error_correlation_id, error_http_status, record_id, event_no";
@@ -153,10 +155,11 @@ fn words(text: &str) -> Option<String> {
 /// Adds the conditions of `filter` to `query` on the view. Its `WHERE` must be open.
 pub(in crate::queue) fn narrow(
     query: &mut QueryBuilder<Postgres>,
+    portal: &str,
     filter: &RowFilter,
     depth: Depth,
 ) {
-    query.push(" AND portal = ").push_bind(PORTAL);
+    query.push(" AND portal = ").push_bind(portal.to_owned());
     if let Some(status) = filter.status {
         // The stored status is added to the shown one, because the partial indexes need it.
         query.push(match status {
@@ -183,7 +186,8 @@ pub(in crate::queue) fn narrow(
     }
     if let Some(kind) = &filter.event_type {
         // Find the events first, because the rows have no index on the type.
-        query.push(" AND id IN (SELECT UNNEST(row_ids) FROM event WHERE type = ");
+        query.push(" AND id IN (SELECT UNNEST(row_ids) FROM event WHERE portal = ");
+        query.push_bind(portal.to_owned()).push(" AND type = ");
         query.push_bind(kind.clone()).push(")");
     }
     match filter.error_property.as_deref() {
@@ -226,7 +230,7 @@ pub(in crate::queue) fn narrow(
         query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
     }
     if let Some(text) = filter.search.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        search(query, text, depth);
+        search(query, portal, text, depth);
     }
 }
 
@@ -245,15 +249,15 @@ pub(in crate::queue) enum Depth {
 const NEWEST_MATCHES: i64 = 1_001;
 
 /// Adds a search to the query. Each branch has its own index.
-fn search(query: &mut QueryBuilder<Postgres>, text: &str, depth: Depth) {
+fn search(query: &mut QueryBuilder<Postgres>, portal: &str, text: &str, depth: Depth) {
     query.push(" AND id IN (SELECT q.id FROM sync_queue q JOIN crm_record r ON r.id = q.record_id WHERE r.portal = ");
-    query.push_bind(PORTAL);
+    query.push_bind(portal.to_owned());
     query.push(" AND r.sync_type IN (SELECT sync_type FROM known_kind) AND r.external_id = ");
     query.push_bind(text.to_owned());
     query.push(" UNION ALL SELECT UNNEST(e.row_ids) FROM event e WHERE e.id = ");
     query.push_bind(text.to_owned());
-    query.push(" UNION ALL SELECT id FROM sync_queue WHERE status = 'failed' AND discarded_at IS NULL AND error_code = ");
-    query.push_bind(text.to_uppercase());
+    query.push(" UNION ALL SELECT id FROM sync_queue WHERE status = 'failed' AND discarded_at IS NULL AND portal = ");
+    query.push_bind(portal.to_owned()).push(" AND error_code = ").push_bind(text.to_uppercase());
     if let Some(hash) = searched_email(text) {
         query.push(" UNION ALL SELECT row_id FROM row_email WHERE email_hash = ").push_bind(hash);
     }
@@ -285,7 +289,7 @@ impl Queue {
         query.push(COLUMNS).push(" FROM sync_queue_view WHERE true");
         // With any other condition, the newest matches are not enough.
         let alone = page.cursor.is_none() && filter.is_search_alone();
-        narrow(&mut query, filter, if alone { Depth::Newest } else { Depth::Whole });
+        narrow(&mut query, self.portal(), filter, if alone { Depth::Newest } else { Depth::Whole });
         page.end(&mut query, "id");
         let found = query.build_query_as().fetch_all(&self.pool).await?;
         Ok(Listing::of(found, page, |row: &RowView| row.id))
@@ -312,6 +316,7 @@ impl Queue {
         );
         narrow(
             &mut query,
+            self.portal(),
             filter,
             if at_most > NEWEST_MATCHES { Depth::Whole } else { Depth::Any },
         );

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::queue::views::page::{Listing, UnknownCursor};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// A call, or an attempt of a row that did not succeed.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
@@ -133,7 +133,7 @@ const ATTEMPTS: Part = Part {
         NULL::text AS purpose, r.sync_type, NULL::int AS inputs, a.http_status,
         NULL::int AS duration_ms, a.class, a.code, a.message, a.correlation_id, a.row_id
         FROM attempt a JOIN sync_queue q ON q.id = a.row_id JOIN crm_record r ON r.id = q.record_id
-        WHERE r.portal = ",
+        WHERE a.portal = ",
     id: "a.id",
     at: "a.attempted_at",
     class: "a.class",
@@ -170,7 +170,7 @@ impl Queue {
         }
         let newer = cursor.is_some_and(|c| c.newer);
         let mut query = QueryBuilder::<Postgres>::new(part.select);
-        query.push_bind(PORTAL);
+        query.push_bind(self.portal().to_owned());
         if let Some(cursor) = cursor {
             let number = if part.kind == "call" { cursor.call } else { cursor.attempt };
             query.push(" AND ").push(part.id).push(if newer { " > " } else { " < " });
@@ -202,7 +202,7 @@ impl Queue {
                              (SELECT max(id) FROM hubspot_call), 0),
                     COALESCE((SELECT max(id) FROM attempt), 0)",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(now)
         .fetch_one(&self.pool)
         .await?;

@@ -8,8 +8,8 @@ use sqlx::types::Json;
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::queue::delivery::lease::OpenRow;
-use crate::queue::model::{Accepted, Record, Stamp};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::model::{Accepted, Lookup, Record, Stamp};
+use crate::queue::{Queue, QueueError};
 
 /// A record in its current state, with the rows that a preview considers.
 #[derive(Debug)]
@@ -35,10 +35,14 @@ impl Queue {
     pub async fn preview_inputs(&self, rows: &[i64]) -> Result<Vec<PreviewInput>, QueueError> {
         let mut query = select();
         query.push("r.id IN (SELECT record_id FROM sync_queue WHERE id = ANY(");
-        query.push_bind(rows.to_vec()).push(")) AND r.portal = ").push_bind(PORTAL);
+        query
+            .push_bind(rows.to_vec())
+            .push(")) AND r.portal = ")
+            .push_bind(self.portal().to_owned());
         query.push(" ORDER BY r.id");
         let found: Vec<Found> = query.build_query_as().fetch_all(&self.pool).await?;
-        self.filled(found.into_iter().map(Found::into_prospect).collect(), rows).await
+        let found: Result<_, _> = found.into_iter().map(Found::into_input).collect();
+        self.filled(found?, rows).await
     }
 
     /// Returns the records with these kinds and external ids in their current state, each with its
@@ -59,7 +63,7 @@ impl Queue {
              JOIN crm_record r ON r.portal = $1 AND r.sync_type = k.sync_type
                                   AND r.external_id = k.external_id",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(&kinds)
         .bind(&ids)
         .fetch_all(&self.pool)
@@ -68,7 +72,8 @@ impl Queue {
         let mut query = select();
         query.push("r.id = ANY(").push_bind(records).push(")");
         let known: Vec<Found> = query.build_query_as().fetch_all(&self.pool).await?;
-        let known = known.into_iter().map(Found::into_prospect).collect();
+        let known: Result<_, _> = known.into_iter().map(Found::into_input).collect();
+        let known = known?;
         let mut known: HashMap<i64, PreviewInput> =
             self.filled(known, &[]).await?.into_iter().map(|p| (p.record.id, p)).collect();
         let places: HashMap<i64, i64> = found.into_iter().collect();
@@ -85,12 +90,12 @@ impl Queue {
     /// Adds the open rows, those of `rows`, and the slots.
     async fn filled(
         &self,
-        mut prospects: Vec<PreviewInput>,
+        mut inputs: Vec<PreviewInput>,
         rows: &[i64],
     ) -> Result<Vec<PreviewInput>, QueueError> {
-        let ids: Vec<i64> = prospects.iter().map(|p| p.record.id).collect();
+        let ids: Vec<i64> = inputs.iter().map(|p| p.record.id).collect();
         let open: Vec<OpenRow> = sqlx::query_as(
-            "SELECT q.id, q.record_id, q.operation, q.retry_count, q.status = 'failed' AS along,
+            "SELECT q.id, q.record_id, q.output, q.operation, q.retry_count, q.status = 'failed' AS along,
                     q.created_at,
                     e.occurred_at, e.type AS event_type, e.subject, e.data, q.subject_id,
                     o.tombstone_at, o.tombstone_row
@@ -125,16 +130,16 @@ impl Queue {
             ids.iter().enumerate().map(|(place, &id)| (id, place)).collect();
         for row in open {
             if let Some(&place) = places.get(&row.record_id) {
-                prospects[place].record.rows.push(row.into_row()?);
+                inputs[place].record.rows.push(row.into_row()?);
             }
         }
         for row in slots {
             if let Some(&place) = places.get(&row.record_id) {
                 let stamp = Stamp { at: row.set_at, row: row.set_by };
-                prospects[place].slots.insert(row.slot, (row.target, stamp));
+                inputs[place].slots.insert(row.slot, (row.target, stamp));
             }
         }
-        Ok(prospects)
+        Ok(inputs)
     }
 }
 
@@ -147,7 +152,7 @@ fn blank(sync_type: &str, external_id: &str) -> PreviewInput {
         accepted: Accepted::new(),
         tombstone: None,
         doubt: 0,
-        resolve: None,
+        lookup: None,
         shared: false,
         lost_link: None,
         adopted: false,
@@ -161,7 +166,7 @@ fn blank(sync_type: &str, external_id: &str) -> PreviewInput {
 fn select() -> QueryBuilder<Postgres> {
     QueryBuilder::new(
         "SELECT r.sync_type, r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at,
-                r.tombstone_row, r.doubt, r.resolve, r.failures, r.brought IS NOT NULL AS shared,
+                r.tombstone_row, r.doubt, r.lookup, r.lookup_id, r.failures, r.brought IS NOT NULL AS shared,
                 r.adopted_at IS NOT NULL AS adopted, r.erase_confirmed,
                 r.erased_at IS NOT NULL AS erased FROM crm_record r WHERE ",
     )
@@ -186,7 +191,8 @@ struct Found {
     tombstone_at: Option<DateTime<Utc>>,
     tombstone_row: Option<i64>,
     doubt: i64,
-    resolve: Option<String>,
+    lookup: Option<String>,
+    lookup_id: Option<String>,
     failures: i32,
     shared: bool,
     adopted: bool,
@@ -195,7 +201,7 @@ struct Found {
 }
 
 impl Found {
-    fn into_prospect(self) -> PreviewInput {
+    fn into_input(self) -> Result<PreviewInput, QueueError> {
         let tombstone = self.tombstone_at.zip(self.tombstone_row);
         let record = Record {
             id: self.id,
@@ -204,7 +210,7 @@ impl Found {
             accepted: self.accepted.0,
             tombstone: tombstone.map(|(at, row)| Stamp { at, row }),
             doubt: self.doubt,
-            resolve: self.resolve,
+            lookup: Lookup::read(self.lookup.as_deref(), self.lookup_id)?,
             shared: self.shared,
             lost_link: None,
             adopted: self.adopted,
@@ -213,6 +219,6 @@ impl Found {
             rows: Vec::new(),
         };
         let (slots, erased) = (BTreeMap::new(), self.erased);
-        PreviewInput { sync_type: self.sync_type, record, slots, erased }
+        Ok(PreviewInput { sync_type: self.sync_type, record, slots, erased })
     }
 }

@@ -10,7 +10,7 @@ use crate::queue::delivery::refresh::{lock, refresh};
 use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify;
 use crate::queue::views::page::{Listing, Page};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// A record as the API and the dashboard show it.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -200,7 +200,7 @@ impl Queue {
         page: &Page,
     ) -> Result<Listing<RecordView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
-        query.push_bind(PORTAL);
+        query.push_bind(self.portal().to_owned());
         if let Some(sync_type) = &filter.sync_type {
             query.push(" AND r.sync_type = ").push_bind(sync_type.clone());
         }
@@ -209,7 +209,7 @@ impl Queue {
         }
         if let Some(text) = filter.search.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
             query.push(" AND r.id IN (SELECT o.id FROM crm_record o WHERE o.portal = ");
-            query.push_bind(PORTAL);
+            query.push_bind(self.portal().to_owned());
             query.push(
                 " AND o.sync_type IN (SELECT sync_type FROM known_kind) AND (o.hubspot_id = ",
             );
@@ -231,7 +231,7 @@ impl Queue {
         external_id: &str,
     ) -> Result<Option<RecordView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
-        query.push_bind(PORTAL);
+        query.push_bind(self.portal().to_owned());
         query.push(" AND r.sync_type = ").push_bind(sync_type.to_owned());
         query.push(" AND r.external_id = ").push_bind(external_id.to_owned());
         Ok(query.build_query_as().fetch_optional(&self.pool).await?)
@@ -239,7 +239,7 @@ impl Queue {
 
     pub(in crate::queue) async fn record(&self, id: i64) -> Result<Option<RecordView>, QueueError> {
         let mut query = QueryBuilder::<Postgres>::new(COLUMNS);
-        query.push_bind(PORTAL);
+        query.push_bind(self.portal().to_owned());
         query.push(" AND r.id = ").push_bind(id);
         Ok(query.build_query_as().fetch_optional(&self.pool).await?)
     }
@@ -253,12 +253,13 @@ impl Queue {
             "SELECT a.slot, t.sync_type AS target_type, t.external_id AS target, a.set_at, a.set_by,
                     CASE WHEN a.refused THEN 'refused'
                          WHEN EXISTS (SELECT 1 FROM association_owed o
-                                      WHERE o.record_id = a.record_id AND o.slot = a.slot) THEN 'due'
+                                      WHERE o.record_id = a.record_id AND o.slot = a.slot
+                                        AND o.entry = a.entry) THEN 'due'
                          WHEN a.target_id IS NULL THEN 'none'
                          WHEN a.made_to IS NULL THEN 'parked'
                          ELSE 'made' END AS state
              FROM crm_association a LEFT JOIN crm_record t ON t.id = a.target_id
-             WHERE a.record_id = $1 ORDER BY a.slot",
+             WHERE a.record_id = $1 ORDER BY a.slot, a.entry",
         )
         .bind(record)
         .fetch_all(&self.pool)
@@ -281,7 +282,7 @@ impl Queue {
         let found: Option<i64> = sqlx::query_scalar(
             "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(sync_type)
         .bind(external_id)
         .fetch_optional(&mut *tx)
@@ -315,10 +316,11 @@ impl Queue {
         .await?;
         refresh(&mut tx, &[record], now).await?;
         let target = audit::record_target(sync_type, record);
-        audit::record(&mut tx, now, actor, "resync", Some(&target), json!({})).await?;
+        audit::record(&mut tx, self.portal(), now, actor, "resync", Some(&target), json!({}))
+            .await?;
         notify(&mut tx).await?;
         tx.commit().await?;
-        self.lines.joined();
+        self.cursors.joined();
         Ok(OneRecord::Done)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::queue::model::Status;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// The number of rows of one kind with one status.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -104,8 +104,9 @@ impl Queue {
     ) -> Result<i64, QueueError> {
         let Some(status) = status else {
             let sum = "SELECT COALESCE(sum(rows), 0)::bigint FROM tally
-                       WHERE $1::text IS NULL OR sync_type = $1";
-            return Ok(sqlx::query_scalar(sum).bind(sync_type).fetch_one(&self.pool).await?);
+                       WHERE portal = $2 AND ($1::text IS NULL OR sync_type = $1)";
+            let sum = sqlx::query_scalar(sum).bind(sync_type).bind(self.portal());
+            return Ok(sum.fetch_one(&self.pool).await?);
         };
         let counts = self.sums().await?.0.into_iter().filter(|count| {
             count.status == status.as_str() && sync_type.is_none_or(|kind| count.sync_type == kind)
@@ -117,8 +118,9 @@ impl Queue {
     async fn sums(&self) -> Result<(Vec<Count>, Vec<LastSync>), QueueError> {
         let sums: Vec<(String, String, i64, Option<DateTime<Utc>>)> = sqlx::query_as(
             "SELECT sync_type, status, sum(rows)::bigint, max(last_at) FROM tally
-             GROUP BY 1, 2 ORDER BY 1, 2",
+             WHERE portal = $1 GROUP BY 1, 2 ORDER BY 1, 2",
         )
+        .bind(self.portal())
         .fetch_all(&self.pool)
         .await?;
         // `processing` is not stored: it means open rows of leased records that existed at the
@@ -138,7 +140,7 @@ impl Queue {
              WHERE r.portal = $1 AND q.created_at <= r.leased_at
              GROUP BY 1, 2",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
@@ -172,15 +174,15 @@ impl Queue {
         let (counts, last_sync) = self.sums().await?;
         let (oldest_waiting, synced_last_minute, window_used, parked_associations) =
             sqlx::query_as(
-                "SELECT (SELECT created_at FROM sync_queue WHERE status IN ('pending', 'retry')
-                         ORDER BY id LIMIT 1),
+                "SELECT (SELECT created_at FROM sync_queue
+                         WHERE portal = $1 AND status IN ('pending', 'retry') ORDER BY id LIMIT 1),
                         (SELECT COALESCE(sum(rows), 0)::bigint FROM pulse
-                         WHERE outcome = 'synced' AND at > $2::timestamptz - interval '1 minute'),
+                         WHERE portal = $1 AND outcome = 'synced' AND at > $2::timestamptz - interval '1 minute'),
                         (SELECT count(*) FROM hubspot_call WHERE portal = $1 AND free_at > $2),
                         (SELECT count(*) FROM crm_association a JOIN crm_record t ON t.id = a.target_id
-                         WHERE a.made_to IS NULL AND a.target_id IS NOT NULL AND t.hubspot_id IS NULL)",
+                         WHERE t.portal = $1 AND a.made_to IS NULL AND a.target_id IS NOT NULL AND t.hubspot_id IS NULL)",
             )
-            .bind(PORTAL)
+            .bind(self.portal())
             .bind(now)
             .fetch_one(&self.pool)
             .await?;
@@ -207,10 +209,11 @@ impl Queue {
         let found: Vec<(DateTime<Utc>, String, String, i16, i64)> = sqlx::query_as(
             "SELECT date_bin($2 * interval '1 second', at, 'epoch'), sync_type, outcome, bucket,
                     sum(rows)::bigint
-             FROM pulse WHERE at >= $1 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
+             FROM pulse WHERE portal = $3 AND at >= $1 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
         )
         .bind(since)
         .bind(span.num_seconds().max(10) as f64)
+        .bind(self.portal())
         .fetch_all(&self.pool)
         .await?;
         let mut spans: BTreeMap<(DateTime<Utc>, String), Span> = BTreeMap::new();
@@ -248,14 +251,14 @@ impl Queue {
                    WHERE lease_token IS NOT NULL ORDER BY lease_until LIMIT 100000) AS leased
              WHERE portal = $1 GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 200",
         )
-        .bind(PORTAL)
+        .bind(self.portal())
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
         Ok(leases)
     }
 
-    /// Folds the differences, and deletes data that is older than the charts show.
+    /// Folds the differences of all portals, and deletes data that is older than the charts show.
     ///
     /// # Errors
     /// When the database fails.
@@ -267,9 +270,9 @@ impl Queue {
                  ORDER BY no LIMIT 50000 FOR UPDATE SKIP LOCKED),
              gone AS (
                  DELETE FROM tally t USING old WHERE t.no = old.no
-                 RETURNING t.sync_type, t.status, t.rows, t.last_at)
-             INSERT INTO tally (sync_type, status, rows, last_at)
-             SELECT sync_type, status, sum(rows), max(last_at) FROM gone GROUP BY 1, 2",
+                 RETURNING t.portal, t.sync_type, t.status, t.rows, t.last_at)
+             INSERT INTO tally (portal, sync_type, status, rows, last_at)
+             SELECT portal, sync_type, status, sum(rows), max(last_at) FROM gone GROUP BY 1, 2, 3",
         )
         .bind(MANY)
         .execute(&self.pool)
@@ -281,11 +284,11 @@ impl Queue {
                      LIMIT 20000 FOR UPDATE SKIP LOCKED),
                  gone AS (
                      DELETE FROM pulse p USING old WHERE p.no = old.no
-                     RETURNING date_bin($2::interval, p.at, 'epoch') AS span, p.sync_type,
-                               p.outcome, p.bucket, p.rows)
-                 INSERT INTO pulse (at, sync_type, outcome, bucket, rows, fold)
-                 SELECT span, sync_type, outcome, bucket, sum(rows), $3 FROM gone
-                 GROUP BY 1, 2, 3, 4",
+                     RETURNING date_bin($2::interval, p.at, 'epoch') AS span, p.portal,
+                               p.sync_type, p.outcome, p.bucket, p.rows)
+                 INSERT INTO pulse (portal, at, sync_type, outcome, bucket, rows, fold)
+                 SELECT portal, span, sync_type, outcome, bucket, sum(rows), $3 FROM gone
+                 GROUP BY 1, 2, 3, 4, 5",
             )
             .bind(now - age)
             .bind(span)
@@ -293,7 +296,12 @@ impl Queue {
             .execute(&self.pool)
             .await?;
         }
-        sqlx::query("DELETE FROM pulse WHERE at < $1").bind(now - KEPT).execute(&self.pool).await?;
+        sqlx::query(
+            "DELETE FROM pulse WHERE portal IN (SELECT portal FROM crm_portal) AND at < $1",
+        )
+        .bind(now - KEPT)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 }

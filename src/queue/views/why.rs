@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::queue::gates::gate::Gate;
 use crate::queue::views::inspect::RowDetail;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// One reason why a row, or something that belongs to it, is not in HubSpot yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,7 +54,7 @@ impl Queue {
                  WHERE r.id = $1 AND r.portal = $2 LIMIT $3) AS line",
         )
         .bind(record)
-        .bind(PORTAL)
+        .bind(self.portal())
         .bind(LONGEST_LINE)
         .fetch_one(&self.pool)
         .await?)

@@ -3,7 +3,7 @@
 mod stranded;
 
 use chrono::TimeDelta;
-use hubferry::queue::delivery::settle::{Certainty, Settlement, Wait};
+use hubferry::queue::delivery::settlement::{Certainty, Link, Settlement, Wait};
 use hubferry::queue::model::Batch;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
@@ -47,7 +47,7 @@ async fn a_holder_that_was_fenced_out_is_doubted_even_by_one_who_has_read_the_re
     let settle = async |batch: &Batch| {
         let mut done = Settlement::release(batch.records[0].id, batch.records[0].doubt);
         done.certainty = Certainty::Certain;
-        done.link = Some(Some("77".into()));
+        done.link = Link::Set("77".into());
         let now = world.queue.now().await.unwrap();
         world.queue.settle(&batch.lease, &[done], None, now).await.unwrap()
     };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use hubferry::queue::delivery::lease::Holder;
-use hubferry::queue::delivery::settle::{Certainty, RowVerdict, Settlement};
+use hubferry::queue::delivery::settlement::{Certainty, Link, RowVerdict, Settlement};
 use hubferry::worker::janitor;
 use hubspot_sandbox::Faults;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ async fn a_stale_lease_cannot_settle() {
     let record = &stale.records[0];
     let mut late = Settlement::release(record.id, record.doubt);
     late.certainty = Certainty::Certain;
-    late.link = Some(Some("666".into()));
+    late.link = Link::Set("666".into());
     late.rows = vec![(record.rows[0].id, RowVerdict::Written(Vec::new()))];
     let now = world.queue.now().await.unwrap();
     let settled = world.queue.settle(&stale.lease, &[late], None, now).await.unwrap();

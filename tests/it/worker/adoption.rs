@@ -1,7 +1,7 @@
 //! Records that HubSpot had before us: adopted by an address that nobody has verified.
 
 use chrono::TimeDelta;
-use hubferry::queue::delivery::settle::{Certainty, Settlement};
+use hubferry::queue::delivery::settlement::{Certainty, Settlement};
 use hubferry::worker::Step;
 use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};
@@ -155,7 +155,7 @@ async fn a_contact_that_bears_our_key_already_is_not_adopted_but_ours() {
     let id = world.sandbox.create("contacts", &before);
     world.accept(&ada("1", 1)).await;
     // As where many contacts are there already: looked for by its address before it is created.
-    sqlx::query("UPDATE crm_record SET resolve = '?', stage = 'resolve'")
+    sqlx::query("UPDATE crm_record SET lookup = 'email_first', stage = 'resolve'")
         .execute(world.queue.pool())
         .await
         .unwrap();

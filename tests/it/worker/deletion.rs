@@ -1,6 +1,6 @@
 //! Deletes and erasures.
 
-use hubferry::queue::delivery::settle::{Certainty, RowVerdict, Settlement};
+use hubferry::queue::delivery::settlement::{Certainty, RowVerdict, Settlement};
 use hubferry::queue::model::Reason;
 use hubspot_sandbox::{ApplyThenFail, FailHow, Faults};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Two of ours that people made one in HubSpot, at awkward moments.
 
-use hubferry::queue::delivery::settle::{Certainty, Settlement};
+use hubferry::queue::delivery::settlement::{Certainty, Settlement};
 use hubspot_sandbox::Faults;
 use serde_json::{Value, json};
 

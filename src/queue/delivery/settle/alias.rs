@@ -13,8 +13,8 @@ use sqlx::types::Json;
 
 use crate::queue::QueueError;
 use crate::queue::delivery::refresh::refresh;
-use crate::queue::delivery::settle::Settlement;
 use crate::queue::delivery::settle::subject::keep_apart;
+use crate::queue::delivery::settlement::{Link, Settlement};
 use crate::queue::model::Accepted;
 
 /// Finds, for each settlement that would link to a HubSpot record, the record that is already
@@ -24,9 +24,9 @@ pub(super) async fn holders(
     db: &mut PgConnection,
     settlements: &[Settlement],
 ) -> Result<HashMap<i64, i64>, QueueError> {
-    let linking = settlements.iter().filter(|s| s.adopts || s.relinks);
+    let linking = settlements.iter().filter(|s| matches!(s.link, Link::Adopt(_) | Link::Moved(_)));
     let (records, links): (Vec<i64>, Vec<String>) =
-        linking.filter_map(|s| Some((s.record, s.link.clone()??))).unzip();
+        linking.filter_map(|s| Some((s.record, s.link.id()?.to_owned()))).unzip();
     if records.is_empty() {
         return Ok(HashMap::new());
     }
@@ -87,7 +87,7 @@ pub(super) async fn aliases(
     settlements: &[Settlement],
     holders: &HashMap<i64, i64>,
 ) -> Result<Vec<i64>, QueueError> {
-    let changing = settlements.iter().filter(|s| s.gone || s.relinks).map(|s| s.record);
+    let changing = settlements.iter().filter(|s| s.is_gone() || s.is_merged()).map(|s| s.record);
     let changing: Vec<i64> = changing.chain(holders.values().copied()).collect();
     let own = settlements.iter().flat_map(|s| &s.own).map(|part| part.record);
     let mut locks: Vec<i64> = own.collect();
@@ -156,7 +156,7 @@ pub(super) async fn merge(
         sqlx::query(
             "UPDATE crm_record
              SET alias_of = $2, hubspot_id = NULL, link_mark = nextval('lease_token'), accepted = '{}', doubt = 0,
-                 resolve = NULL, lost_link = NULL, lease_token = NULL, lease_until = NULL,
+                 lookup = NULL, lookup_id = NULL, lost_link = NULL, lease_token = NULL, lease_until = NULL,
                  lease_holder = NULL, leased_at = NULL, adopted_at = NULL, adopted_by = NULL,
                  erase_confirmed = false
              WHERE id = $1",
@@ -188,9 +188,9 @@ async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(
     .execute(&mut *db)
     .await?;
     sqlx::query(
-        "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
-         SELECT $2, slot, target_id, set_at, set_by FROM crm_association WHERE record_id = $1
-         ON CONFLICT (record_id, slot) DO UPDATE
+        "INSERT INTO crm_association AS a (record_id, slot, entry, target_id, set_at, set_by)
+         SELECT $2, slot, entry, target_id, set_at, set_by FROM crm_association WHERE record_id = $1
+         ON CONFLICT (record_id, slot, entry) DO UPDATE
          SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by,
              refused = a.refused AND a.target_id IS NOT DISTINCT FROM excluded.target_id
          WHERE (a.set_at, a.set_by) < (excluded.set_at, excluded.set_by)",
@@ -208,11 +208,12 @@ async fn move_over(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(
 async fn part(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), QueueError> {
     sqlx::query(
         "WITH kept AS (
-             SELECT a.slot, a.made_target_id, a.made_from, a.made_to, a.sure,
+             SELECT a.slot, a.entry, a.made_target_id, a.made_from, a.made_to, a.sure,
                     s.made_target_id AS other_target, s.made_from AS other_from,
                     s.made_to AS other_to, s.sure AS other_sure
              FROM crm_association a
              JOIN crm_association s ON s.record_id = $2 AND s.slot = a.slot
+                  AND s.entry = a.entry
              WHERE a.record_id = $1 AND a.made_to IS NOT NULL
                AND (s.made_to IS NULL OR (a.made_target_id IS NOT DISTINCT FROM s.target_id
                                           AND s.made_target_id IS DISTINCT FROM s.target_id))
@@ -220,12 +221,12 @@ async fn part(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), Qu
              UPDATE crm_association s
              SET made_target_id = k.made_target_id, made_from = k.made_from, made_to = k.made_to,
                  sure = k.sure, refused = false
-             FROM kept k WHERE s.record_id = $2 AND s.slot = k.slot
+             FROM kept k WHERE s.record_id = $2 AND s.slot = k.slot AND s.entry = k.entry
          )
          UPDATE crm_association a
          SET made_target_id = k.other_target, made_from = k.other_from, made_to = k.other_to,
              sure = k.other_sure
-         FROM kept k WHERE a.record_id = $1 AND a.slot = k.slot",
+         FROM kept k WHERE a.record_id = $1 AND a.slot = k.slot AND a.entry = k.entry",
     )
     .bind(alias)
     .bind(survivor)
@@ -233,7 +234,7 @@ async fn part(db: &mut PgConnection, alias: i64, survivor: i64) -> Result<(), Qu
     .await?;
     sqlx::query(
         "DELETE FROM crm_association a USING crm_association s
-         WHERE a.record_id = $1 AND s.record_id = $2 AND s.slot = a.slot
+         WHERE a.record_id = $1 AND s.record_id = $2 AND s.slot = a.slot AND s.entry = a.entry
            AND (a.made_to IS NULL OR a.made_target_id IS NOT DISTINCT FROM s.made_target_id
                 OR a.made_target_id IS NOT DISTINCT FROM s.target_id)",
     )

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use crate::queue::delivery::settle::Settlement;
+use crate::queue::delivery::settlement::{End, Settlement};
 use crate::queue::{QueueError, audit};
 
 /// Voids the slots of records that were deleted. HubSpot removes a record's associations with the
@@ -16,7 +16,7 @@ pub(super) async fn void_slots(
     db: &mut PgConnection,
     ours: &[&Settlement],
 ) -> Result<(), QueueError> {
-    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    let gone: Vec<i64> = ours.iter().filter(|s| s.is_gone()).map(|s| s.record).collect();
     if gone.is_empty() {
         return Ok(());
     }
@@ -46,7 +46,8 @@ pub(super) async fn reopen_newer(
     db: &mut PgConnection,
     ours: &[&Settlement],
 ) -> Result<(), QueueError> {
-    let gone: Vec<i64> = ours.iter().filter(|s| s.gone && !s.erase).map(|s| s.record).collect();
+    let gone: Vec<i64> =
+        ours.iter().filter(|s| s.is_gone() && s.end != End::Erased).map(|s| s.record).collect();
     if gone.is_empty() {
         return Ok(());
     }
@@ -66,43 +67,36 @@ pub(super) async fn reopen_newer(
 }
 
 /// Removes the stored data of erased records, and writes an audit line without personal data. Only
-/// the numbers and ids of the records stay, so that later events can be refused. An event is
-/// emptied as a whole: its other rows lose their data too, and those that are still open end with
-/// `SUBJECT_ERASED`.
+/// the numbers and ids of the records stay, so that later events can be refused. An event that
+/// another record still has to send is emptied once that has been done.
 pub(super) async fn erase(
     db: &mut PgConnection,
+    portal: &str,
     ours: &[&Settlement],
     now: DateTime<Utc>,
 ) -> Result<(), QueueError> {
-    for record in ours.iter().filter(|s| s.erase).map(|s| s.record) {
-        // Without its hash, an event that is sent again is a duplicate, whatever its body.
+    for record in ours.iter().filter(|s| s.end == End::Erased).map(|s| s.record) {
         let rows: Vec<i64> = sqlx::query_scalar(
-            "WITH emptied AS (
-                 UPDATE event SET data = NULL, hash = NULL, subject = ''
-                 WHERE no IN (SELECT event_no FROM sync_queue
-                              WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1)
-                 RETURNING row_ids)
-             SELECT UNNEST(row_ids) FROM emptied",
+            "SELECT id FROM sync_queue
+             WHERE (record_id = $1 AND subject_id IS NULL) OR subject_id = $1",
         )
         .bind(record)
         .fetch_all(&mut *db)
         .await?;
-        sqlx::query("UPDATE attempt SET message = 'erased' WHERE row_id = ANY($1)")
-            .bind(&rows)
-            .execute(&mut *db)
-            .await?;
-        sqlx::query("DELETE FROM row_email WHERE row_id = ANY($1)")
-            .bind(&rows)
-            .execute(&mut *db)
-            .await?;
+        let events: Vec<(i64, Vec<i64>, bool)> =
+            sqlx::query_as(SHARED_EVENTS).bind(record).bind(&rows).fetch_all(&mut *db).await?;
+        let (later, now_empty): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| event.2);
+        let later: Vec<i64> = later.into_iter().map(|(no, ..)| no).collect();
         sqlx::query(
-            "UPDATE sync_queue SET warnings = NULL,
-                    error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
-             WHERE id = ANY($1)",
+            "INSERT INTO event_erasure (event_no) SELECT UNNEST($1::bigint[])
+             ON CONFLICT (event_no) DO NOTHING",
         )
-        .bind(&rows)
+        .bind(&later)
         .execute(&mut *db)
         .await?;
+        empty(db, &now_empty.iter().map(|(no, ..)| *no).collect::<Vec<_>>()).await?;
+        let of_events = now_empty.into_iter().flat_map(|(_, rows, _)| rows);
+        clear(db, &rows.into_iter().chain(of_events).collect::<Vec<_>>()).await?;
         sqlx::query(
             "DELETE FROM crm_association a USING crm_record r
              WHERE r.id = a.record_id AND r.id = $1 AND (r.alias_of IS NULL OR a.made_to IS NULL)",
@@ -111,7 +105,49 @@ pub(super) async fn erase(
         .execute(&mut *db)
         .await?;
         let target = format!("record {record}");
-        audit::record(db, now, "application", "erase", Some(&target), json!({})).await?;
+        audit::record(db, portal, now, "application", "erase", Some(&target), json!({})).await?;
     }
+    Ok(())
+}
+
+/// The events of the rows `$2`, the ids of all of their rows, and whether a record other than `$1`,
+/// which is not erased, still has to send one of them.
+const SHARED_EVENTS: &str = "SELECT e.no, e.row_ids, EXISTS (
+         SELECT 1 FROM sync_queue o JOIN crm_record r ON r.id = o.record_id
+         WHERE o.id = ANY(e.row_ids) AND o.status IN ('pending', 'retry') AND NOT o.written
+           AND o.record_id <> $1 AND o.subject_id IS DISTINCT FROM $1 AND r.erased_at IS NULL)
+     FROM event e
+     WHERE e.no IN (SELECT event_no FROM sync_queue WHERE id = ANY($2))";
+
+/// Empties events. Without its hash, an event that is sent again is a duplicate, whatever its body.
+pub(in crate::queue) async fn empty(
+    db: &mut PgConnection,
+    events: &[i64],
+) -> Result<(), QueueError> {
+    sqlx::query("UPDATE event SET data = NULL, hash = NULL, subject = '' WHERE no = ANY($1)")
+        .bind(events)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes what rows tell of their event.
+pub(in crate::queue) async fn clear(db: &mut PgConnection, rows: &[i64]) -> Result<(), QueueError> {
+    sqlx::query("UPDATE attempt SET message = 'erased' WHERE row_id = ANY($1)")
+        .bind(rows)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("DELETE FROM row_email WHERE row_id = ANY($1)")
+        .bind(rows)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(
+        "UPDATE sync_queue SET warnings = NULL,
+                error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
+         WHERE id = ANY($1)",
+    )
+    .bind(rows)
+    .execute(db)
+    .await?;
     Ok(())
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::queue::delivery::settle::{OwnPart, Settlement};
+use crate::queue::delivery::settlement::{End, OwnPart, Settlement};
 use crate::queue::model::{Accepted, Register, Stamp};
 use crate::queue::{Queue, QueueError};
 
@@ -131,7 +131,7 @@ pub(super) async fn promote(
          SET alias_of = NULL, hubspot_id = s.hubspot_id, lost_link = s.lost_link,
              accepted = s.accepted, doubt = nextval('lease_token'),
              adopted_at = s.adopted_at, adopted_by = s.adopted_by,
-             link_mark = nextval('lease_token'), resolve = NULL, failures = 0, backoff_until = NULL,
+             link_mark = nextval('lease_token'), lookup = NULL, lookup_id = NULL, failures = 0, backoff_until = NULL,
              lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL
          FROM crm_record s WHERE h.id = $2 AND s.id = $1",
     )
@@ -142,7 +142,7 @@ pub(super) async fn promote(
     sqlx::query(
         "UPDATE crm_record
          SET alias_of = $2, hubspot_id = CASE WHEN id <> $1 THEN hubspot_id END,
-             lost_link = NULL, accepted = '{}', doubt = 0, resolve = NULL,
+             lost_link = NULL, accepted = '{}', doubt = 0, lookup = NULL, lookup_id = NULL,
              adopted_at = NULL, adopted_by = NULL, erase_confirmed = false,
              link_mark = nextval('lease_token')
          WHERE id = $1 OR alias_of = $1",
@@ -165,11 +165,11 @@ pub(super) async fn promote(
     // They are sorted, so that all are removed before the first one is added again.
     sqlx::query(
         "WITH gone AS (DELETE FROM crm_association WHERE record_id IN ($1, $2) RETURNING *)
-         INSERT INTO crm_association (record_id, slot, target_id, set_at, set_by, made_target_id,
-                                      made_from, made_to, sure, refused)
-         SELECT CASE record_id WHEN $1 THEN $2 ELSE $1 END, slot, target_id, set_at, set_by,
+         INSERT INTO crm_association (record_id, slot, entry, target_id, set_at, set_by,
+                                      made_target_id, made_from, made_to, sure, refused)
+         SELECT CASE record_id WHEN $1 THEN $2 ELSE $1 END, slot, entry, target_id, set_at, set_by,
                 made_target_id, made_from, made_to, sure, refused
-         FROM gone ORDER BY record_id, slot",
+         FROM gone ORDER BY record_id, slot, entry",
     )
     .bind(survivor)
     .bind(heir)
@@ -187,7 +187,7 @@ pub(super) async fn void_aliases(
     now: DateTime<Utc>,
 ) -> Result<Vec<i64>, QueueError> {
     let mut touched = Vec::new();
-    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    let gone: Vec<i64> = ours.iter().filter(|s| s.is_gone()).map(|s| s.record).collect();
     if gone.is_empty() {
         return Ok(touched);
     }
@@ -201,7 +201,7 @@ pub(super) async fn void_aliases(
     for gone in ours {
         let Some(&survivor) = survivors.get(&gone.record) else { continue };
         touched.push(survivor);
-        if gone.erase {
+        if gone.end == End::Erased {
             // Events from before the erasure have no effect any more.
             sqlx::query(
                 "UPDATE sync_queue SET status = 'synced', written = true, processed_at = $2
@@ -213,7 +213,7 @@ pub(super) async fn void_aliases(
             .await?;
         }
         let Some(mut own) = load(db, gone.record).await? else { continue };
-        let void = own.void(gone.tombstone.filter(|_| !gone.erase));
+        let void = own.void(gone.tombstone.filter(|_| gone.end != End::Erased));
         store(db, gone.record, &own).await?;
         take_back(db, survivor, &void).await?;
     }
@@ -289,7 +289,7 @@ pub(super) async fn part_ways(
     db: &mut PgConnection,
     ours: &[&Settlement],
 ) -> Result<Vec<i64>, QueueError> {
-    let gone: Vec<i64> = ours.iter().filter(|s| s.gone).map(|s| s.record).collect();
+    let gone: Vec<i64> = ours.iter().filter(|s| s.is_gone()).map(|s| s.record).collect();
     if gone.is_empty() {
         return Ok(gone);
     }
@@ -303,7 +303,7 @@ pub(super) async fn part_ways(
     for &(record, _) in &apart {
         let Some(mut own) = load(db, record).await? else { continue };
         if let Some(deleted) = ours.iter().find(|s| s.record == record) {
-            own.void(deleted.tombstone.filter(|_| !deleted.erase));
+            own.void(deleted.tombstone.filter(|_| deleted.end != End::Erased));
         }
         restore(db, record, &own).await?;
     }
@@ -345,7 +345,7 @@ async fn restore(db: &mut PgConnection, record: i64, own: &Own) -> Result<(), Qu
         sqlx::query(
             "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
              VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (record_id, slot) DO UPDATE
+             ON CONFLICT (record_id, slot, entry) DO UPDATE
              SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by
              WHERE (a.set_at, a.set_by) < (excluded.set_at, excluded.set_by)",
         )

@@ -7,8 +7,10 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use crate::queue::QueueError;
-use crate::queue::delivery::settle::{Certainty, RowVerdict, Settlement};
-use crate::queue::model::{Accepted, Reason};
+use crate::queue::delivery::settlement::{
+    Adoption, Certainty, Link, LookupChange, RowVerdict, Settlement,
+};
+use crate::queue::model::{Accepted, Lookup, Reason};
 
 /// Ends the leases and stores the new state of the records.
 pub(super) async fn write_records(
@@ -24,7 +26,8 @@ pub(super) async fn write_records(
     let (mut tomb_at, mut tomb_row) = (vec![], vec![]);
     let (mut failed, mut backoff) = (vec![], vec![]);
     let (mut wait_until, mut wait_reason) = (vec![], vec![]);
-    let (mut resolves, mut resolve, mut loaded) = (vec![], vec![], vec![]);
+    let (mut looks, mut lookups, mut lookup_ids) = (vec![], vec![], vec![]);
+    let mut loaded = vec![];
     let (mut adopters, mut disowns) = (vec![], vec![]);
     for s in ours {
         ids.push(s.record);
@@ -34,10 +37,15 @@ pub(super) async fn write_records(
             Certainty::Doubtful => -1,
             Certainty::AsBefore => 0,
         });
-        resolves.push(s.resolve.is_some());
-        resolve.push(s.resolve.clone().flatten());
-        relink.push(s.link.is_some());
-        links.push(s.link.clone().flatten());
+        let lookup = match &s.lookup {
+            LookupChange::Set(lookup) => Some(lookup),
+            LookupChange::Keep | LookupChange::Clear => None,
+        };
+        looks.push(s.lookup != LookupChange::Keep);
+        lookups.push(lookup.map(Lookup::word));
+        lookup_ids.push(lookup.and_then(Lookup::id));
+        relink.push(s.link != Link::Keep);
+        links.push(s.link.id());
         accepted.push(s.accepted.as_ref().map(Json));
         tomb_at.push(s.tombstone.map(|t| t.at));
         tomb_row.push(s.tombstone.map(|t| t.row));
@@ -47,8 +55,11 @@ pub(super) async fn write_records(
         wait_until.push(s.wait.as_ref().map(|w| w.until));
         wait_reason.push(s.wait.as_ref().map(|w| w.reason.clone()));
         loaded.push(s.wait.as_ref().map_or(0, |w| w.loaded));
-        adopters.push(s.adopted_by);
-        disowns.push(s.disowns);
+        adopters.push(match s.adoption {
+            Adoption::Begin(row) => Some(row),
+            Adoption::Keep | Adoption::End => None,
+        });
+        disowns.push(s.adoption == Adoption::End);
     }
     sqlx::query(
         "UPDATE crm_record r
@@ -56,7 +67,8 @@ pub(super) async fn write_records(
              hubspot_id = CASE WHEN s.relink THEN s.link ELSE r.hubspot_id END,
              lost_link = CASE WHEN NOT s.relink THEN r.lost_link
                               WHEN s.link IS NULL THEN COALESCE(r.hubspot_id, r.lost_link) END,
-             resolve = CASE WHEN s.resolves THEN s.resolve WHEN s.relink THEN NULL ELSE r.resolve END,
+             lookup = CASE WHEN s.looks THEN s.lookup WHEN NOT s.relink THEN r.lookup END,
+             lookup_id = CASE WHEN s.looks THEN s.lookup_id WHEN NOT s.relink THEN r.lookup_id END,
              -- Only where somebody waits for the link. Who makes a slot to this record locks it, as we
              -- have: he is seen here, or sees the link himself.
              link_mark = CASE WHEN s.relink AND (
@@ -82,9 +94,9 @@ pub(super) async fn write_records(
          FROM UNNEST($3::bigint[], $4::bigint[], $5::smallint[], $6::bool[], $7::text[], $8::jsonb[],
                      $9::timestamptz[], $10::bigint[], $11::int[], $12::timestamptz[],
                      $13::timestamptz[], $14::text[], $15::bool[], $16::text[],
-                     $17::bigint[], $18::bigint[], $19::bool[])
+                     $17::text[], $18::bigint[], $19::bigint[], $20::bool[])
               AS s (id, doubt, certain, relink, link, accepted, tomb_at, tomb_row, failed, backoff,
-                    wait_until, wait_reason, resolves, resolve, loaded, adopter, disowns)
+                    wait_until, wait_reason, looks, lookup, lookup_id, loaded, adopter, disowns)
          CROSS JOIN LATERAL (
              -- What has arrived since the lease may be what the record waits for.
              SELECT CASE WHEN s.wait_until IS NOT NULL THEN s.loaded >= (
@@ -107,8 +119,9 @@ pub(super) async fn write_records(
     .bind(backoff)
     .bind(wait_until)
     .bind(wait_reason)
-    .bind(resolves)
-    .bind(resolve)
+    .bind(looks)
+    .bind(lookups)
+    .bind(lookup_ids)
     .bind(loaded)
     .bind(adopters)
     .bind(disowns)
@@ -138,7 +151,7 @@ pub(super) async fn write_slots(
     sqlx::query(
         "INSERT INTO crm_association AS a (record_id, slot, target_id, set_at, set_by)
          SELECT * FROM UNNEST($1::bigint[], $2::text[], $3::bigint[], $4::timestamptz[], $5::bigint[])
-         ON CONFLICT (record_id, slot) DO UPDATE
+         ON CONFLICT (record_id, slot, entry) DO UPDATE
          SET target_id = excluded.target_id, set_at = excluded.set_at, set_by = excluded.set_by,
              refused = a.refused AND a.target_id IS NOT DISTINCT FROM excluded.target_id
          WHERE (a.set_at, a.set_by) <= (excluded.set_at, excluded.set_by)",
@@ -229,16 +242,16 @@ pub(in crate::queue) async fn refuse_rows(
     };
     sqlx::query(
         "WITH v AS (
-             SELECT v.*, CASE WHEN o.operation = 'upsert' THEN r.alias_of END AS survivor
+             SELECT v.*, o.portal, CASE WHEN o.operation = 'upsert' THEN r.alias_of END AS survivor
              FROM UNNEST($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
                          $8::text[], $9::text[], $10::text[], $11::int[])
                  AS v (id, status, class, code, property, message, hint, correlation_id, http_status)
              JOIN sync_queue o ON o.id = v.id
              JOIN crm_record r ON r.id = o.record_id
          ), noted AS (
-             INSERT INTO attempt (row_id, call_id, attempted_at, class, code, property, message, hint,
-                                  correlation_id, http_status)
-             SELECT id, $2, $1, class, code, property, message, hint, correlation_id, http_status FROM v
+             INSERT INTO attempt (portal, row_id, call_id, attempted_at, class, code, property, message,
+                                  hint, correlation_id, http_status)
+             SELECT portal, id, $2, $1, class, code, property, message, hint, correlation_id, http_status FROM v
          )
          UPDATE sync_queue q
          SET status = v.status, processed_at = CASE WHEN v.status = 'failed' THEN $1 END,

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::queue::delivery::refresh::{lock, refresh};
-use crate::queue::delivery::settle::{Backoff, Settled, refuse_rows};
+use crate::queue::delivery::settle::{Settled, refuse_rows};
+use crate::queue::delivery::settlement::Backoff;
 use crate::queue::delivery::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 use crate::queue::intake::notify::notify;
 use crate::queue::model::{Lease, Reason};
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 impl Queue {
     /// Ends `lease` for the records of `settlement`, guarded by the lease's token, in one
@@ -26,7 +27,7 @@ impl Queue {
         let SlotSettlement { records, verdicts, max_retries, call } = *settlement;
         let mut tx = self.begin().await?;
         let mut ids = records.to_vec();
-        let moved = ends(&mut tx, verdicts).await?;
+        let moved = ends(&mut tx, self.portal(), verdicts).await?;
         ids.sort_unstable();
         let mut locks = [&ids[..], &moved].concat();
         locks.sort_unstable();
@@ -61,7 +62,7 @@ impl Queue {
         refresh(&mut tx, &locks, now).await?;
         notify(&mut tx).await?;
         tx.commit().await?;
-        self.lines.joined();
+        self.cursors.joined();
         Ok(Settled { records: held.len(), fenced: ids.len() - held.len(), again: true })
     }
 }
@@ -72,15 +73,15 @@ type Verdict = (OwedSlot, SlotVerdict);
 type Refusal<'a> = (i64, &'static str, &'a Reason);
 
 const MADE: &str = "UPDATE crm_association a SET sure = true
-    FROM UNNEST($1::bigint[], $2::text[]) AS s (record_id, slot)
-    WHERE a.record_id = s.record_id AND a.slot = s.slot";
+    FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) AS s (record_id, slot, entry)
+    WHERE a.record_id = s.record_id AND a.slot = s.slot AND a.entry = s.entry";
 const DROPPED: &str = "UPDATE crm_association a
     SET made_target_id = NULL, made_from = NULL, made_to = NULL, sure = true
-    FROM UNNEST($1::bigint[], $2::text[]) AS s (record_id, slot)
-    WHERE a.record_id = s.record_id AND a.slot = s.slot";
+    FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) AS s (record_id, slot, entry)
+    WHERE a.record_id = s.record_id AND a.slot = s.slot AND a.entry = s.entry";
 const UNSURE: &str = "UPDATE crm_association a SET sure = false
-    FROM UNNEST($1::bigint[], $2::text[]) AS s (record_id, slot)
-    WHERE a.record_id = s.record_id AND a.slot = s.slot AND a.made_to IS NOT NULL";
+    FROM UNNEST($1::bigint[], $2::text[], $3::bigint[]) AS s (record_id, slot, entry)
+    WHERE a.record_id = s.record_id AND a.slot = s.slot AND a.entry = s.entry AND a.made_to IS NOT NULL";
 
 /// Runs `statement` on the slots of `verdicts`.
 async fn note<'a>(
@@ -88,10 +89,14 @@ async fn note<'a>(
     statement: &'static str,
     verdicts: impl Iterator<Item = &'a &'a Verdict>,
 ) -> Result<(), QueueError> {
-    let (owners, names): (Vec<i64>, Vec<&str>) =
-        verdicts.map(|(slot, _)| (slot.record_id, slot.slot.as_str())).unzip();
+    let (mut owners, mut names, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+    for (slot, _) in verdicts {
+        owners.push(slot.record_id);
+        names.push(slot.slot.as_str());
+        entries.push(slot.entry);
+    }
     if !owners.is_empty() {
-        sqlx::query(statement).bind(owners).bind(names).execute(db).await?;
+        sqlx::query(statement).bind(owners).bind(names).bind(entries).execute(db).await?;
     }
     Ok(())
 }
@@ -119,9 +124,10 @@ async fn refusals<'a>(
             if slot.again && lasting {
                 let row = sqlx::query_scalar(
                     "UPDATE crm_association SET refused = true
-                     WHERE record_id = $1 AND slot = $2 RETURNING set_by",
+                     WHERE record_id = $1 AND slot = $2 AND entry = $3 RETURNING set_by",
                 );
-                let row = row.bind(slot.record_id).bind(&slot.slot).fetch_one(db).await?;
+                let row = row.bind(slot.record_id).bind(&slot.slot).bind(slot.entry);
+                let row = row.fetch_one(db).await?;
                 refused.push((row, "failed", reason));
             }
             refused.extend(retried(&rows, max_retries, reason));
@@ -134,16 +140,20 @@ async fn refusals<'a>(
                      made_target_id = CASE WHEN $3 THEN made_target_id END,
                      made_from = CASE WHEN $3 THEN made_from END,
                      made_to = CASE WHEN $3 THEN made_to END
-                 WHERE record_id = $1 AND slot = $2 RETURNING set_by",
+                 WHERE record_id = $1 AND slot = $2 AND entry = $4 RETURNING set_by",
             );
-            let row = row.bind(slot.record_id).bind(&slot.slot).bind(slot.drops);
+            let row = row.bind(slot.record_id).bind(&slot.slot).bind(slot.drops).bind(slot.entry);
             Ok(vec![(row.fetch_one(db).await?, "failed", reason)])
         }
     }
 }
 
 /// Finds the ends of pairs that HubSpot created for other records than requested.
-async fn ends(db: &mut PgConnection, verdicts: &[Verdict]) -> Result<Vec<i64>, QueueError> {
+async fn ends(
+    db: &mut PgConnection,
+    portal: &str,
+    verdicts: &[Verdict],
+) -> Result<Vec<i64>, QueueError> {
     let moved: Vec<&OwedSlot> = verdicts
         .iter()
         .filter(|(_, verdict)| matches!(verdict, SlotVerdict::Elsewhere(_)))
@@ -160,7 +170,7 @@ async fn ends(db: &mut PgConnection, verdicts: &[Verdict]) -> Result<Vec<i64>, Q
         "SELECT r.id FROM UNNEST($2::text[], $3::text[]) AS t (sync_type, link)
          JOIN crm_record r ON r.portal = $1 AND r.sync_type = t.sync_type AND r.hubspot_id = t.link",
     )
-    .bind(PORTAL)
+    .bind(portal)
     .bind(kinds)
     .bind(links)
     .fetch_all(db)

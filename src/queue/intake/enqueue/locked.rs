@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::queue::intake::enqueue::RecordKey;
-use crate::queue::{PORTAL, Queue, QueueError};
+use crate::queue::{Queue, QueueError};
 
 /// Returns those of `keys` whose record, or its survivor, another transaction has locked. It does
 /// not wait for record locks.
@@ -32,7 +32,7 @@ pub(in crate::queue) async fn locked_records(
          WHERE id NOT IN (SELECT id FROM free)
             OR (alias_of IS NOT NULL AND alias_of NOT IN (SELECT id FROM free))",
     )
-    .bind(PORTAL)
+    .bind(queue.portal())
     .bind(kinds)
     .bind(externals)
     .fetch_all(&mut *tx)

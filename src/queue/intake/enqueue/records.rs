@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::queue::{PORTAL, QueueError};
+use crate::queue::QueueError;
 
 /// Returns the records of `keys` (sync type, external id), and creates the missing ones. The keys
 /// are sorted, so that two transactions which create the same records wait in the same order. Call
@@ -13,6 +13,7 @@ use crate::queue::{PORTAL, QueueError};
 /// it holds other locks.
 pub(in crate::queue) async fn ensure_records<'a>(
     db: &mut PgConnection,
+    portal: &str,
     keys: impl Iterator<Item = (&'a str, &'a str)>,
     now: DateTime<Utc>,
 ) -> Result<HashMap<(String, String), i64>, QueueError> {
@@ -27,7 +28,7 @@ pub(in crate::queue) async fn ensure_records<'a>(
          FROM UNNEST($2::text[], $3::text[]) AS k (sync_type, external_id)
          ON CONFLICT ON CONSTRAINT crm_record_key DO NOTHING",
     )
-    .bind(PORTAL)
+    .bind(portal)
     .bind(&types)
     .bind(&ids)
     .bind(now)
@@ -41,7 +42,7 @@ pub(in crate::queue) async fn ensure_records<'a>(
              WHERE portal = $1 AND sync_type = k.sync_type AND external_id = k.external_id
              LIMIT 1) AS r",
     )
-    .bind(PORTAL)
+    .bind(portal)
     .bind(&types)
     .bind(&ids)
     .fetch_all(db)

@@ -179,7 +179,7 @@ async fn a_priority_of_an_unknown_event_type_stops_the_start_with_its_name() {
 async fn a_stored_value_that_is_not_sound_any_more_is_ignored_and_says_why() {
     let world = World::new().await;
     super::put(&world, json!({ "hubspot.timeout_seconds": 15, "retry.max_retries": 8 })).await;
-    sqlx::query("INSERT INTO setting VALUES ('worker.colour', '\"red\"', now(), 'later')")
+    sqlx::query("INSERT INTO setting VALUES ('', 'worker.colour', '\"red\"', now(), 'later')")
         .execute(world.queue.pool())
         .await
         .unwrap();

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use hubferry::queue::actions::retry::OneRow;
-use hubferry::queue::delivery::settle::{Certainty, Settlement};
+use hubferry::queue::delivery::settlement::{Certainty, Link, Settlement};
 use hubferry::queue::model::Batch;
 use hubferry::queue::views::list::RowFilter;
 use hubspot_sandbox::{Faults, Outage};
@@ -62,8 +62,7 @@ async fn a_merge_about_to_be_noticed(world: &World) -> (Batch, Settlement) {
     let batch = world.lease("contact").await;
     let record = &batch.records[0];
     let mut noticed = Settlement::release(record.id, record.doubt);
-    noticed.link = Some(Some(survivor));
-    noticed.relinks = true;
+    noticed.link = Link::Moved(survivor);
     noticed.certainty = Certainty::Certain;
     (batch, noticed)
 }

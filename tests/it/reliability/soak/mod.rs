@@ -29,7 +29,7 @@ use futures_util::future::join_all;
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars, is_part};
 use hubferry::queue::delivery::lease::Holder;
-use hubferry::queue::delivery::settle::{Certainty, RowVerdict, Settlement};
+use hubferry::queue::delivery::settlement::{Certainty, Link, RowVerdict, Settlement};
 use hubferry::queue::model::{Batch, Record, Stage};
 use hubferry::worker::{Permits, Step, Worker, janitor};
 use hubspot_sandbox::Faults;
@@ -364,7 +364,7 @@ impl Soak {
                 }
                 let mut settlement = Settlement::release(record.id, record.doubt);
                 settlement.certainty = Certainty::Certain;
-                settlement.link = Some(Some("666".into()));
+                settlement.link = Link::Set("666".into());
                 let written = |id| (id, RowVerdict::Written(Vec::new()));
                 settlement.rows = record.rows.iter().map(|row| written(row.id)).collect();
                 late.push(settlement);

@@ -1,0 +1,58 @@
+//! Empties the events of erased records that other records had to send first.
+//!
+//! An event can change several records. If one of them is erased while another has not been sent
+//! yet, the event keeps its data until the other row ends (see `delivery::settle::gone`).
+
+use std::sync::atomic::Ordering;
+
+use crate::queue::delivery::settle::{clear, empty};
+use crate::queue::{Queue, QueueError};
+
+/// One step considers at most this many events.
+const STEP: i64 = 500;
+
+impl Queue {
+    /// Considers the next events that wait to be emptied, and empties those that no open row needs
+    /// any more. Returns how many. Each call continues after the previous one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn empty_erased_events(&self) -> Result<usize, QueueError> {
+        let mut tx = self.begin().await?;
+        let after = self.erasures.load(Ordering::SeqCst);
+        let waiting: Vec<(i64, Option<Vec<i64>>, bool)> = sqlx::query_as(
+            "SELECT x.event_no, e.row_ids, EXISTS (
+                 SELECT 1 FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
+                 WHERE q.id = ANY(e.row_ids) AND q.status IN ('pending', 'retry')
+                   AND NOT q.written AND r.erased_at IS NULL)
+             FROM event_erasure x LEFT JOIN event e ON e.no = x.event_no
+             WHERE x.event_no > $1 ORDER BY x.event_no LIMIT $2",
+        )
+        .bind(after)
+        .bind(STEP)
+        .fetch_all(&mut *tx)
+        .await?;
+        let next = match waiting.last() {
+            Some(&(last, ..)) if waiting.len() as i64 == STEP => last,
+            _ => 0,
+        };
+        self.erasures.store(next, Ordering::SeqCst);
+        let free: Vec<_> = waiting.into_iter().filter(|(.., needed)| !needed).collect();
+        if free.is_empty() {
+            return Ok(0);
+        }
+        let events: Vec<i64> = free.iter().map(|(event, ..)| *event).collect();
+        empty(&mut tx, &events).await?;
+        clear(
+            &mut tx,
+            &free.into_iter().filter_map(|(_, rows, _)| rows).flatten().collect::<Vec<_>>(),
+        )
+        .await?;
+        sqlx::query("DELETE FROM event_erasure WHERE event_no = ANY($1)")
+            .bind(&events)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(events.len())
+    }
+}
