@@ -37,9 +37,9 @@ const EXAMPLES: &str = "Examples:
   hubferry rows list --status failed
   hubferry rows retry --error-code INVALID_OPTION
 
-`status`, `logs`, `rows`, `records`, `queue`, `settings`, `keys`, `errors` and `audit` talk to the server
-of --url (HUBFERRY_URL) with the admin key of --key (HUBFERRY_ADMIN_KEY); `send` with the ingest key
-(HUBFERRY_INGEST_KEY).";
+`status`, `logs`, `rows`, `records`, `queue`, `settings`, `keys`, `errors` and `audit` talk to the
+server of --url (HUBFERRY_URL) with the admin key of --key (HUBFERRY_ADMIN_KEY); `send` with the
+ingest key (HUBFERRY_INGEST_KEY).";
 
 /// Sends what happens in an application to HubSpot CRM: no lost events, no duplicates, and stale data
 /// never overwrites newer data.

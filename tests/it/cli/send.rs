@@ -168,7 +168,7 @@ async fn csv_shows_its_columns_first_and_says_what_is_missing() {
     let twice = ["--map", "City=a", "--map", "Note=a.b"];
     let base = [&*file, "--subject", "Id", "--type", "user.updated"];
     let said = place.send(&world.url, &[&base[..], &twice].concat()).await;
-    assert!(said.code == 2 && said.err.contains("where another one goes already"), "{said:?}");
+    assert!(said.code == 2 && said.err.contains("has the same target as another one"), "{said:?}");
     assert_eq!(stored(&world).await, 0);
 
     let said = place.send(&world.url, &[&base[..], &map, &["--empty-is-null"]].concat()).await;
@@ -287,7 +287,7 @@ async fn ctrl_c_waits_for_what_is_in_flight_and_says_how_to_go_on() {
     }
     let said = ended.await.unwrap();
     assert_eq!(said.code, 130, "{said:?}");
-    assert!(said.err.contains("the same command goes on"), "{said:?}");
+    assert!(said.err.contains("the same command continues"), "{said:?}");
     let before = stored(&world).await;
     assert!((10..100).contains(&before), "{before}");
     let said = place.send(&proxy.url, &args).await;

@@ -155,7 +155,7 @@ async fn a_person_is_searched_by_address_and_revealing_what_was_sent_is_noted() 
         assert!(!tab.words().await.contains("marie@company.fr"));
         tab.follow("button", "Reveal personal data").await;
         tab.sees("marie@company.fr").await;
-        tab.sees("the audit says that you looked").await;
+        tab.sees("The audit has an entry for it").await;
         tab.follow("link", "Audit").await;
         tab.sees(&format!("reveal row {synced}")).await;
         assert!(!tab.words().await.contains("marie@company.fr"));
@@ -178,7 +178,10 @@ async fn a_viewer_looks_at_everything_and_finds_nothing_to_press() {
         for path in everywhere(Role::Viewer, &rows, &["contact/u-1"]) {
             tab.open_path(&path).await;
             let all = tab.names("button").await;
-            let deeds: Vec<&String> = all.iter().filter(|n| !own.contains(&n.as_str())).collect();
+            // A field for a time has a button of the browser's own.
+            let is_picker = |name: &str| name.starts_with("Show local date and time picker");
+            let deeds: Vec<&String> =
+                all.iter().filter(|n| !own.contains(&n.as_str()) && !is_picker(n)).collect();
             assert!(all.len() > 3 && deeds.is_empty(), "{path}: {deeds:?}");
             assert_eq!(tab.names("checkbox").await.len(), usize::from(path.ends_with("logs")));
         }
