@@ -39,8 +39,8 @@ use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
 
 use crate::access::Access;
-use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::Mapping;
+use crate::portals::SharedDefinitions;
 use crate::queue::Queue;
 use crate::queue::intake::Intake;
 use crate::queue::views::errors::ErrorGroup;
@@ -112,8 +112,8 @@ pub struct Shared {
     pub mapping: Arc<Mapping>,
     /// Checks keys and sessions.
     pub access: Access,
-    /// The cached property definitions, used for previews.
-    pub definitions: DefinitionCache,
+    /// The account's property definitions, used for previews.
+    pub definitions: SharedDefinitions,
     /// Limits how many requests under `/admin` use the database at a time: one for each connection
     /// for queries.
     pub turns: Arc<Semaphore>,

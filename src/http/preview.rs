@@ -19,17 +19,22 @@ use crate::queue::views::preview::PreviewInput;
 /// When the database fails.
 pub async fn of_rows(state: &AppState, rows: &[i64]) -> Result<Vec<RecordPreview>, QueueError> {
     let inputs = state.queue.preview_inputs(rows).await?;
-    Ok(previews(state, inputs).await)
+    previews(state, inputs).await
 }
 
 /// Folding takes time, so it does not run on a thread that serves requests.
-async fn previews(state: &AppState, inputs: Vec<PreviewInput>) -> Vec<RecordPreview> {
-    let (mapping, definitions) = (Arc::clone(&state.mapping), state.definitions.clone());
+async fn previews(
+    state: &AppState,
+    inputs: Vec<PreviewInput>,
+) -> Result<Vec<RecordPreview>, QueueError> {
+    state.definitions.refresh().await?;
+    let mapping = Arc::clone(&state.mapping);
+    let definitions = state.definitions.cache().clone();
     let of = move |input: PreviewInput| {
         preview(&mapping, definitions.of(&input.sync_type).as_deref(), input)
     };
     let all = move || inputs.into_iter().filter_map(of).collect();
-    tokio::task::spawn_blocking(all).await.unwrap_or_default()
+    Ok(tokio::task::spawn_blocking(all).await.unwrap_or_default())
 }
 
 /// Previews what these events would send, given what HubSpot has already. Records come in the order
@@ -82,5 +87,5 @@ pub async fn of_events(
             });
         }
     }
-    Ok(previews(state, inputs).await)
+    Ok(previews(state, inputs).await?)
 }
