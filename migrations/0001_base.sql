@@ -26,6 +26,16 @@ CREATE TABLE crm_portal (
 );
 INSERT INTO crm_portal (portal) VALUES ('default');
 
+-- The account's property definitions of an object kind, as a worker has read them. Processes that
+-- only serve HTTP read them here.
+CREATE TABLE account_definition (
+    portal      text        NOT NULL,
+    sync_type   text        NOT NULL,
+    definitions jsonb       NOT NULL,
+    read_at     timestamptz NOT NULL,
+    CONSTRAINT account_definition_pkey PRIMARY KEY (portal, sync_type)
+);
+
 CREATE TABLE event (
     no          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     portal      text        NOT NULL,

@@ -30,14 +30,14 @@ use crate::http::events::parser::Parser;
 use crate::http::events::rate::Rate;
 use crate::http::{self, AppState, Shared};
 use crate::hubspot::Client;
-use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::{Mapping, Vars};
 use crate::operator::Operator;
+use crate::portals::{Connection, Permits, Portal};
 use crate::queue::Queue;
 use crate::queue::intake::Intake;
 use crate::settings::Live;
 use crate::telemetry;
-use crate::worker::{Permits, Worker, pool};
+use crate::worker::{Worker, pool};
 pub(crate) use database::SESSION;
 use database::ears;
 pub use database::{connect_options, open_queue};
@@ -98,9 +98,9 @@ impl App {
         let mapping = Arc::new(mapping(config)?);
         let (ingest, admin) = config.keys()?;
         let (shutdown, draining) = (CancellationToken::new(), CancellationToken::new());
-        let definitions = DefinitionCache::default();
         let live = Live::new(queue.clone(), config.base(&mapping, role != Role::Api)?);
         live.reload().await?;
+        let portal = Portal::new(&queue, Arc::clone(&mapping), live.clone());
         let wake = Arc::new(Notify::new());
         let patience = Duration::from_secs(config.database.acquire_timeout_seconds);
         let (intake, lanes) = Intake::new(&queue, &wake, patience);
@@ -108,14 +108,9 @@ impl App {
         let turns = looks.pool().options().get_max_connections() as usize;
         let metrics = telemetry::start_metrics()?;
         let access = Access::new(&queue, ingest.expose_secret(), admin.expose_secret());
-        let operator = Operator::new(
-            looks.clone(),
-            access.clone(),
-            live.clone(),
-            Arc::clone(&mapping),
-            definitions.clone(),
-            shutdown.clone(),
-        );
+        // The queries of people have connections of their own.
+        let portal_of_people = Portal { queue: looks.clone(), ..portal.clone() };
+        let operator = Operator::new(portal_of_people, access.clone(), shutdown.clone());
         let state = AppState::from(Shared {
             operator,
             queue: queue.clone(),
@@ -154,7 +149,7 @@ impl App {
             // Without a token, hubferry cannot send anything and sending cannot be switched on.
             if let Ok(settings) = config.hubspot() {
                 let client = Client::new(settings)?;
-                app.start_workers(config, &live, &client, (&mapping, &definitions), &wake);
+                app.start_workers(config, &portal, client, &wake);
             }
         }
         let router = match role {
@@ -184,21 +179,14 @@ impl App {
         self.spawn(async move { ears.follow(&live, &stop).await });
     }
 
-    fn start_workers(
-        &self,
-        config: &Config,
-        live: &Live,
-        client: &Client,
-        (mapping, definitions): (&Arc<Mapping>, &DefinitionCache),
-        wake: &Arc<Notify>,
-    ) {
-        let (queue, fixed) = (&self.queue, config.fixed());
+    fn start_workers(&self, config: &Config, portal: &Portal, client: Client, wake: &Arc<Notify>) {
+        let (queue, fixed) = (&portal.queue, config.fixed());
         let holder =
             format!("{}-{}", std::process::id(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let permits = Permits::new(
             queue.clone(),
             client.clone(),
-            live.clone(),
+            portal.settings.clone(),
             fixed.learn_limits,
             &holder,
             self.shutdown.clone(),
@@ -211,17 +199,10 @@ impl App {
                 .filter(|&days| days > 0)
                 .map(TimeDelta::days),
         };
+        let connection = Connection { client, permits };
         let worker = |number: usize| {
-            let worker = Worker::new(
-                queue.clone(),
-                client.clone(),
-                Arc::clone(mapping),
-                permits.clone(),
-                live.clone(),
-                fixed.clone(),
-                format!("{holder}/{number}"),
-            );
-            worker.with_definitions(definitions.clone())
+            let name = format!("{holder}/{number}");
+            Worker::new(portal.clone(), connection.clone(), fixed.clone(), name)
         };
         let tasks = pool::tasks(queue, &settings, wake, &self.shutdown, worker);
         for task in tasks {

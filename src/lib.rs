@@ -15,6 +15,8 @@ pub mod hubspot;
 
 pub mod engine;
 
+pub mod portals;
+
 pub mod worker;
 
 pub mod operator;

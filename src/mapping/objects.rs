@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::MappingError;
 use crate::event::is_word;
@@ -92,7 +92,7 @@ pub struct ObjectKind {
 }
 
 /// The two properties that place a record in a pipeline.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageProperties {
     /// The name of the pipeline property, such as `pipeline`.

@@ -26,8 +26,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, Actor};
-use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::Mapping;
+use crate::portals::{Portal, SharedDefinitions};
 use crate::queue::views::errors::ErrorGroup;
 use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
@@ -45,7 +45,7 @@ pub struct Operator {
     settings: Live,
     mapping: Arc<Mapping>,
     /// HubSpot's property definitions, for previews.
-    definitions: DefinitionCache,
+    definitions: SharedDefinitions,
     snapshot: Arc<Cache<Snapshot>>,
     errors: Arc<Cache<Vec<ErrorGroup>>>,
     tail: Tail,
@@ -63,16 +63,10 @@ pub enum Reveal<'a> {
 }
 
 impl Operator {
-    /// Creates the verbs and reads for `queue`. `shutdown` ends those who follow the log.
+    /// Creates the verbs and reads of `portal`. `shutdown` ends those who follow the log.
     #[must_use]
-    pub fn new(
-        queue: Queue,
-        access: Access,
-        settings: Live,
-        mapping: Arc<Mapping>,
-        definitions: DefinitionCache,
-        shutdown: CancellationToken,
-    ) -> Self {
+    pub fn new(portal: Portal, access: Access, shutdown: CancellationToken) -> Self {
+        let Portal { queue, mapping, settings, definitions } = portal;
         let tail = Tail::new(queue.clone(), shutdown);
         let (snapshot, errors) = (Arc::default(), Arc::default());
         Self { queue, access, settings, mapping, definitions, snapshot, errors, tail }

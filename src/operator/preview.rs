@@ -23,17 +23,21 @@ impl Operator {
         rows: &[i64],
     ) -> Result<Vec<RecordPreview>, OperatorError> {
         let inputs = self.queue.preview_inputs(rows).await?;
-        Ok(self.previews(inputs).await)
+        self.previews(inputs).await
     }
 
     /// Folding takes time, so it does not run on a thread that serves requests.
-    async fn previews(&self, inputs: Vec<PreviewInput>) -> Vec<RecordPreview> {
-        let (mapping, definitions) = (Arc::clone(&self.mapping), self.definitions.clone());
+    async fn previews(
+        &self,
+        inputs: Vec<PreviewInput>,
+    ) -> Result<Vec<RecordPreview>, OperatorError> {
+        self.definitions.refresh().await?;
+        let (mapping, definitions) = (Arc::clone(&self.mapping), self.definitions.cache().clone());
         let of = move |input: PreviewInput| {
             preview(&mapping, definitions.of(&input.sync_type).as_deref(), input)
         };
         let all = move || inputs.into_iter().filter_map(of).collect();
-        tokio::task::spawn_blocking(all).await.unwrap_or_default()
+        Ok(tokio::task::spawn_blocking(all).await.unwrap_or_default())
     }
 
     /// Previews what these events would send, given what HubSpot has already. Records come in the order
@@ -89,6 +93,6 @@ impl Operator {
                 });
             }
         }
-        Ok(self.previews(inputs).await)
+        self.previews(inputs).await
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod actions;
 pub mod audit;
+pub mod definitions;
 pub mod delivery;
 pub mod doubt;
 mod error;
@@ -18,6 +19,7 @@ pub mod quota;
 pub mod settings;
 pub mod upkeep;
 pub mod views;
+pub mod watchdog;
 
 pub use error::QueueError;
 pub use handle::Queue;

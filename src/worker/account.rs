@@ -15,24 +15,25 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn check_account(&self) -> Result<bool, StepError> {
-        let account = match details(&self.permits, self.client.version()).await {
-            Ok(account) => account,
-            Err(failure) => {
-                tracing::warn!(code = failure.code, "HubSpot's account could not be read");
-                let now = self.now().await?;
-                self.close_for("", &failure, now).await?;
-                return Ok(false);
-            }
-        };
+        let account =
+            match details(&self.connection.permits, self.connection.client.version()).await {
+                Ok(account) => account,
+                Err(failure) => {
+                    tracing::warn!(code = failure.code, "HubSpot's account could not be read");
+                    let now = self.now().await?;
+                    self.close_for("", &failure, now).await?;
+                    return Ok(false);
+                }
+            };
         if account.time_zone.parse::<chrono_tz::Tz>().is_err() {
             let time_zone = account.time_zone.as_str();
             tracing::warn!(time_zone, "unknown time zone: the daily quota ends at midnight UTC");
         }
-        let remembered = self.queue.remember_account(account.id, &account.time_zone).await?;
-        self.permits.set_foreign(remembered != account.id);
+        let remembered = self.portal.queue.remember_account(account.id, &account.time_zone).await?;
+        self.connection.permits.set_foreign(remembered != account.id);
         if remembered == account.id {
-            self.queue.open_gate(GateKind::Account).await?;
-            self.queue.mended("").await?;
+            self.portal.queue.open_gate(GateKind::Account).await?;
+            self.portal.queue.mended("").await?;
         } else {
             let closure = Closure {
                 code: Some("OTHER_ACCOUNT".into()),
@@ -49,7 +50,7 @@ impl Worker {
             let now = self.now().await?;
             // Ten years, which is effectively until the check itself opens the gate.
             let until = now + TimeDelta::days(3_650);
-            self.queue.close_gate(GateKind::Account, &closure, Some(until), now).await?;
+            self.portal.queue.close_gate(GateKind::Account, &closure, Some(until), now).await?;
             tracing::error!(remembered, found = account.id, "the token belongs to another account");
         }
         Ok(true)

@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use super::watch::heard;
+use crate::queue::watchdog::heard;
 use crate::queue::{Queue, QueueError};
 
 /// The result of one round.

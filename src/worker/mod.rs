@@ -8,10 +8,8 @@ pub mod account;
 mod definitions;
 mod deliveries;
 pub mod janitor;
-pub mod permit;
 pub mod pool;
 mod step;
-mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +18,12 @@ use chrono::TimeDelta;
 
 use crate::engine::breaker::BreakerPolicy;
 use crate::engine::retry::RetryPolicy;
-use crate::hubspot::Client;
-use crate::hubspot::definitions::DefinitionCache;
 use crate::mapping::Mapping;
+use crate::portals::{Connection, Portal};
+use crate::queue::QueueError;
 use crate::queue::delivery::lease::Holder;
-use crate::queue::{Queue, QueueError};
-use crate::settings::{Live, OnDelete, OnErase, Values};
+use crate::settings::{OnDelete, OnErase, Values};
 
-pub use permit::{Limits, Permits};
 pub use step::Step;
 
 /// The time that the settle and the way back may take, in addition to the call's timeout.
@@ -93,72 +89,59 @@ impl Settings {
 /// One worker. It holds at most one lease at a time.
 #[derive(Debug, Clone)]
 pub struct Worker {
-    queue: Queue,
-    client: Client,
-    mapping: Arc<Mapping>,
-    permits: Permits,
-    live: Live,
+    portal: Portal,
+    connection: Connection,
     fixed: Arc<Fixed>,
     /// The settings of the current step; see [`Worker::frozen`].
     settings: Settings,
     holder: Holder,
-    definitions: DefinitionCache,
     conflicts: deliveries::Conflicts,
 }
 
 impl Worker {
-    /// Creates a worker that leases under `name` and has its own cache of definitions. `permits`
-    /// must apply the limits of the same settings.
+    /// Creates a worker of a portal that leases under `name`. The permits of `connection` must apply
+    /// the limits of the portal's settings.
     #[must_use]
-    pub fn new(
-        queue: Queue,
-        client: Client,
-        mapping: Arc<Mapping>,
-        permits: Permits,
-        live: Live,
-        fixed: Fixed,
-        name: String,
-    ) -> Self {
+    pub fn new(portal: Portal, connection: Connection, fixed: Fixed, name: String) -> Self {
         let ttl = TimeDelta::from_std(fixed.lease).unwrap_or(TimeDelta::seconds(25));
-        let (holder, definitions) = (Holder { name, ttl }, DefinitionCache::default());
-        let conflicts = deliveries::Conflicts::default();
-        let settings = Settings::of(&live.now().values, &fixed);
-        let fixed = Arc::new(fixed);
+        let settings = Settings::of(&portal.settings.now().values, &fixed);
         Self {
-            queue,
-            client,
-            mapping,
-            permits,
-            live,
-            fixed,
+            portal,
+            connection,
+            fixed: Arc::new(fixed),
             settings,
-            holder,
-            definitions,
-            conflicts,
+            holder: Holder { name, ttl },
+            conflicts: deliveries::Conflicts::default(),
         }
+    }
+
+    /// Returns the same worker with another mapping.
+    #[must_use]
+    pub fn with_mapping(&self, mapping: Arc<Mapping>) -> Self {
+        Self { portal: self.portal.with_mapping(mapping), ..self.clone() }
     }
 
     /// Returns this worker with the current settings, to run one step with. Returns `None` while
     /// sending is switched off.
     fn frozen(&self) -> Option<Self> {
-        let now = self.live.now();
+        let now = self.portal.settings.now();
         let settings = Settings::of(&now.values, &self.fixed);
         now.values.enabled.then(|| Self { settings, ..self.clone() })
     }
 
     /// Whether sending is switched on.
     fn enabled(&self) -> bool {
-        self.live.now().values.enabled
+        self.portal.settings.now().values.enabled
     }
 
     /// The object kinds, parents before their children.
     fn kinds(&self) -> Vec<&str> {
-        let mut objects: Vec<_> = self.mapping.objects().iter().collect();
+        let mut objects: Vec<_> = self.portal.mapping.objects().iter().collect();
         objects.sort_by_key(|o| o.order);
         objects.into_iter().map(|o| o.sync_type.as_str()).collect()
     }
 
     async fn now(&self) -> Result<chrono::DateTime<chrono::Utc>, QueueError> {
-        self.queue.about_now().await
+        self.portal.queue.about_now().await
     }
 }

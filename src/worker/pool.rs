@@ -9,9 +9,9 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::step::StepError;
-use super::watch::watched;
 use super::{Step, Worker, janitor};
 use crate::queue::Queue;
+use crate::queue::watchdog::watched;
 use crate::settings::Runtime;
 
 /// An idle worker looks for work after this time, even without a notification.
@@ -91,7 +91,7 @@ pub fn tasks(
 }
 
 async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
-    let mut news = worker.live.watch();
+    let mut news = worker.portal.settings.watch();
     let silence = worker.settings.lease + SILENCE.0;
     while !shutdown.is_cancelled() {
         match answered(silence, Box::pin(worker.step())).await {

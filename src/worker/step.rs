@@ -6,15 +6,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Worker;
 use super::deliveries;
-use super::permit::{NoPermit, Permit};
-use super::watch::Silent;
 use crate::engine::breaker::batch_limit;
 use crate::hubspot::{Blame, Class, Failure};
 use crate::mapping::ObjectKind;
+use crate::portals::{NoPermit, Permit};
 use crate::queue::QueueError;
 use crate::queue::delivery::lease::Due;
 use crate::queue::gates::gate::{Closure, GateKind};
 use crate::queue::model::Batch;
+use crate::queue::watchdog::Silent;
 
 /// The result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Worker {
     /// When the database fails.
     pub async fn step(&self) -> Result<Step, StepError> {
         match self.frozen() {
-            Some(worker) if !worker.permits.foreign() => worker.step_now().await,
+            Some(worker) if !worker.connection.permits.foreign() => worker.step_now().await,
             _ => Ok(Step::Idle),
         }
     }
@@ -90,11 +90,11 @@ impl Worker {
     async fn step_now(&self) -> Result<Step, StepError> {
         let kinds = self.kinds();
         let now = self.now().await?;
-        let Some(mut due) = self.queue.due(&kinds, now).await? else {
+        let Some(mut due) = self.portal.queue.due(&kinds, now).await? else {
             return Ok(Step::Idle);
         };
         let asked = Instant::now();
-        let permit = match self.permits.acquire(self.settings.timeout).await {
+        let permit = match self.connection.permits.acquire(self.settings.timeout).await {
             Ok(permit) => permit,
             Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(Step::Idle),
             Err(NoPermit::Queue(error)) => return Err(error.into()),
@@ -104,18 +104,19 @@ impl Worker {
         if asked.elapsed().as_millis() > 20 || (permit.scarce() && !due.urgent) {
             let now = self.now().await?;
             // Sending may also have been switched off.
-            let next = if self.enabled() { self.queue.due(&kinds, now).await? } else { None };
+            let next =
+                if self.enabled() { self.portal.queue.due(&kinds, now).await? } else { None };
             match next {
                 Some(next) => due = next,
                 None => {
-                    self.permits.give_back(permit).await;
+                    self.connection.permits.give_back(permit).await;
                     return Ok(Step::Idle);
                 }
             }
         }
         let (left, result) = self.lease_and_deliver(due, permit).await?;
         if let Some(permit) = left {
-            self.permits.give_back(permit).await;
+            self.connection.permits.give_back(permit).await;
         }
         Ok(result)
     }
@@ -129,19 +130,20 @@ impl Worker {
         let now = self.now().await?;
         let probing = due.probe.is_some();
         let patience = TimeDelta::seconds(30);
-        if probing && !self.queue.claim_probe(&due.sync_type, patience, now).await? {
+        if probing && !self.portal.queue.claim_probe(&due.sync_type, patience, now).await? {
             return Ok((Some(permit), Step::Idle));
         }
         let delivery = deliveries::of(due.stage);
         let most = delivery.largest();
         let limit = if probing { 1 } else { batch_limit(due.failures, most) as i64 };
-        let Some(batch) = self.queue.lease(&due, limit, &self.holder, now).await? else {
+        let Some(batch) = self.portal.queue.lease(&due, limit, &self.holder, now).await? else {
             if probing {
-                self.queue.unclaim_probe(&due.sync_type, now).await?;
+                self.portal.queue.unclaim_probe(&due.sync_type, now).await?;
             }
             return Ok((Some(permit), Step::Worked { records: 0, calls: 0 }));
         };
         let object = self
+            .portal
             .mapping
             .object(&batch.sync_type)
             .ok_or_else(|| StepError::UnknownKind(batch.sync_type.clone()))?;
@@ -164,19 +166,19 @@ impl Worker {
         let now = self.now().await?;
         let policy = self.settings.breaker;
         match (&due.probe, done.calls) {
-            (Some(_), 0) => self.queue.unclaim_probe(&due.sync_type, now).await,
+            (Some(_), 0) => self.portal.queue.unclaim_probe(&due.sync_type, now).await,
             (Some(_), _) => {
-                self.queue.probed(!done.transient, policy.probes, policy.rest, now).await?;
+                self.portal.queue.probed(!done.transient, policy.probes, policy.rest, now).await?;
                 if done.closed || done.transient {
                     return Ok(());
                 }
                 tracing::info!(sync_type = due.sync_type, "a probe came through");
-                self.queue.mended(&due.sync_type).await
+                self.portal.queue.mended(&due.sync_type).await
             }
             (None, _) if done.transient => {
                 let since = now - policy.within;
-                if policy.trips(self.queue.tally(since).await?)
-                    && self.queue.trip(since, now + policy.rest, now).await?
+                if policy.trips(self.portal.queue.tally(since).await?)
+                    && self.portal.queue.trip(since, now + policy.rest, now).await?
                 {
                     metrics::counter!("hubferry_breaker_trips_total").increment(1);
                     tracing::error!(
@@ -215,7 +217,7 @@ impl Worker {
                 let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::days(1));
                 now + wait.clamp(TimeDelta::seconds(1), TimeDelta::days(1))
             }
-            (GateKind::Daily, None) => self.queue.day_ends(now).await?,
+            (GateKind::Daily, None) => self.portal.queue.day_ends(now).await?,
             (_, None) => now + TimeDelta::seconds(60),
         };
         let closure = Closure {
@@ -233,7 +235,7 @@ impl Worker {
             gate.until = %until,
             "the gate closes"
         );
-        self.queue.close_gate(kind, &closure, Some(until), now).await?;
+        self.portal.queue.close_gate(kind, &closure, Some(until), now).await?;
         Ok(true)
     }
 }

@@ -21,8 +21,8 @@ use crate::app;
 use crate::cli::out::say;
 use crate::config::{Config, ConfigError};
 use crate::hubspot::Client;
+use crate::portals::Permits;
 use crate::settings::Live;
-use crate::worker::Permits;
 
 /// The area of the checks of the database.
 const POSTGRES: &str = "postgres";

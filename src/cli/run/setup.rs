@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::hubspot::client::Sender;
 use crate::hubspot::setup::{Finding, State, setup};
 use crate::hubspot::{Client, Failure};
+use crate::portals::Permits;
 use crate::settings::Live;
-use crate::worker::Permits;
 
 #[derive(Debug, Args)]
 #[command(

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 use reqwest::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::hubspot::account::details;
@@ -20,7 +21,7 @@ pub use cache::DefinitionCache;
 pub const CURRENCY: &str = "deal_currency_code";
 
 /// One value that a property takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// HubSpot's internal value, which is sent.
     pub value: String,
@@ -29,7 +30,7 @@ pub struct Choice {
 }
 
 /// The parts of a property definition that hubferry needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Property {
     /// HubSpot's type: `string`, `number`, `enumeration` …
     pub property_type: String,
@@ -50,7 +51,7 @@ pub type Properties = BTreeMap<String, Property>;
 pub type Pipelines = BTreeMap<String, Vec<Choice>>;
 
 /// The account's definitions of one object kind, and the properties that rows cannot do without.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definitions {
     /// The properties. The options of pipeline, stage and currency come from the account, if they
     /// could be read.
@@ -62,7 +63,23 @@ pub struct Definitions {
     /// Properties without which a row is not sent.
     pub required: BTreeSet<String>,
     /// The account's time zone, which decides when a day begins.
+    #[serde(with = "time_zone")]
     pub time_zone: Tz,
+}
+
+/// Stores a time zone by its name.
+mod time_zone {
+    use chrono_tz::Tz;
+    use serde::de::{Deserialize as _, Deserializer, Error as _};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(zone.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tz, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// Reads the account's definitions of `object`. Pipelines and currencies are optional and left out

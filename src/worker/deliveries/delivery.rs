@@ -102,7 +102,7 @@ pub(super) struct Context<'a> {
 impl<'a> Context<'a> {
     /// Plans a record, without the account's definitions.
     pub(super) fn plan(&self, record: Record) -> Planned {
-        plan(&self.worker.mapping, self.object, None, record)
+        plan(&self.worker.portal.mapping, self.object, None, record)
     }
 
     /// The key of a record in HubSpot.

@@ -7,9 +7,9 @@
 
 use std::time::Instant;
 
+use crate::portals::{NoPermit, Permit};
 use crate::queue::model::Lease;
 use crate::worker::deliveries::delivery::{Context, Delivery, Judged, Selection, Settled as _};
-use crate::worker::permit::{NoPermit, Permit};
 use crate::worker::step::{Delivered, StepError, Work};
 use crate::worker::{SETTLE_MARGIN, Worker};
 
@@ -54,7 +54,7 @@ pub(super) async fn drive<D: Delivery>(
         }
         let mut call = D::call(&cx, &how, &part);
         call.sync_type = Some(object.sync_type.clone());
-        let (number, answer) = worker.permits.call(permit, call).await;
+        let (number, answer) = worker.connection.permits.call(permit, call).await;
         done.calls += 1;
         done.transient |= answer.failed();
         match D::judge(&cx, &mut how, part, answer.result).await? {
@@ -81,17 +81,17 @@ async fn further<D: Delivery>(
     held: &mut Held,
     parts: &[Vec<D::Item>],
 ) -> Result<Option<Permit>, StepError> {
-    let permit = match worker.permits.acquire(worker.settings.timeout).await {
+    let permit = match worker.connection.permits.acquire(worker.settings.timeout).await {
         Ok(permit) => permit,
         Err(NoPermit::Queue(error)) => return Err(error.into()),
         Err(NoPermit::Spent | NoPermit::ShuttingDown) => return Ok(None),
     };
     let records: Vec<i64> = parts.iter().flatten().map(D::record).collect();
     let (started, now) = (Instant::now(), worker.now().await?);
-    if worker.queue.renew(&mut held.lease, &records, worker.holder.ttl, now).await? {
+    if worker.portal.queue.renew(&mut held.lease, &records, worker.holder.ttl, now).await? {
         held.until = started + worker.settings.lease;
         return Ok(Some(permit));
     }
-    worker.permits.give_back(permit).await;
+    worker.connection.permits.give_back(permit).await;
     Ok(None)
 }

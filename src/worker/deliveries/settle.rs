@@ -23,7 +23,7 @@ impl Settled for Vec<Settlement> {
         call: Option<i64>,
     ) -> Result<(), StepError> {
         let now = worker.now().await?;
-        let settled = worker.queue.settle(lease, &self, call, now).await?;
+        let settled = worker.portal.queue.settle(lease, &self, call, now).await?;
         if settled.fenced > 0 {
             metrics::counter!("hubferry_fenced_total").increment(settled.fenced as u64);
             tracing::warn!(
@@ -52,7 +52,7 @@ async fn log_failures(worker: &Worker, settlements: &[Settlement], call: Option<
     }
     let ids: Vec<i64> = failures.iter().map(|(row, ..)| *row).collect();
     // If the database fails, the lines are logged without traces.
-    let traces = worker.queue.traces(&ids).await.unwrap_or_default();
+    let traces = worker.portal.queue.traces(&ids).await.unwrap_or_default();
     for (row, reason, last) in failures {
         tracing::info!(
             row,

@@ -172,8 +172,8 @@ async fn a_setting_that_another_process_has_stored_is_shown_at_once() {
     let world = World::new().await;
     let browser = Browser::admin(&world).await;
     assert!(!browser.get("/admin/settings").await.ok().words().contains("stored here"));
-    let statement = "INSERT INTO setting (key, value, changed_at, changed_by)
-        VALUES ('retry.max_retries', '7', now(), 'another')";
+    let statement = "INSERT INTO setting (portal, key, value, changed_at, changed_by)
+        VALUES ('default', 'retry.max_retries', '7', now(), 'another')";
     sqlx::query(statement).execute(world.queue.pool()).await.unwrap();
     assert!(browser.get("/admin/settings").await.ok().words().contains("by another"));
     let settings = world.get("/settings").await;

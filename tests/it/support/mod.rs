@@ -20,17 +20,18 @@ use hubferry::http::{IngestSettings, Shared, router};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
 use hubferry::operator::Operator;
+use hubferry::portals::{Connection, Limits, Permits, Portal};
 use hubferry::queue::Queue;
 use hubferry::queue::delivery::lease::Holder;
 use hubferry::queue::intake::Intake;
 use hubferry::queue::model::Batch;
 use hubferry::settings::{Base, Bounds, Live, Values};
-use hubferry::worker::{Fixed, Limits, Permits, Step, Worker, janitor};
+use hubferry::worker::{Fixed, Step, Worker, janitor};
 use hubspot_sandbox::{Sandbox, Settings};
 use pg_cluster::{Cluster, Options};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -175,15 +176,8 @@ impl World {
         let grows = fixed.learn_limits;
         let permits =
             Permits::new(queue.clone(), client.clone(), live.clone(), grows, "test", stop);
-        let worker = Worker::new(
-            queue.clone(),
-            client,
-            Arc::clone(&mapping),
-            permits,
-            live.clone(),
-            fixed,
-            "test/0".into(),
-        );
+        let portal = Portal::new(&queue, Arc::clone(&mapping), live.clone());
+        let worker = Worker::new(portal, Connection { client, permits }, fixed, "test/0".into());
         let url = open_door(&queue, &mapping, &live).await;
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { queue, database, sandbox, hubspot_url, worker, live, url, http }
@@ -283,11 +277,20 @@ impl World {
 
     /// Steps until nothing is due; answers the calls made.
     pub async fn drain(&self) -> usize {
+        self.drain_by(&self.worker).await
+    }
+
+    /// The same with another mapping, as after a restart with other files.
+    pub async fn drain_with(&self, mapping: Mapping) -> usize {
+        self.drain_by(&self.worker.with_mapping(Arc::new(mapping))).await
+    }
+
+    async fn drain_by(&self, worker: &Worker) -> usize {
         let mut calls = 0;
         for _ in 0..2_000 {
             let round = janitor::tick(&self.queue).await.expect("a round");
             assert_eq!(round.stranded, 0, "open rows that nobody would have taken");
-            match self.step().await {
+            match worker.step().await.expect("a step") {
                 Step::Worked { calls: more, .. } => calls += more,
                 Step::Idle => return calls,
             }
@@ -319,14 +322,8 @@ async fn open_door(queue: &Queue, mapping: &Arc<Mapping>, live: &Live) -> String
         tokio::spawn(lane);
     }
     let access = Access::new(queue, INGEST_KEY, ADMIN_KEY);
-    let operator = Operator::new(
-        queue.clone(),
-        access.clone(),
-        live.clone(),
-        Arc::clone(mapping),
-        hubferry::hubspot::definitions::DefinitionCache::default(),
-        CancellationToken::new(),
-    );
+    let portal = Portal::new(queue, Arc::clone(mapping), live.clone());
+    let operator = Operator::new(portal, access.clone(), CancellationToken::new());
     let state = Shared {
         operator,
         queue: queue.clone(),

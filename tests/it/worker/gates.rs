@@ -1,7 +1,8 @@
 //! The gate: why nothing is sent, until when, and that waiting costs no attempt.
 
 use chrono::{NaiveTime, TimeDelta};
-use hubferry::worker::{Limits, Step};
+use hubferry::portals::Limits;
+use hubferry::worker::Step;
 use hubspot_sandbox::{Faults, Locked, Settings};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
-use hubferry::worker::{Limits, Permits};
+use hubferry::portals::{Limits, Permits};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Setup, World};

@@ -16,5 +16,5 @@ pub(super) fn call(cx: &Context<'_>, by: By, items: &[Planned]) -> Call {
         properties.extend([email, MORE_EMAILS]);
     }
     let property = by.property(object);
-    batch::read(cx.worker.client.version(), &object.plural, property, &ids, &properties)
+    batch::read(cx.worker.connection.client.version(), &object.plural, property, &ids, &properties)
 }

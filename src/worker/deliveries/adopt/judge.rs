@@ -30,7 +30,7 @@ pub(super) async fn judge(
             let ids: Vec<String> = shown.iter().map(|w| w.id.clone()).collect();
             let first = |p: &&Planned| p.record.lookup == Some(Lookup::EmailFirst);
             cx.worker.conflicts.found(shown.len(), items.iter().filter(first).count());
-            let linked = cx.worker.queue.linked(&cx.object.sync_type, &ids).await?;
+            let linked = cx.worker.portal.queue.linked(&cx.object.sync_type, &ids).await?;
             let answer = Answer { by, shown, missing, linked };
             items.iter().map(|planned| one(cx, planned, &answer, terms)).collect()
         }

@@ -7,7 +7,8 @@ use crate::worker::deliveries::associate::Group;
 use crate::worker::deliveries::delivery::Context;
 
 pub(super) fn call(cx: &Context<'_>, group: &Group, items: &[OwedSlot]) -> Call {
-    let (mapping, object, version) = (&cx.worker.mapping, cx.object, cx.worker.client.version());
+    let (mapping, object, version) =
+        (&cx.worker.portal.mapping, cx.object, cx.worker.connection.client.version());
     let target = mapping.object(&group.target).map_or(group.target.as_str(), |o| &o.plural);
     let pairs = pairs(group, items);
     if group.makes {

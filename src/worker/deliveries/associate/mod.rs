@@ -66,7 +66,7 @@ impl Settled for Slots {
         let backoff = |record: i64| backoffs.get(&record).copied().unwrap_or(Backoff::AsBefore);
         let max_retries = worker.settings.retry.max_retries;
         let settlement = SlotSettlement { records, verdicts, max_retries, call };
-        worker.queue.settle_slots(lease, &settlement, backoff, now).await?;
+        worker.portal.queue.settle_slots(lease, &settlement, backoff, now).await?;
         Ok(())
     }
 }
@@ -87,7 +87,7 @@ impl Delivery for Associate {
         how: &How,
         items: &[OwedSlot],
     ) -> Result<bool, StepError> {
-        let queue = &cx.worker.queue;
+        let queue = &cx.worker.portal.queue;
         Ok(!how.group.makes || queue.intend(lease, &items.iter().collect::<Vec<_>>()).await?)
     }
 

@@ -16,7 +16,7 @@ pub(super) async fn select(
 ) -> Result<Selection<Associate>, StepError> {
     let failures = records.iter().map(|r| (r.id, r.failures)).collect();
     let records: Vec<i64> = records.iter().map(|r| r.id).collect();
-    let owed = cx.worker.queue.owed_slots(&records).await?;
+    let owed = cx.worker.portal.queue.owed_slots(&records).await?;
     let (shared, owed): (Vec<_>, Vec<_>) = owed.into_iter().partition(|s| s.drops && s.shared);
     let mut verdicts: Vec<(OwedSlot, SlotVerdict)> =
         shared.into_iter().map(|slot| (slot, SlotVerdict::Dropped)).collect();

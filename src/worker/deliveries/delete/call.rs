@@ -7,7 +7,7 @@ use crate::worker::deliveries::delete::{Purpose, adopted};
 use crate::worker::deliveries::delivery::Context;
 
 pub(super) fn call(cx: &Context<'_>, purpose: Purpose, items: &[Planned]) -> Call {
-    let (version, object) = (cx.worker.client.version(), cx.object);
+    let (version, object) = (cx.worker.connection.client.version(), cx.object);
     let plural = &object.plural;
     let links: Vec<String> = items.iter().filter_map(|p| p.record.hubspot_id.clone()).collect();
     match purpose {

@@ -98,7 +98,7 @@ async fn linked(
 ) -> Result<HashMap<String, String>, QueueError> {
     let mut ids: Vec<String> = shown.iter().flat_map(Written::merged).map(str::to_owned).collect();
     ids.extend(shown.iter().map(|w| w.id.clone()));
-    worker.queue.linked(&object.sync_type, &ids).await
+    worker.portal.queue.linked(&object.sync_type, &ids).await
 }
 
 /// Decides whose HubSpot record the link leads to: this record's own, or another record's,

@@ -18,8 +18,8 @@ pub(super) async fn select(
     let erasing = stage == Stage::Erase;
     let planned: Vec<Planned> = records.into_iter().map(|record| cx.plan(record)).collect();
     let ids: Vec<i64> = planned.iter().map(|p| p.record.id).collect();
-    let shared = worker.queue.shared_links(&ids).await?;
-    let inherited = worker.queue.with_living_aliases(&ids).await?;
+    let shared = worker.portal.queue.shared_links(&ids).await?;
+    let inherited = worker.portal.queue.with_living_aliases(&ids).await?;
 
     // Records that need no call, records that must be read first, records that are to be deleted.
     let (mut settled, mut unsure, mut linked) = (Vec::new(), Vec::new(), Vec::new());

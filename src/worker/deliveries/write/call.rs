@@ -11,7 +11,7 @@ pub(super) fn call(cx: &Context<'_>, items: &[Writing]) -> Call {
         Stage::Update => Write::Update,
         _ => Write::Upsert(&cx.object.key),
     };
-    batch::write(cx.worker.client.version(), &cx.object.plural, how, &inputs(items))
+    batch::write(cx.worker.connection.client.version(), &cx.object.plural, how, &inputs(items))
 }
 
 /// The inputs of the call.

@@ -50,7 +50,7 @@ pub(super) async fn judge(
         settled.push(match verdict {
             Verdict::Written(shown) => verdict::written(planned, sent, shown, terms),
             Verdict::Refused(failure) => {
-                worker.definitions.doubt(&object.sync_type, &failure.code);
+                worker.portal.definitions.cache().doubt(&object.sync_type, &failure.code);
                 closed = closed || cx.close_for(failure, terms.now).await?;
                 verdict::failed(planned, sent, failure, terms)
             }

@@ -18,12 +18,12 @@ pub(super) async fn select(
     let terms = cx.terms().await?;
     let Context { worker, object, stage, .. } = *cx;
     let (mut items, mut settled) = (Vec::new(), Vec::new());
-    let definitions = worker.definitions.of(&object.sync_type);
+    let definitions = worker.portal.definitions.cache().of(&object.sync_type);
     let namespace = worker.settings.namespace.as_deref();
     for record in records {
-        let planned = plan(&worker.mapping, object, definitions.as_deref(), record);
+        let planned = plan(&worker.portal.mapping, object, definitions.as_deref(), record);
         for (_, reason) in &planned.refused {
-            worker.definitions.doubt(&object.sync_type, &reason.code);
+            worker.portal.definitions.cache().doubt(&object.sync_type, &reason.code);
         }
         match &planned.need {
             Need::Nothing => settled.push(verdict::unchanged(&planned, terms)),

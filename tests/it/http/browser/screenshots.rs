@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hubferry::worker::Limits;
+use hubferry::portals::Limits;
 
 use super::scenery::paint;
 use super::sign_in;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars};
-use hubferry::worker::{Permits, Worker, janitor};
+use hubferry::portals::{Connection, Permits, Portal};
+use hubferry::worker::{Worker, janitor};
 use hubspot_sandbox::Faults;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -80,7 +81,8 @@ impl Lane {
             let (stop, live) = (CancellationToken::new(), world.live.clone());
             let permits =
                 Permits::new(queue.clone(), client.clone(), live.clone(), false, &name, stop);
-            Worker::new(queue, client, Arc::clone(&mapping), permits, live, fixed.clone(), name)
+            let portal = Portal::new(&queue, Arc::clone(&mapping), live);
+            Worker::new(portal, Connection { client, permits }, fixed.clone(), name)
         };
         let workers: Vec<Worker> = (0..WORKERS).map(worker).collect();
         Self {

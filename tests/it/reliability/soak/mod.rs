@@ -28,10 +28,11 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use hubferry::hubspot::{self, Client};
 use hubferry::mapping::{Mapping, Vars, is_part};
+use hubferry::portals::{Connection, Permits, Portal};
 use hubferry::queue::delivery::lease::Holder;
 use hubferry::queue::delivery::settlement::{Certainty, Link, RowVerdict, Settlement};
 use hubferry::queue::model::{Batch, Record, Stage};
-use hubferry::worker::{Permits, Step, Worker, janitor};
+use hubferry::worker::{Step, Worker, janitor};
 use hubspot_sandbox::Faults;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -115,8 +116,8 @@ impl Soak {
             let live = world.live.clone();
             let permits =
                 Permits::new(queue.clone(), client.clone(), live.clone(), false, &name, stop);
-            let mapping = Arc::clone(&mapping);
-            Worker::new(queue, client, mapping, permits, live, fixed.clone(), name)
+            let portal = Portal::new(&queue, Arc::clone(&mapping), live);
+            Worker::new(portal, Connection { client, permits }, fixed.clone(), name)
         };
         let workers = vec![world.worker.clone(), another(1), another(2)];
         let script = script::write(seed, records);

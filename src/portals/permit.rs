@@ -9,12 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
-use super::watch::elsewhere;
 use crate::hubspot::client::{Quota, Sender};
 use crate::hubspot::pacer::Pacer;
 use crate::hubspot::{Answer, Call, Client};
 use crate::queue::gates::gate::{Closure, GateKind};
 use crate::queue::quota::ledger::{self, Place, Reply, Reserved};
+use crate::queue::watchdog::elsewhere;
 use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
 
@@ -140,7 +140,7 @@ impl Permits {
         self.foreign.load(Ordering::SeqCst)
     }
 
-    pub(super) fn set_foreign(&self, foreign: bool) {
+    pub(crate) fn set_foreign(&self, foreign: bool) {
         self.foreign.store(foreign, Ordering::SeqCst);
     }
 

@@ -46,10 +46,7 @@ pub struct Silent(Duration);
 ///
 /// # Errors
 /// If the work was given up.
-pub(super) async fn watched<T>(
-    longest: Duration,
-    work: impl Future<Output = T>,
-) -> Result<T, Silent> {
+pub async fn watched<T>(longest: Duration, work: impl Future<Output = T>) -> Result<T, Silent> {
     let signs =
         Arc::new(Signs { last: Mutex::new(Instant::now()), elsewhere: AtomicUsize::new(0) });
     let work = SIGNS.scope(Arc::clone(&signs), work);
@@ -67,12 +64,12 @@ pub(super) async fn watched<T>(
 }
 
 /// Records that the database has answered.
-pub(super) fn heard() {
+pub fn heard() {
     let _ = SIGNS.try_with(|signs| signs.hear());
 }
 
 /// Waits for something that is not the database, so the watchdog allows any length.
-pub(super) async fn elsewhere<T>(wait: impl Future<Output = T>) -> T {
+pub async fn elsewhere<T>(wait: impl Future<Output = T>) -> T {
     let _away = SIGNS.try_with(Arc::clone).ok().map(Away::new);
     wait.await
 }
