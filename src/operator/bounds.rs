@@ -35,9 +35,9 @@ pub(super) fn reason(text: Option<&str>) -> Result<Option<&str>, OperatorError> 
     }
 }
 
-/// Checks the length of a search text.
+/// Checks the length of a search text. A blank one is none, because it would match everything.
 pub(super) fn search(text: Option<String>) -> Result<Option<String>, String> {
-    match text {
+    match text.filter(|text| !text.trim().is_empty()) {
         Some(text) if text.chars().count() > SEARCH => {
             Err(format!("q: must have at most {SEARCH} characters"))
         }
