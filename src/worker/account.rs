@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 use super::Worker;
 use super::step::StepError;
 use crate::hubspot::account::details;
-use crate::queue::gates::gate::{Closure, GateKind};
+use crate::queue::gates::gate::Closure;
+use crate::queue::gates::kind::GateKind;
 
 impl Worker {
     /// Asks HubSpot which account the token belongs to. The first account is stored. If the token

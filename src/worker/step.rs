@@ -12,7 +12,8 @@ use crate::mapping::ObjectKind;
 use crate::portals::{NoPermit, Permit};
 use crate::queue::QueueError;
 use crate::queue::delivery::lease::Due;
-use crate::queue::gates::gate::{Closure, GateKind};
+use crate::queue::gates::gate::Closure;
+use crate::queue::gates::kind::GateKind;
 use crate::queue::model::Batch;
 use crate::queue::watchdog::Silent;
 
@@ -182,7 +183,7 @@ impl Worker {
                 {
                     metrics::counter!("hubferry_breaker_trips_total").increment(1);
                     tracing::error!(
-                        gate.kind = "breaker",
+                        gate.kind = GateKind::Breaker.as_str(),
                         "HubSpot is down: the gate closes, and what failed is given back"
                     );
                 }
