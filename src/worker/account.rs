@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::Worker;
-use super::step::StepError;
+use super::work::StepError;
 use crate::hubspot::account::details;
 use crate::queue::gates::gate::Closure;
 use crate::queue::gates::kind::GateKind;
