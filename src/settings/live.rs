@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
 use super::{Base, Entry, Runtime, Wrong};
-use crate::queue::gates::gate::GateKind;
+use crate::queue::gates::kind::GateKind;
 use crate::queue::{Queue, QueueError};
 
 /// The settings of one process. Cheap to clone.

@@ -3,9 +3,10 @@
 use chrono::TimeDelta;
 
 use super::Worker;
-use super::step::StepError;
+use super::work::StepError;
 use crate::hubspot::account::details;
-use crate::queue::gates::gate::{Closure, GateKind};
+use crate::queue::gates::gate::Closure;
+use crate::queue::gates::kind::GateKind;
 
 impl Worker {
     /// Asks HubSpot which account the token belongs to. The first account is stored. If the token

@@ -10,6 +10,7 @@ mod deliveries;
 pub mod janitor;
 pub mod pool;
 mod step;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;

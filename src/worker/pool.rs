@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::step::StepError;
+use super::work::StepError;
 use super::{Step, Worker, janitor};
 use crate::queue::Queue;
 use crate::queue::watchdog::watched;

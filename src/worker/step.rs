@@ -6,15 +6,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Worker;
 use super::deliveries;
+use super::work::{Delivered, StepError, Work};
 use crate::engine::breaker::batch_limit;
 use crate::hubspot::{Blame, Class, Failure};
-use crate::mapping::ObjectKind;
 use crate::portals::{NoPermit, Permit};
 use crate::queue::QueueError;
 use crate::queue::delivery::lease::Due;
-use crate::queue::gates::gate::{Closure, GateKind};
-use crate::queue::model::Batch;
-use crate::queue::watchdog::Silent;
+use crate::queue::gates::gate::Closure;
+use crate::queue::gates::kind::GateKind;
 
 /// The result of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,51 +27,6 @@ pub enum Step {
         /// Calls made.
         calls: usize,
     },
-}
-
-/// The result of delivering a batch.
-pub(super) struct Delivered {
-    /// The permit, if no call was made on it.
-    pub(super) permit: Option<Permit>,
-    /// Calls made.
-    pub(super) calls: usize,
-    /// Whether a failure closed the gate.
-    pub(super) closed: bool,
-    /// Whether HubSpot failed a call or did not answer.
-    pub(super) transient: bool,
-}
-
-impl Delivered {
-    /// No call was made.
-    pub(super) fn without_call(permit: Permit) -> Self {
-        Self { permit: Some(permit), calls: 0, closed: false, transient: false }
-    }
-}
-
-/// A leased batch, and what is needed to deliver it.
-pub(super) struct Work<'a> {
-    pub(super) batch: Batch,
-    /// When it was leased, on this process's clock.
-    pub(super) leased_at: Instant,
-    pub(super) object: &'a ObjectKind,
-    pub(super) permit: Permit,
-    /// Whether the batch is one record that tests whether a gate may open. Its failure is not
-    /// counted.
-    pub(super) probing: bool,
-}
-
-/// Why a step failed. Nothing is lost: the step's leases expire and are reclaimed.
-#[derive(Debug, thiserror::Error)]
-pub enum StepError {
-    /// The queue failed.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// The database neither answered nor reported an error.
-    #[error(transparent)]
-    Silent(#[from] Silent),
-    /// A due record has a kind that the object file no longer names.
-    #[error("the object file has no kind `{0}`, but records of it are due")]
-    UnknownKind(String),
 }
 
 impl Worker {
@@ -182,7 +136,7 @@ impl Worker {
                 {
                     metrics::counter!("hubferry_breaker_trips_total").increment(1);
                     tracing::error!(
-                        gate.kind = "breaker",
+                        gate.kind = GateKind::Breaker.as_str(),
                         "HubSpot is down: the gate closes, and what failed is given back"
                     );
                 }

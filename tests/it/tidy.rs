@@ -29,8 +29,8 @@ const ROWS: [(&str, &[&str]); 17] = [
             "http",
             "operator",
             "worker",
-            "portals",
             "engine",
+            "portals",
             "settings",
             "queue",
             "hubspot",
@@ -46,8 +46,8 @@ const ROWS: [(&str, &[&str]); 17] = [
             "http",
             "operator",
             "worker",
-            "portals",
             "engine",
+            "portals",
             "access",
             "settings",
             "queue",
@@ -65,8 +65,8 @@ const ROWS: [(&str, &[&str]); 17] = [
             "http",
             "operator",
             "worker",
-            "portals",
             "engine",
+            "portals",
             "access",
             "settings",
             "queue",
@@ -79,11 +79,11 @@ const ROWS: [(&str, &[&str]); 17] = [
     ("http", &["operator", "engine", "access", "settings", "queue", "hubspot", "mapping", "event"]),
     (
         "operator",
-        &["portals", "engine", "access", "settings", "queue", "hubspot", "mapping", "event"],
+        &["engine", "portals", "access", "settings", "queue", "hubspot", "mapping", "event"],
     ),
-    ("worker", &["portals", "engine", "settings", "queue", "hubspot", "mapping", "event"]),
-    ("portals", &["settings", "queue", "hubspot", "mapping", "event"]),
+    ("worker", &["engine", "portals", "settings", "queue", "hubspot", "mapping", "event"]),
     ("engine", &["queue", "hubspot", "mapping", "event"]),
+    ("portals", &["settings", "queue", "hubspot", "mapping", "event"]),
     ("access", &["queue", "mapping", "event"]),
     ("settings", &["queue", "mapping", "event"]),
     ("queue", &["mapping", "event"]),
@@ -93,8 +93,10 @@ const ROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// The tables that only `queue` may name.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 16] = [
     "schema_code",
+    "account_definition",
+    "event_erasure",
     "crm_portal",
     "event",
     "crm_record",

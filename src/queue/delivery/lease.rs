@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::queue::gates::kind::{GateKind, PROBED};
 use crate::queue::model::{Accepted, Batch, Lease, Lookup, Record, Row, Stage, Stamp};
 use crate::queue::{Queue, QueueError};
 
@@ -89,11 +90,11 @@ impl Queue {
         let rows: Vec<Head> = sqlx::query_as(
             "WITH reserve AS MATERIALIZED (
                  SELECT EXISTS (SELECT 1 FROM gate
-                                WHERE portal = $1 AND kind = 'reserve' AND until > $5) AS urgent)
+                                WHERE portal = $1 AND kind = $6 AND until > $5) AS urgent)
              SELECT l.sync_type, l.stage, head.rank, head.failures, reserve.urgent,
                     (SELECT g.kind FROM gate g
                      WHERE g.portal = $1 AND g.sync_type IN ('', l.sync_type)
-                       AND g.kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')
+                       AND g.kind = ANY($7)
                      ORDER BY g.kind LIMIT 1) AS probe
              FROM reserve
              CROSS JOIN UNNEST($2::text[], $3::text[], $4::timestamptz[])
@@ -111,7 +112,7 @@ impl Queue {
              WHERE NOT EXISTS (
                  SELECT 1 FROM gate g
                  WHERE g.portal = $1 AND g.sync_type IN ('', l.sync_type)
-                   AND g.kind <> 'reserve' AND (g.until IS NULL OR g.until > $5))
+                   AND g.kind <> $6 AND (g.until IS NULL OR g.until > $5))
              ORDER BY head.rank, l.place",
         )
         .bind(self.portal())
@@ -119,6 +120,8 @@ impl Queue {
         .bind(stages)
         .bind(heads)
         .bind(now)
+        .bind(GateKind::Reserve.as_str())
+        .bind(GateKind::names(&PROBED))
         .fetch_all(&self.pool)
         .await?;
         let mut first = None;

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::queue::delivery::refresh::refresh;
+use crate::queue::gates::kind::{GateKind, Opens};
 use crate::queue::intake::notify::notify;
 use crate::queue::{Queue, QueueError};
 
@@ -48,12 +49,11 @@ impl Queue {
     /// # Errors
     /// When the database fails.
     pub async fn sweep_gates(&self, now: DateTime<Utc>) -> Result<(), QueueError> {
-        sqlx::query(
-            "DELETE FROM gate WHERE until <= $1 AND kind IN ('window', 'daily', 'reserve', 'locked', 'migrating')",
-        )
-        .bind(now)
-        .execute(&self.pool)
-        .await?;
+        sqlx::query("DELETE FROM gate WHERE until <= $1 AND kind = ANY($2)")
+            .bind(now)
+            .bind(GateKind::names(&[Opens::InTime]))
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 

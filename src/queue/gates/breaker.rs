@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::queue::delivery::refresh::{lock_records_of, refresh};
 use crate::queue::doubt::begin;
+use crate::queue::gates::kind::{GateKind, Opens};
 use crate::queue::intake::notify::notify;
 use crate::queue::{Queue, QueueError};
 
@@ -49,13 +50,14 @@ impl Queue {
         let mut tx = begin(&self.pool).await?;
         let closed = sqlx::query(
             "INSERT INTO gate (portal, kind, code, reason, hint, closed_at, until)
-             VALUES ($1, 'breaker', 'OUTAGE', 'HubSpot fails or does not answer',
+             VALUES ($1, $4, 'OUTAGE', 'HubSpot fails or does not answer',
                      'nothing to do: one record at a time is sent to see when it is back', $2, $3)
              ON CONFLICT (portal, sync_type, kind) DO NOTHING",
         )
         .bind(self.portal())
         .bind(now)
         .bind(until)
+        .bind(GateKind::Breaker.as_str())
         .execute(&mut *tx)
         .await?
         .rows_affected();
@@ -114,17 +116,19 @@ impl Queue {
         sqlx::query(
             "UPDATE gate SET probes = CASE WHEN $2 THEN probes + 1 ELSE 0 END,
                              until = CASE WHEN $2 THEN $3 ELSE $4 END
-             WHERE portal = $1 AND kind = 'breaker'",
+             WHERE portal = $1 AND kind = $5",
         )
         .bind(self.portal())
         .bind(through)
         .bind(now)
         .bind(now + rest)
+        .bind(GateKind::Breaker.as_str())
         .execute(&mut *tx)
         .await?;
-        sqlx::query("DELETE FROM gate WHERE portal = $1 AND kind = 'breaker' AND probes >= $2")
+        sqlx::query("DELETE FROM gate WHERE portal = $1 AND kind = $3 AND probes >= $2")
             .bind(self.portal())
             .bind(enough)
+            .bind(GateKind::Breaker.as_str())
             .execute(&mut *tx)
             .await?;
         notify(&mut tx).await?;
@@ -142,12 +146,12 @@ impl Queue {
     ) -> Result<(), QueueError> {
         sqlx::query(
             "UPDATE gate SET until = $3
-             WHERE portal = $1 AND sync_type IN ('', $2)
-               AND kind IN ('credentials', 'scope', 'schema', 'breaker')",
+             WHERE portal = $1 AND sync_type IN ('', $2) AND kind = ANY($4)",
         )
         .bind(self.portal())
         .bind(sync_type)
         .bind(now)
+        .bind(GateKind::names(&[Opens::ByCall, Opens::ByCalls]))
         .execute(&self.pool)
         .await?;
         Ok(())

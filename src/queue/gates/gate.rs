@@ -11,52 +11,9 @@ use sqlx::PgConnection;
 
 use crate::queue::audit;
 use crate::queue::doubt::begin;
+use crate::queue::gates::kind::{GateKind, Opens, PROBED};
 use crate::queue::intake::notify::notify;
 use crate::queue::{Queue, QueueError};
-
-/// The kind of reason that closes a gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GateKind {
-    /// A person paused sending.
-    Paused,
-    /// The token belongs to an account other than the linked one.
-    Account,
-    /// HubSpot says that the rolling window's rate limit is exceeded.
-    Window,
-    /// The daily quota is spent.
-    Daily,
-    /// The last of the daily quota is reserved for rows of high priority. Other rows wait.
-    Reserve,
-    /// HubSpot has locked something that was written too often.
-    Locked,
-    /// HubSpot is moving the account between data centres.
-    Migrating,
-    /// HubSpot refuses the token.
-    Credentials,
-    /// The token lacks a scope.
-    Scope,
-    /// HubSpot lacks a property that the mapping names.
-    Schema,
-}
-
-impl GateKind {
-    /// The name in the table and in API responses.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Paused => "paused",
-            Self::Account => "account",
-            Self::Window => "window",
-            Self::Daily => "daily",
-            Self::Reserve => "reserve",
-            Self::Locked => "locked",
-            Self::Migrating => "migrating",
-            Self::Credentials => "credentials",
-            Self::Scope => "scope",
-            Self::Schema => "schema",
-        }
-    }
-}
 
 /// A gate that is closed.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -82,7 +39,7 @@ impl Gate {
     /// HubSpot accepts it.
     #[must_use]
     pub fn is_probed(&self) -> bool {
-        matches!(&*self.kind, "account" | "credentials" | "scope" | "schema" | "breaker")
+        GateKind::of(&self.kind).is_some_and(|kind| PROBED.contains(&kind.opens()))
     }
 }
 
@@ -129,13 +86,13 @@ impl Queue {
     ) -> Result<bool, QueueError> {
         let claimed = sqlx::query(
             "UPDATE gate SET until = $3
-             WHERE portal = $1 AND sync_type IN ('', $2) AND until <= $4
-               AND kind IN ('account', 'credentials', 'scope', 'schema', 'breaker')",
+             WHERE portal = $1 AND sync_type IN ('', $2) AND until <= $4 AND kind = ANY($5)",
         )
         .bind(self.portal())
         .bind(sync_type)
         .bind(now + patience)
         .bind(now)
+        .bind(GateKind::names(&PROBED))
         .execute(&self.pool)
         .await?
         .rows_affected();
@@ -149,11 +106,12 @@ impl Queue {
     pub async fn mended(&self, sync_type: &str) -> Result<(), QueueError> {
         let mut tx = begin(&self.pool).await?;
         sqlx::query(
-            "DELETE FROM gate WHERE portal = $1 AND sync_type IN ('', $2)
-               AND kind IN ('credentials', 'scope', 'schema')",
+            "DELETE FROM gate
+             WHERE portal = $1 AND sync_type IN ('', $2) AND kind = ANY($3)",
         )
         .bind(self.portal())
         .bind(sync_type)
+        .bind(GateKind::names(&[Opens::ByCall]))
         .execute(&mut *tx)
         .await?;
         notify(&mut tx).await?;
@@ -182,12 +140,12 @@ impl Queue {
     pub async fn gates(&self, now: DateTime<Utc>) -> Result<Vec<Gate>, QueueError> {
         Ok(sqlx::query_as(
             "SELECT sync_type, kind, code, reason, hint, closed_at, until FROM gate
-             WHERE portal = $1 AND (until IS NULL OR until > $2
-                   OR kind IN ('account', 'credentials', 'scope', 'schema', 'breaker'))
+             WHERE portal = $1 AND (until IS NULL OR until > $2 OR kind = ANY($3))
              ORDER BY closed_at, kind",
         )
         .bind(self.portal())
         .bind(now)
+        .bind(GateKind::names(&PROBED))
         .fetch_all(&self.pool)
         .await?)
     }
@@ -229,13 +187,11 @@ impl Queue {
     /// When the database fails.
     pub async fn resume(&self, actor: &str, now: DateTime<Utc>) -> Result<(), QueueError> {
         let mut tx = begin(&self.pool).await?;
-        sqlx::query(
-            "DELETE FROM gate
-             WHERE portal = $1 AND kind IN ('paused', 'credentials', 'scope', 'schema', 'breaker')",
-        )
-        .bind(self.portal())
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query("DELETE FROM gate WHERE portal = $1 AND kind = ANY($2)")
+            .bind(self.portal())
+            .bind(GateKind::names(&[Opens::ByPerson, Opens::ByCall, Opens::ByCalls]))
+            .execute(&mut *tx)
+            .await?;
         audit::record(&mut tx, self.portal(), now, actor, "resume", None, json!({})).await?;
         notify(&mut tx).await?;
         Ok(tx.commit().await?)

@@ -3,3 +3,4 @@
 pub mod account;
 pub mod breaker;
 pub mod gate;
+pub mod kind;

@@ -11,7 +11,7 @@ use crate::hubspot::{Call, Failure};
 use crate::mapping::ObjectKind;
 use crate::queue::model::{Lease, Record, Stage};
 use crate::worker::Worker;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 /// A kind of call, from a leased batch to its settlement.
 pub(super) trait Delivery: Send + Sync + 'static {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::portals::{NoPermit, Permit};
 use crate::queue::model::Lease;
 use crate::worker::deliveries::delivery::{Context, Delivery, Judged, Selection, Settled as _};
-use crate::worker::step::{Delivered, StepError, Work};
+use crate::worker::work::{Delivered, StepError, Work};
 use crate::worker::{SETTLE_MARGIN, Worker};
 
 /// A lease with the latest instant at which a call may be sent under it, on this process's clock.

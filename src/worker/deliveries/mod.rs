@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 
 use crate::queue::model::Stage;
 use crate::worker::Worker;
-use crate::worker::step::{Delivered, StepError, Work};
+use crate::worker::work::{Delivered, StepError, Work};
 pub(super) use adopt::Conflicts;
 use delivery::Delivery;
 

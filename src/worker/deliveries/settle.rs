@@ -9,7 +9,7 @@ use crate::queue::delivery::settlement::{Backoff, RowVerdict, Settlement};
 use crate::queue::model::{Lease, Reason};
 use crate::worker::Worker;
 use crate::worker::deliveries::delivery::Settled;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 impl Settled for Vec<Settlement> {
     fn is_empty(&self) -> bool {

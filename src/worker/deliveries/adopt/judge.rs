@@ -14,7 +14,7 @@ use crate::queue::model::Lookup;
 use crate::worker::deliveries::adopt::{Adopt, By, is, sought};
 use crate::worker::deliveries::delivery::{Context, Judged};
 use crate::worker::deliveries::settle::{smaller, unread};
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 pub(super) async fn judge(
     cx: &Context<'_>,

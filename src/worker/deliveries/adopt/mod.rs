@@ -22,7 +22,7 @@ use crate::queue::delivery::settlement::Settlement;
 use crate::queue::model::{Lookup, Record};
 use crate::worker::deliveries::delivery::{Context, Delivery, Judged, Selection};
 use crate::worker::deliveries::settle::release;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 pub(in crate::worker) use conflicts::Conflicts;
 
 /// HubSpot's property for further e-mail addresses of a contact.

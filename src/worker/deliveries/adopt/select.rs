@@ -7,7 +7,7 @@ use crate::worker::deliveries::adopt::verdict::conflict;
 use crate::worker::deliveries::adopt::{Adopt, By, sought};
 use crate::worker::deliveries::delivery::{Context, Selection};
 use crate::worker::deliveries::settle::release;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 pub(super) async fn select(
     cx: &Context<'_>,

@@ -14,7 +14,7 @@ use crate::worker::deliveries::associate::call::pairs;
 use crate::worker::deliveries::associate::{Associate, Group, How};
 use crate::worker::deliveries::delivery::{Context, Judged};
 use crate::worker::deliveries::settle::unanswered;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 pub(super) async fn judge(
     cx: &Context<'_>,

@@ -18,7 +18,7 @@ use crate::queue::delivery::slots::{OwedSlot, SlotSettlement, SlotVerdict};
 use crate::queue::model::{Lease, Record};
 use crate::worker::Worker;
 use crate::worker::deliveries::delivery::{Context, Delivery, Judged, Selection, Settled};
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 /// Batch create and batch archive of associations.
 pub(super) struct Associate;

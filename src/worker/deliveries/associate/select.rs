@@ -8,7 +8,7 @@ use crate::queue::delivery::slots::{OwedSlot, SlotVerdict};
 use crate::queue::model::{Reason, Record};
 use crate::worker::deliveries::associate::{Associate, Group, How, Slots};
 use crate::worker::deliveries::delivery::{Context, Selection};
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 pub(super) async fn select(
     cx: &Context<'_>,

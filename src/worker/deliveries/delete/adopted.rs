@@ -17,7 +17,7 @@ use crate::settings::{OnDelete, OnErase};
 use crate::worker::Settings;
 use crate::worker::deliveries::delivery::Context;
 use crate::worker::deliveries::settle::unread;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 /// What a delete or an erasure does to the HubSpot record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::worker::Worker;
 use crate::worker::deliveries::delete::{Delete, How, Purpose, adopted};
 use crate::worker::deliveries::delivery::{Context, Judged};
 use crate::worker::deliveries::settle::{release, smaller, unread};
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 pub(super) async fn judge(
     cx: &Context<'_>,

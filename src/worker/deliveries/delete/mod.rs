@@ -17,7 +17,7 @@ use crate::queue::delivery::settlement::Settlement;
 use crate::queue::model::Record;
 use crate::worker::deliveries::delivery::{Context, Delivery, Judged, Selection};
 use crate::worker::deliveries::settle::release;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 /// Batch archive, `gdpr-delete`, and what must be read before them.
 pub(super) struct Delete;

@@ -7,7 +7,7 @@ use crate::worker::deliveries::delete::adopted::{Fate, asked, fate};
 use crate::worker::deliveries::delete::{Delete, How, Purpose};
 use crate::worker::deliveries::delivery::{Context, Selection};
 use crate::worker::deliveries::settle::release;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 pub(super) async fn select(
     cx: &Context<'_>,

@@ -10,7 +10,7 @@ use crate::worker::deliveries::delivery::{Context, Judged};
 use crate::worker::deliveries::settle::unanswered;
 use crate::worker::deliveries::write::call::inputs;
 use crate::worker::deliveries::write::{Isolation, Write, Writing};
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 /// After this many bad records the rest is sent one by one.
 const MANY: usize = 10;

@@ -18,7 +18,7 @@ use crate::queue::delivery::settlement::Settlement;
 use crate::queue::model::Record;
 use crate::worker::deliveries::delivery::{Context, Delivery, Judged, Selection};
 use crate::worker::deliveries::settle::release;
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 /// Batch upsert and batch update.
 pub(super) struct Write;

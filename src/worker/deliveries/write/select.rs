@@ -9,7 +9,7 @@ use crate::queue::delivery::settlement::{LookupChange, Settlement};
 use crate::queue::model::{Lookup, Record, Stage};
 use crate::worker::deliveries::delivery::{Context, Selection};
 use crate::worker::deliveries::write::{Isolation, Write, Writing};
-use crate::worker::step::StepError;
+use crate::worker::work::StepError;
 
 pub(super) async fn select(
     cx: &Context<'_>,

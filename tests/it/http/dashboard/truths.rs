@@ -1,7 +1,8 @@
 //! What pages say is so: no sentence that the state of things belies.
 
 use chrono::TimeDelta;
-use hubferry::queue::gates::gate::{Closure, GateKind};
+use hubferry::queue::gates::gate::Closure;
+use hubferry::queue::gates::kind::GateKind;
 use serde_json::{Value, json};
 
 use super::{Browser, filled};
