@@ -24,7 +24,7 @@ pub(super) async fn look(
     let host = options.get_host();
     let here = host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
     let mode = options.get_ssl_mode();
-    // Behind a pooler Postgres speaks of the pooler's connection, not of ours.
+    // Behind a pooler, Postgres describes the connection of the pooler.
     let tls: Option<String> = if config.database.pooler {
         matches!(mode, PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull)
             .then(|| "TLS".into())
@@ -53,7 +53,7 @@ fn judge(tls: Option<String>, mode: PgSslMode, here: bool) -> Result<String, Str
         (Some(tls), PgSslMode::VerifyCa) => {
             Err(format!("{tls}, with the certificate verified, but not the server's name"))
         }
-        (Some(tls), _) => Err(format!("{tls}, but nobody verifies which server answers")),
+        (Some(tls), _) => Err(format!("{tls}, but the identity of the server is not verified")),
         (None, _) => {
             Err("not encrypted: passwords and personal data can be read on the way".into())
         }
@@ -73,8 +73,8 @@ mod tests {
             (tls(), PgSslMode::VerifyCa, true, true, "TLSv1.3, within this machine"),
             (None, PgSslMode::Prefer, true, true, "not encrypted, within this machine"),
             (tls(), PgSslMode::VerifyCa, false, false, "but not the server's name"),
-            (tls(), PgSslMode::Require, false, false, "nobody verifies which server"),
-            (tls(), PgSslMode::Prefer, false, false, "nobody verifies which server"),
+            (tls(), PgSslMode::Require, false, false, "the identity of the server is not verified"),
+            (tls(), PgSslMode::Prefer, false, false, "the identity of the server is not verified"),
             (None, PgSslMode::Prefer, false, false, "can be read on the way"),
             (None, PgSslMode::Disable, false, false, "can be read on the way"),
         ] {

@@ -69,7 +69,11 @@ impl Look<'_> {
                     refused(report, &name, &failure);
                 }
                 Ok(_) | Err(_) => {
-                    report.ok(AREA, name, "allowed; whether writing is, only writing shows");
+                    report.ok(
+                        AREA,
+                        name,
+                        "reading is allowed; only a write shows whether writing is",
+                    );
                 }
             }
         }
@@ -93,8 +97,7 @@ impl Look<'_> {
                     "HubSpot allows {limit} calls in ten seconds, hubspot.limit_per_10s is {}",
                     hubspot.limit_per_10s
                 );
-                let way_out =
-                    "nothing breaks, the smaller is kept; set hubspot.limit_per_10s to it";
+                let way_out = "the smaller limit applies; set hubspot.limit_per_10s to it";
                 report.warning(AREA, "window", detail, way_out);
             }
             Some((limit, left)) => {
@@ -104,13 +107,12 @@ impl Look<'_> {
                     format!("{left} of {limit} calls left in these ten seconds"),
                 );
             }
-            None => report.ok(AREA, "window", "the replies do not tell; the settings count"),
+            None => report.ok(AREA, "window", "the replies contain no limit; the settings apply"),
         }
         match quota.day {
             Some((limit, left)) if left < limit / 20 => {
                 let detail = format!("{left} of {limit} calls left today");
-                let way_out =
-                    "what is urgent goes first; the rest waits for the account's midnight";
+                let way_out = "rows of high priority are sent first; the rest waits until midnight in the account's time zone";
                 report.warning(AREA, "day", detail, way_out);
             }
             Some((limit, left)) => {

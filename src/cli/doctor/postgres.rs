@@ -37,7 +37,8 @@ pub(super) async fn look(config: &Config, report: &mut Report) -> Option<Queue> 
         Ok(true) => pool(config).connect_lazy_with(options),
         Ok(false) => return None,
         Err(error) => {
-            let way_out = "check DATABASE_URL, that the server runs, and that it lets us in";
+            let way_out =
+                "check DATABASE_URL, that the server runs, and that it accepts this client";
             report.problem(AREA, "reachable", format!("{error}"), way_out);
             return None;
         }
@@ -94,7 +95,7 @@ async fn all(config: &Config, pool: PgPool, report: &mut Report) -> Result<Optio
     }
     if !schema.pending.is_empty() {
         let detail = format!("not up to date: {}", schema.pending.join(", "));
-        let way_out = "run `hubferry migrate`; `hubferry serve` does it by itself";
+        let way_out = "run `hubferry migrate`; `hubferry serve` also does it";
         report.problem(AREA, "schema", detail, way_out);
         return Ok(None);
     }
@@ -162,7 +163,7 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
     ];
     let off: Vec<&str> = durability.iter().filter(|(_, off)| *off).map(|(n, _)| *n).collect();
     if off.is_empty() {
-        report.ok(AREA, "durability", "what is committed is on disk");
+        report.ok(AREA, "durability", "commits are written to disk");
     } else {
         let detail = format!("off: {}; a crash may lose events that were accepted", off.join(", "));
         report.warning(AREA, "durability", detail, "switch them on in postgresql.conf");
@@ -170,13 +171,13 @@ async fn settings(config: &Config, pool: &PgPool, report: &mut Report) -> Result
     if found.autovacuum == "on" {
         report.ok(AREA, "autovacuum", "on");
     } else {
-        let detail = "off: the queue's tables grow without end and slow down";
+        let detail = "off: the tables of the queue grow and become slow";
         report.warning(AREA, "autovacuum", detail, "switch it on in postgresql.conf");
     }
     if config.database.pooler {
         pooler(&found, report);
     } else if found.watches {
-        report.ok(AREA, "clients", "a statement whose client has gone is ended");
+        report.ok(AREA, "clients", "statements of disconnected clients are cancelled");
     } else {
         let detail = "the server's system cannot tell that a client has gone: looks that were given \
                       up go on for half a minute";
@@ -231,8 +232,7 @@ async fn difference(config: &Config, queue: &Queue, report: &mut Report) -> Resu
         ahead.abs().as_seconds_f64(),
         if ahead < TimeDelta::zero() { "behind" } else { "ahead" }
     );
-    let way_out =
-        "let both machines keep their time by NTP: values are ordered by the time of events";
+    let way_out = "synchronise both clocks with NTP: values are ordered by the time of events";
     if ahead > TimeDelta::seconds(config.ingest.max_ahead_seconds) {
         let detail = format!("{detail}: events with this machine's time are refused");
         report.problem(AREA, "clock", detail, way_out);
