@@ -16,7 +16,7 @@ use crate::http::auth::Viewer;
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 
 /// Filters for the rows. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]

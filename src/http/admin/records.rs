@@ -13,11 +13,12 @@ use crate::http::AppState;
 use crate::http::auth::{Operator, Viewer};
 use crate::http::extract::Params;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::queue::actions::retry::Allow;
+use crate::queue::actions::decisions::Allow;
+use crate::queue::actions::resync::OneRecord;
 use crate::queue::audit::record_target;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::Page;
-use crate::queue::views::records::{OneRecord, RecordFilter, RecordState};
+use crate::queue::views::records::{RecordFilter, RecordState};
 
 /// Filters for the records. An absent filter matches everything.
 #[derive(Debug, Default, Deserialize, IntoParams)]

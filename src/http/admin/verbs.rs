@@ -18,7 +18,7 @@ use crate::http::preview::of_rows;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::queue::actions::retry::OneRow;
 use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::Page;
 
 /// Filters for failed rows. An absent filter matches everything.

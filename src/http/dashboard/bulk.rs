@@ -16,7 +16,7 @@ use super::queue::counted;
 use crate::access::Role;
 use crate::http::AppState;
 use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::Page as Part;
 
 /// The number of sample rows in the preview.

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::link::link;
 use crate::event::Priority;
 use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::{Listing, Page};
 
 /// The longest search, in bytes.

@@ -17,7 +17,8 @@ use crate::http::AppState;
 use crate::http::snapshot::Snapshot;
 use crate::queue::gates::account::Account;
 use crate::queue::model::Status;
-use crate::queue::views::totals::{PulsePoint, Totals};
+use crate::queue::views::pulse::PulsePoint;
+use crate::queue::views::totals::Totals;
 
 /// The most groups of errors on this page. The errors page has more.
 const ERRORS: usize = 5;

@@ -13,7 +13,7 @@ use super::page::{Notice, Page, Section, Visitor, html};
 use super::when::thousands;
 use crate::http::AppState;
 use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::Listing;
 
 /// The number of lines on a page.

@@ -16,10 +16,11 @@ use super::when::When;
 use super::words::Badge;
 use crate::access::Role;
 use crate::http::AppState;
+use crate::queue::actions::resync::OneRecord;
 use crate::queue::audit::record_target;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::Page as Part;
-use crate::queue::views::records::{AssociationView, OneRecord, RecordView};
+use crate::queue::views::records::{AssociationView, RecordView};
 
 /// The number of rows in the history.
 const ROWS: i64 = 20;
