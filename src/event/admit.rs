@@ -4,7 +4,9 @@
 //! has to send the same batch again for each. A `null` attribute counts as absent, as CloudEvents
 //! allows.
 
-use chrono::{DateTime, Datelike, Duration, SecondsFormat, Utc};
+mod identity;
+
+use chrono::{DateTime, Datelike, Duration, Utc};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -12,6 +14,7 @@ use super::fault::child;
 use super::hash::{canonical_bytes, digest};
 use super::weight::too_large;
 use super::{Event, EventType, Fault, Priority};
+use identity::{find_nul, identity};
 
 /// The only portal that exists.
 pub const DEFAULT_PORTAL: &str = "default";
@@ -263,37 +266,6 @@ pub fn traceparent(text: &str) -> Option<String> {
     (whole && version != "ff" && set(trace) && set(parent)).then(|| text.trim().to_owned())
 }
 
-/// The bytes that identify an event under its id, where the text as sent does not: a retry has
-/// another trace span, may write the time differently, and may leave out null attributes.
-fn identity(attributes: &Map<String, Value>) -> Option<Vec<u8>> {
-    const TRACE: [&str; 2] = ["traceparent", "tracestate"];
-    let time = attributes.get("time").and_then(Value::as_str);
-    let written = time
-        .and_then(|time| DateTime::parse_from_rfc3339(time).ok())
-        .map(|parsed| whole_micros(parsed.to_utc()).to_rfc3339_opts(SecondsFormat::AutoSi, true));
-    let left_out = |name: &str, value: &Value| value.is_null() || TRACE.contains(&name);
-    if written.as_deref() == time && !attributes.iter().any(|(name, value)| left_out(name, value)) {
-        return None;
-    }
-    let rest = attributes.iter().filter(|(name, value)| !left_out(name, value));
-    let mut bytes = b"{".to_vec();
-    for (place, (name, value)) in rest.enumerate() {
-        if place > 0 {
-            bytes.push(b',');
-        }
-        bytes.extend(canonical_bytes(&Value::from(name.as_str())));
-        bytes.push(b':');
-        match &written {
-            Some(written) if name == "time" => {
-                bytes.extend(canonical_bytes(&written.as_str().into()))
-            }
-            _ => bytes.extend(canonical_bytes(value)),
-        }
-    }
-    bytes.push(b'}');
-    Some(bytes)
-}
-
 /// Cuts a time to microseconds, which is what Postgres stores. A leap second becomes the second
 /// after it.
 fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
@@ -304,30 +276,4 @@ fn whole_micros(time: DateTime<Utc>) -> DateTime<Utc> {
 fn is_json(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence.ends_with("/json") || essence.ends_with("+json")
-}
-
-/// Calls `found` with the pointer of every string or key below `at` that contains U+0000.
-fn find_nul(value: &Value, at: &mut String, found: &mut impl FnMut(&str)) {
-    let here = at.len();
-    match value {
-        Value::String(text) if text.contains('\0') => found(at),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                at.push_str(&format!("/{index}"));
-                find_nul(item, at, found);
-                at.truncate(here);
-            }
-        }
-        Value::Object(members) => {
-            for (key, member) in members {
-                at.push_str(&child("", key));
-                if key.contains('\0') {
-                    found(at);
-                }
-                find_nul(member, at, found);
-                at.truncate(here);
-            }
-        }
-        _ => {}
-    }
 }

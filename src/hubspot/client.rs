@@ -1,14 +1,17 @@
 //! The HTTP client sends each call once, with a timeout, and names every way it can end.
 
+mod reply;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::classify::{Class, Failure, Headers, classify};
 use super::paths::Version;
+use reply::{decode, lost, speaks_for_itself};
 
 /// The largest reply that is read. A full batch with all its properties is far smaller.
 const LONGEST_REPLY: usize = 32 * 1024 * 1024;
@@ -267,43 +270,6 @@ impl Sender for Client {
                 quota: Quota::default(),
             },
         }
-    }
-}
-
-/// Decodes JSON as JSON, any other text as a string, and an empty body as null. A 2xx counts as no
-/// answer if its body is cut, is not an object, or is missing where the status promises one.
-fn decode(status: StatusCode, bytes: &[u8]) -> Result<Value, Failure> {
-    let broken = |message: &str| Failure::lost("BROKEN_REPLY", message.to_owned(), true);
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return if matches!(status.as_u16(), 201 | 207) {
-            Err(broken("the reply lacks its body"))
-        } else {
-            Ok(Value::Null)
-        };
-    }
-    match serde_json::from_slice::<Value>(bytes) {
-        Ok(value) if value.is_object() || !status.is_success() => Ok(value),
-        _ if status.is_success() => Err(broken("the reply was cut off or is not JSON")),
-        _ => Ok(Value::String(String::from_utf8_lossy(bytes).chars().take(2_000).collect())),
-    }
-}
-
-fn speaks_for_itself(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 403 | 423 | 429 | 477) || status.is_server_error()
-}
-
-/// A call without a reply. It has certainly written nothing only if the connection was never made.
-fn lost(error: &reqwest::Error) -> Failure {
-    if error.is_connect() {
-        Failure::lost("CONNECTION_REFUSED", "no connection to HubSpot could be made".into(), false)
-    } else if error.is_timeout() {
-        Failure::lost("TIMEOUT", "HubSpot did not answer within the time-out".into(), true)
-    } else {
-        Failure::lost(
-            "CONNECTION_LOST",
-            "the connection to HubSpot broke before its reply".into(),
-            true,
-        )
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::draft::Draft;
 use super::field::Field;
-use super::plan::Draft;
 use super::pointer::{Found, Pointer};
 use super::{Mapping, Output, Warning};
 

@@ -10,12 +10,13 @@
 mod change;
 mod compile;
 mod compose;
+mod draft;
 mod error;
 mod examples;
 mod field;
 mod load;
 mod objects;
-mod plan;
+mod output;
 mod pointer;
 mod spec;
 mod transform;

@@ -13,7 +13,7 @@ use super::views::{
 };
 use super::{Operator, OperatorError};
 use crate::queue::audit::AuditFilter;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::logs::LogFilter;
 use crate::queue::views::page::{Cursor, Page};
 use crate::queue::views::records::{RecordFilter, RecordState};

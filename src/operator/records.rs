@@ -2,11 +2,11 @@
 
 use super::views::{Actor, AssociationView, RecordView, RowView};
 use super::{Operator, OperatorError, Reveal};
-use crate::queue::actions::retry::Allow;
+use crate::queue::actions::decisions::Allow;
+use crate::queue::actions::resync::OneRecord;
 use crate::queue::audit::record_target;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::Page;
-use crate::queue::views::records::OneRecord;
 
 /// A record with its associations and newest rows.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::{Operator, OperatorError, Reveal};
 use crate::event::Priority;
 use crate::queue::actions::retry::OneRow;
 use crate::queue::model::Status;
-use crate::queue::views::list::RowFilter;
+use crate::queue::views::filter::RowFilter;
 use crate::queue::views::page::Page;
 
 /// Which rows, in the words of a request. An absent field matches everything.

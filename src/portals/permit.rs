@@ -1,6 +1,9 @@
 //! A permit allows one call to HubSpot. It combines the pacing of this process with the quota
 //! ledger that all replicas share.
 
+mod limits;
+mod note;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
-use crate::hubspot::client::{Quota, Sender};
+use crate::hubspot::client::{Quota, Sender as _};
 use crate::hubspot::pacer::Pacer;
 use crate::hubspot::{Answer, Call, Client};
 use crate::queue::gates::gate::Closure;
@@ -18,17 +21,9 @@ use crate::queue::quota::ledger::{self, Place, Reply, Reserved};
 use crate::queue::watchdog::elsewhere;
 use crate::queue::{Queue, QueueError};
 use crate::settings::Live;
-
-/// HubSpot's limits on calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Calls in any rolling window.
-    pub per_window: u32,
-    /// Calls a day, in the account's time zone.
-    pub per_day: u32,
-    /// Whether a larger limit in HubSpot's headers is used. A smaller one always is.
-    pub grows: bool,
-}
+pub use limits::Limits;
+use limits::ledger_limits;
+use note::{log, noted};
 
 /// The length of HubSpot's rolling window.
 pub const WINDOW: Duration = Duration::from_secs(10);
@@ -296,68 +291,10 @@ impl Permits {
     }
 }
 
-fn ledger_limits(limits: Limits, longest: Duration) -> ledger::Limits {
-    // The longest time that a place is held: idle time, timeout, and a second to record the reply.
-    let longest = longest + Duration::from_secs(1);
-    ledger::Limits {
-        per_window: i64::from(limits.per_window),
-        window: window(),
-        grows: limits.grows,
-        per_day: i64::from(limits.per_day),
-        longest: TimeDelta::from_std(longest).unwrap_or(TimeDelta::seconds(30)),
-    }
-}
-
 fn pacer(limit: u32) -> Arc<Pacer> {
     Arc::new(Pacer::new(limit, WINDOW))
 }
 
 fn window() -> TimeDelta {
     TimeDelta::from_std(WINDOW).unwrap_or(TimeDelta::seconds(10))
-}
-
-/// Applies the quota to callers that only know the API, such as setup and the account check.
-impl Sender for Permits {
-    async fn send(&self, call: Call) -> Answer {
-        match self.acquire(self.live.now().values.timeout).await {
-            Ok(permit) => self.call(permit, call).await.1,
-            Err(error) => Answer {
-                status: None,
-                result: Err(crate::hubspot::Failure::lost("NO_PERMIT", error.to_string(), false)),
-                correlation_id: None,
-                duration: Duration::ZERO,
-                quota: Quota::default(),
-            },
-        }
-    }
-}
-
-fn noted(reply: Reply, answer: &Answer) -> Reply {
-    let failure = answer.result.as_ref().err();
-    Reply {
-        duration_ms: i32::try_from(answer.duration.as_millis()).unwrap_or(i32::MAX),
-        http_status: answer.status.map(i32::from),
-        class: failure.map_or("ok", |f| f.class.as_str()).to_owned(),
-        // Only the code is stored, because a message may repeat a value that was sent.
-        message: failure.map(|f| f.code.clone()),
-        correlation_id: answer.correlation_id.clone(),
-        ..reply
-    }
-}
-
-fn log(number: i64, reply: &Reply) {
-    let labels = [("purpose", reply.purpose.clone()), ("class", reply.class.clone())];
-    metrics::counter!("hubferry_hubspot_calls_total", &labels).increment(1);
-    metrics::histogram!("hubferry_hubspot_call_duration_seconds")
-        .record(f64::from(reply.duration_ms) / 1_000.0);
-    tracing::info!(
-        call.id = number,
-        call.purpose = reply.purpose,
-        call.inputs = reply.inputs,
-        call.duration_ms = reply.duration_ms,
-        call.status = reply.http_status,
-        call.class = reply.class,
-        call.correlation_id = reply.correlation_id,
-        "called HubSpot"
-    );
 }

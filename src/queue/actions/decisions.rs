@@ -12,6 +12,17 @@ use crate::queue::intake::notify::notify;
 use crate::queue::model::ADOPTED_RECORD;
 use crate::queue::{Queue, QueueError};
 
+/// The result of allowing an erased subject again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allow {
+    /// Events of the subject are accepted again.
+    Done,
+    /// There is no erased subject of this kind and id.
+    Unknown,
+    /// The erasure has not ended yet.
+    Erasing,
+}
+
 impl Queue {
     /// Restores a discarded row and retries it. Returns `false` if the row is not discarded, or if
     /// its subject has been erased since (or, for an erasure, allowed again).
@@ -93,5 +104,55 @@ impl Queue {
         tx.commit().await?;
         self.cursors.joined();
         Ok(OneRow::Done)
+    }
+
+    /// Allows an erased subject again, once its erasure has ended. Before that, the settle of the
+    /// erasure would also remove later events.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn allow(
+        &self,
+        sync_type: &str,
+        external_id: &str,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Allow, QueueError> {
+        let mut tx = begin(&self.pool).await?;
+        let record: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3
+             FOR NO KEY UPDATE",
+        )
+        .bind(self.portal())
+        .bind(sync_type)
+        .bind(external_id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(record) = record else { return Ok(Allow::Unknown) };
+        // Checked under the lock. A failed erasure can be retried, and a lease may be about to
+        // erase.
+        let erasing: Option<bool> = sqlx::query_scalar(
+            "SELECT lease_token IS NOT NULL OR stage IS NOT DISTINCT FROM 'erase' OR EXISTS (
+                 SELECT 1 FROM sync_queue q
+                 WHERE q.record_id = r.id AND q.operation = 'erase' AND q.status <> 'synced'
+                   AND q.discarded_at IS NULL)
+             FROM crm_record r WHERE id = $1 AND erased_at IS NOT NULL",
+        )
+        .bind(record)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(erasing) = erasing else { return Ok(Allow::Unknown) };
+        if erasing {
+            return Ok(Allow::Erasing);
+        }
+        sqlx::query("UPDATE crm_record SET erased_at = NULL WHERE id = $1")
+            .bind(record)
+            .execute(&mut *tx)
+            .await?;
+        let target = audit::record_target(sync_type, record);
+        audit::record(&mut tx, self.portal(), now, actor, "allow", Some(&target), json!({}))
+            .await?;
+        tx.commit().await?;
+        Ok(Allow::Done)
     }
 }

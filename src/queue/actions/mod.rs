@@ -1,4 +1,6 @@
 //! Actions that a person takes: retry, discard, resync and similar ones.
 
-pub(in crate::queue) mod decisions;
+pub mod decisions;
+mod discard;
+pub mod resync;
 pub mod retry;

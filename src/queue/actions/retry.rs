@@ -9,7 +9,7 @@ use crate::queue::delivery::refresh::{lock_records_of, refresh};
 use crate::queue::doubt::begin;
 use crate::queue::intake::notify::notify;
 use crate::queue::model::{Status, head_start, priority_of};
-use crate::queue::views::list::{Depth, RowFilter, narrow};
+use crate::queue::views::filter::{Depth, RowFilter, narrow};
 use crate::queue::{Queue, QueueError};
 
 /// One transaction retries at most this many rows.
@@ -28,17 +28,6 @@ pub enum OneRow {
     NotFailed,
     /// The row's subject was erased, so there is nothing to retry.
     Erased,
-}
-
-/// The result of allowing an erased subject again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Allow {
-    /// Events of the subject are accepted again.
-    Done,
-    /// There is no erased subject of this kind and id.
-    Unknown,
-    /// The erasure has not ended yet.
-    Erasing,
 }
 
 impl Queue {
@@ -105,60 +94,7 @@ impl Queue {
         Ok(Some((last, retried)))
     }
 
-    /// Discards a failed row permanently.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn discard(
-        &self,
-        row: i64,
-        actor: &str,
-        now: DateTime<Utc>,
-    ) -> Result<OneRow, QueueError> {
-        let filter = RowFilter { ids: Some(vec![row]), ..RowFilter::default() };
-        if self.discard_failed(&filter, actor, now).await? > 0 {
-            return Ok(OneRow::Done);
-        }
-        self.untouched(row).await
-    }
-
-    /// Discards the failed rows that match `filter`, and returns how many.
-    ///
-    /// # Errors
-    /// When the database fails. Rows that were discarded before that stay discarded.
-    pub async fn discard_failed(
-        &self,
-        filter: &RowFilter,
-        actor: &str,
-        now: DateTime<Utc>,
-    ) -> Result<u64, QueueError> {
-        let top = self.newest_failed().await?;
-        let (mut after, mut discarded) = (0, 0);
-        loop {
-            let mut tx = begin(&self.pool).await?;
-            let found: Vec<(i64,)> = failed(self.portal(), "id", filter, (after, top))
-                .build_query_as()
-                .fetch_all(&mut *tx)
-                .await?;
-            let Some(&(last,)) = found.last() else { break };
-            let ids: Vec<i64> = found.into_iter().map(|(id,)| id).collect();
-            let done = sqlx::query(
-                "UPDATE sync_queue SET discarded_at = $2
-                 WHERE id = ANY($1) AND status = 'failed' AND discarded_at IS NULL",
-            )
-            .bind(&ids)
-            .bind(now)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            filter.audit(&mut tx, self.portal(), "discard", done, actor, now).await?;
-            tx.commit().await?;
-            (after, discarded) = (last, discarded + done);
-        }
-        Ok(discarded)
-    }
-
-    async fn newest_failed(&self) -> Result<i64, QueueError> {
+    pub(super) async fn newest_failed(&self) -> Result<i64, QueueError> {
         let top: Option<i64> = sqlx::query_scalar(
             "SELECT max(id) FROM sync_queue
              WHERE portal = $1 AND status = 'failed' AND discarded_at IS NULL",
@@ -169,58 +105,8 @@ impl Queue {
         Ok(top.unwrap_or(0))
     }
 
-    /// Allows an erased subject again, once its erasure has ended. Before that, the settle of the
-    /// erasure would also remove later events.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn allow(
-        &self,
-        sync_type: &str,
-        external_id: &str,
-        actor: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Allow, QueueError> {
-        let mut tx = begin(&self.pool).await?;
-        let record: Option<i64> = sqlx::query_scalar(
-            "SELECT id FROM crm_record WHERE portal = $1 AND sync_type = $2 AND external_id = $3
-             FOR NO KEY UPDATE",
-        )
-        .bind(self.portal())
-        .bind(sync_type)
-        .bind(external_id)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(record) = record else { return Ok(Allow::Unknown) };
-        // Checked under the lock. A failed erasure can be retried, and a lease may be about to
-        // erase.
-        let erasing: Option<bool> = sqlx::query_scalar(
-            "SELECT lease_token IS NOT NULL OR stage IS NOT DISTINCT FROM 'erase' OR EXISTS (
-                 SELECT 1 FROM sync_queue q
-                 WHERE q.record_id = r.id AND q.operation = 'erase' AND q.status <> 'synced'
-                   AND q.discarded_at IS NULL)
-             FROM crm_record r WHERE id = $1 AND erased_at IS NOT NULL",
-        )
-        .bind(record)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(erasing) = erasing else { return Ok(Allow::Unknown) };
-        if erasing {
-            return Ok(Allow::Erasing);
-        }
-        sqlx::query("UPDATE crm_record SET erased_at = NULL WHERE id = $1")
-            .bind(record)
-            .execute(&mut *tx)
-            .await?;
-        let target = audit::record_target(sync_type, record);
-        audit::record(&mut tx, self.portal(), now, actor, "allow", Some(&target), json!({}))
-            .await?;
-        tx.commit().await?;
-        Ok(Allow::Done)
-    }
-
     /// Why an action did not change a row.
-    async fn untouched(&self, row: i64) -> Result<OneRow, QueueError> {
+    pub(super) async fn untouched(&self, row: i64) -> Result<OneRow, QueueError> {
         let stands: Option<bool> = sqlx::query_scalar(
             "SELECT erased AND kept = 'failed' AND discarded_at IS NULL
              FROM sync_queue_view WHERE id = $1 AND portal = $2",
@@ -249,7 +135,7 @@ impl RowFilter {
     }
 
     /// Writes the audit line of an action on `rows` rows, in the action's transaction.
-    async fn audit(
+    pub(super) async fn audit(
         &self,
         db: &mut PgConnection,
         portal: &str,
@@ -276,7 +162,7 @@ impl RowFilter {
 }
 
 /// Selects the next failed rows after `after`, up to `top`, that an action may change.
-fn failed(
+pub(super) fn failed(
     portal: &str,
     columns: &str,
     filter: &RowFilter,

@@ -6,6 +6,8 @@
 
 mod alias;
 mod gone;
+mod own;
+mod promote;
 mod subject;
 mod writes;
 
@@ -22,7 +24,8 @@ use crate::queue::{Queue, QueueError};
 use alias::{absorbed, aliases, holders, merge};
 pub(in crate::queue) use gone::{clear, empty};
 use gone::{erase, reopen_newer, void_slots};
-use subject::{living, part_ways, promote, void_aliases, write_own};
+use promote::promote;
+use subject::{living, part_ways, void_aliases, write_own};
 pub(in crate::queue) use writes::refuse_rows;
 use writes::{write_records, write_rows, write_slots};
 

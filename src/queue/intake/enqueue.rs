@@ -16,7 +16,7 @@ use crate::event::{Event, Priority};
 use crate::mapping::Change;
 use crate::queue::QueueError;
 use crate::queue::model::{head_start, priority_number};
-use crate::queue::views::list::email_hash;
+use crate::queue::views::filter::email_hash;
 
 use known::known_events;
 pub(in crate::queue) use locked::locked_records;

@@ -3,6 +3,8 @@
 //! A write is checked completely before anything changes, and its changes can be undone, so that a
 //! batch can be refused as a whole.
 
+mod stages;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -14,6 +16,7 @@ use crate::account::values::{self, Warning};
 use crate::clock;
 use crate::kinds::{Kind, Version};
 use crate::wire::reply::{PropertyFault, Refusal};
+use stages::is_earlier;
 
 /// A record that was written.
 #[derive(Debug)]
@@ -289,22 +292,4 @@ impl Store {
         (kind == Kind::Contact && name == "email")
             || self.schema.live(name).is_some_and(|p| p.has_unique_value)
     }
-}
-
-/// The lifecycle stages in their order.
-const STAGES: [&str; 8] = [
-    "subscriber",
-    "lead",
-    "marketingqualifiedlead",
-    "salesqualifiedlead",
-    "opportunity",
-    "customer",
-    "evangelist",
-    "other",
-];
-
-/// Whether a lifecycle stage comes before another. Stages that an account added have no order.
-fn is_earlier(stage: &str, than: &str) -> bool {
-    let place = |s: &str| STAGES.iter().position(|known| *known == s);
-    matches!((place(stage), place(than)), (Some(a), Some(b)) if a < b)
 }

@@ -6,42 +6,16 @@
 //! while an alias is live, the alias takes over the HubSpot record and the survivor becomes its
 //! alias.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use crate::queue::delivery::settle::own::{Own, load, store};
 use crate::queue::delivery::settlement::{End, OwnPart, Settlement};
 use crate::queue::model::{Accepted, Register, Stamp};
 use crate::queue::{Queue, QueueError};
-
-/// The newest values that one subject's own events supplied and that HubSpot was sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Own {
-    properties: Accepted,
-    /// Slot -> target, event time, row.
-    slots: BTreeMap<String, (Option<i64>, DateTime<Utc>, i64)>,
-}
-
-impl Own {
-    /// Removes and returns what is not newer than `tombstone`, or everything.
-    fn void(&mut self, tombstone: Option<Stamp>) -> Own {
-        let dead = |stamp: Stamp| tombstone.is_none_or(|dead| stamp <= dead);
-        let slot = |at: DateTime<Utc>, row: i64| dead(Stamp { at, row });
-        Own {
-            properties: self.properties.extract_if(.., |_, r| dead(r.stamp)).collect(),
-            slots: self.slots.extract_if(.., |_, s| slot(s.1, s.2)).collect(),
-        }
-    }
-
-    /// The rows that supplied it.
-    fn rows(&self) -> Vec<i64> {
-        let values = self.properties.values().map(|register| register.stamp.row);
-        values.chain(self.slots.values().map(|slot| slot.2)).collect()
-    }
-}
 
 /// Selects the live aliases of the survivors `$1`: those that still have values.
 const LIVING: &str = "SELECT a.alias_of, a.id FROM crm_record a
@@ -114,67 +88,6 @@ pub(super) async fn write_own(
         }
         store(db, part.record, &own).await?;
     }
-    Ok(())
-}
-
-/// Moves the HubSpot record of `survivor` to its alias `heir`, with everything that is owed to it.
-/// The survivor becomes an alias of the heir, and so do the other aliases. The deletes stay with
-/// their own records.
-pub(super) async fn promote(
-    db: &mut PgConnection,
-    survivor: i64,
-    heir: i64,
-) -> Result<(), QueueError> {
-    // In doubt: it is sent whole, its own key first.
-    sqlx::query(
-        "UPDATE crm_record h
-         SET alias_of = NULL, hubspot_id = s.hubspot_id, lost_link = s.lost_link,
-             accepted = s.accepted, doubt = nextval('lease_token'),
-             adopted_at = s.adopted_at, adopted_by = s.adopted_by,
-             link_mark = nextval('lease_token'), lookup = NULL, lookup_id = NULL, failures = 0, backoff_until = NULL,
-             lease_token = NULL, lease_until = NULL, lease_holder = NULL, leased_at = NULL
-         FROM crm_record s WHERE h.id = $2 AND s.id = $1",
-    )
-    .bind(survivor)
-    .bind(heir)
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "UPDATE crm_record
-         SET alias_of = $2, hubspot_id = CASE WHEN id <> $1 THEN hubspot_id END,
-             lost_link = NULL, accepted = '{}', doubt = 0, lookup = NULL, lookup_id = NULL,
-             adopted_at = NULL, adopted_by = NULL, erase_confirmed = false,
-             link_mark = nextval('lease_token')
-         WHERE id = $1 OR alias_of = $1",
-    )
-    .bind(survivor)
-    .bind(heir)
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "UPDATE sync_queue
-         SET record_id = $2,
-             subject_id = NULLIF(COALESCE(subject_id, $1), $2)
-         WHERE record_id = $1 AND operation = 'upsert' AND status <> 'synced'",
-    )
-    .bind(survivor)
-    .bind(heir)
-    .execute(&mut *db)
-    .await?;
-    // Pairs belong to the HubSpot record. An alias has only the pairs that are still to be removed.
-    // They are sorted, so that all are removed before the first one is added again.
-    sqlx::query(
-        "WITH gone AS (DELETE FROM crm_association WHERE record_id IN ($1, $2) RETURNING *)
-         INSERT INTO crm_association (record_id, slot, entry, target_id, set_at, set_by,
-                                      made_target_id, made_from, made_to, sure, refused)
-         SELECT CASE record_id WHEN $1 THEN $2 ELSE $1 END, slot, entry, target_id, set_at, set_by,
-                made_target_id, made_from, made_to, sure, refused
-         FROM gone ORDER BY record_id, slot, entry",
-    )
-    .bind(survivor)
-    .bind(heir)
-    .execute(db)
-    .await?;
     Ok(())
 }
 
@@ -357,22 +270,5 @@ async fn restore(db: &mut PgConnection, record: i64, own: &Own) -> Result<(), Qu
         .execute(&mut *db)
         .await?;
     }
-    Ok(())
-}
-
-async fn load(db: &mut PgConnection, record: i64) -> Result<Option<Own>, QueueError> {
-    let own: Option<Json<Own>> = sqlx::query_scalar("SELECT brought FROM crm_record WHERE id = $1")
-        .bind(record)
-        .fetch_one(db)
-        .await?;
-    Ok(own.map(|own| own.0))
-}
-
-async fn store(db: &mut PgConnection, record: i64, own: &Own) -> Result<(), QueueError> {
-    sqlx::query("UPDATE crm_record SET brought = $2 WHERE id = $1")
-        .bind(record)
-        .bind(Json(own))
-        .execute(db)
-        .await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use hubferry::queue::actions::retry::OneRow;
 use hubferry::queue::delivery::settlement::{Certainty, Link, Settlement};
 use hubferry::queue::model::Batch;
-use hubferry::queue::views::list::RowFilter;
+use hubferry::queue::views::filter::RowFilter;
 use hubspot_sandbox::{Faults, Outage};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};

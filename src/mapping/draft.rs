@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::field::{Field, Source};
 use super::pointer::{Found, Pointer};
 use super::transform::{Invalid, Outcome, Transform};
-use super::{Change, ExternalId, Input, Operation, Output, SlotRule, Target, Warning};
+use super::{SlotRule, Warning};
 use crate::event::Fault;
 
 /// The verb for which required fields must be present.
@@ -22,78 +22,14 @@ const MAX_VALUE_CHARS: usize = 65_536;
 /// The longest external id, the same as for `subject`.
 const MAX_ID_CHARS: usize = 512;
 
-impl Output {
-    /// Works out what `input` means for the record of this output. `siblings` are all outputs of
-    /// the entity.
-    pub(super) fn plan(
-        &self,
-        operation: Operation,
-        input: &Input<'_>,
-        siblings: &[Self],
-    ) -> Result<Change, Vec<Fault>> {
-        let mut draft = Draft::of(input.event_type.verb(), input.data);
-        let mut parts = BTreeMap::new();
-        let external_id = self.external_id(input).unwrap_or_else(|fault| {
-            draft.faults.push(fault);
-            String::new()
-        });
-        if operation == Operation::Upsert {
-            self.fields.iter().for_each(|field| draft.write(field));
-            for slot in &self.slots {
-                match &slot.target {
-                    Target::At(from) => draft.associate(slot, from),
-                    Target::Output(name) => {
-                        let sibling = siblings.iter().find(|sibling| sibling.name == *name);
-                        let target = sibling.and_then(|sibling| sibling.external_id(input).ok());
-                        draft.associations.insert(slot.name.clone(), target);
-                    }
-                }
-            }
-            draft.tell();
-            parts = self.parts(input.event_type.entity(), input.data);
-        }
-        if !draft.faults.is_empty() {
-            return Err(draft.faults);
-        }
-        Ok(Change {
-            sync_type: self.sync_type.clone(),
-            output: self.name.clone(),
-            external_id,
-            operation,
-            priority: self.priority,
-            properties: draft.properties,
-            email: None,
-            associations: draft.associations,
-            parts,
-            warnings: draft.warnings,
-        })
-    }
-
-    /// The external id of the record.
-    fn external_id(&self, input: &Input<'_>) -> Result<String, Fault> {
-        let from = match &self.external_id {
-            ExternalId::Subject => return Ok(input.subject.to_owned()),
-            ExternalId::At(from) => from,
-        };
-        let found = match from.find(input.data) {
-            Found::Value(value) => reference(value),
-            Found::Absent | Found::Null | Found::Blocked(_) => Ok(None),
-        };
-        let missing = || Invalid::new("required", format!("must name a {}", self.sync_type));
-        found
-            .and_then(|id| id.ok_or_else(missing))
-            .map_err(|invalid| Fault::new(0, from.in_event(), invalid.code, invalid.reason))
-    }
-}
-
 /// A change that is being built.
 pub(super) struct Draft<'a> {
     verb: &'a str,
     data: &'a Map<String, Value>,
-    properties: BTreeMap<String, String>,
-    associations: BTreeMap<String, Option<String>>,
-    warnings: Vec<Warning>,
-    faults: Vec<Fault>,
+    pub(super) properties: BTreeMap<String, String>,
+    pub(super) associations: BTreeMap<String, Option<String>>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) faults: Vec<Fault>,
     /// The places whose value went into a property.
     written: BTreeSet<&'a str>,
     /// Values that did not go into a property: place, property, what happened. A warning follows
@@ -102,7 +38,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn of(verb: &'a str, data: &'a Map<String, Value>) -> Self {
+    pub(super) fn of(verb: &'a str, data: &'a Map<String, Value>) -> Self {
         Self {
             verb,
             data,
@@ -125,7 +61,7 @@ impl<'a> Draft<'a> {
         (draft.properties.remove(&field.property), draft.warnings)
     }
 
-    fn write(&mut self, field: &'a Field) {
+    pub(super) fn write(&mut self, field: &'a Field) {
         match &field.source {
             Source::Constant(text) | Source::Setting(text) => self.set(field, text.clone()),
             Source::One { from, transform } => self.write_one(field, from, transform),
@@ -245,7 +181,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds warnings for the values that no property uses.
-    fn tell(&mut self) {
+    pub(super) fn tell(&mut self) {
         for (place, property, instead) in std::mem::take(&mut self.untold) {
             if !self.written.contains(place) {
                 let message = format!("{instead}: /data{place} is no word that the table knows");
@@ -275,7 +211,7 @@ impl<'a> Draft<'a> {
         self.properties.insert(field.property.clone(), text);
     }
 
-    fn associate(&mut self, slot: &SlotRule, from: &Pointer) {
+    pub(super) fn associate(&mut self, slot: &SlotRule, from: &Pointer) {
         let target = match from.find(self.data) {
             Found::Absent => return,
             Found::Null => None,
@@ -321,7 +257,7 @@ fn empty(from: &Pointer) -> Fault {
 
 /// Returns the external id of another record, exactly as that record's own events spell it. A blank
 /// id removes the association.
-fn reference(value: &Value) -> Result<Option<String>, Invalid> {
+pub(super) fn reference(value: &Value) -> Result<Option<String>, Invalid> {
     let id = match value {
         Value::String(id) => id.clone(),
         Value::Number(id) if !id.is_f64() => id.to_string(),
