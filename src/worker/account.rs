@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::Worker;
 use super::step::StepError;
+use crate::hubspot::Failure;
 use crate::hubspot::account::details;
 use crate::queue::gates::gate::{Closure, GateKind};
 
@@ -15,13 +16,23 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn check_account(&self) -> Result<bool, StepError> {
+        Ok(match self.ask_account().await? {
+            Ok(()) => true,
+            Err(failure) => {
+                tracing::warn!(code = failure.code, "HubSpot's account could not be read");
+                false
+            }
+        })
+    }
+
+    /// Does the same, and returns why HubSpot did not answer.
+    pub(super) async fn ask_account(&self) -> Result<Result<(), Failure>, StepError> {
         let account = match details(&self.permits, self.client.version()).await {
             Ok(account) => account,
             Err(failure) => {
-                tracing::warn!(code = failure.code, "HubSpot's account could not be read");
                 let now = self.now().await?;
                 self.close_for("", &failure, now).await?;
-                return Ok(false);
+                return Ok(Err(failure));
             }
         };
         if account.time_zone.parse::<chrono_tz::Tz>().is_err() {
@@ -52,6 +63,6 @@ impl Worker {
             self.queue.close_gate(GateKind::Account, &closure, Some(until), now).await?;
             tracing::error!(remembered, found = account.id, "the token belongs to another account");
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 }

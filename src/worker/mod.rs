@@ -5,13 +5,14 @@
 //! [`pool`] runs it in production.
 
 pub mod account;
-mod definitions;
+pub mod background;
+pub mod definitions;
 mod deliveries;
 pub mod janitor;
 pub mod permit;
 pub mod pool;
 mod step;
-mod watch;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;

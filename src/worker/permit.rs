@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
-use super::watch::elsewhere;
+use super::watchdog::elsewhere;
 use crate::hubspot::client::{Quota, Sender};
 use crate::hubspot::pacer::Pacer;
 use crate::hubspot::{Answer, Call, Client};

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Worker;
 use super::permit::{NoPermit, Permit};
-use super::watch::Silent;
+use super::watchdog::Silent;
 use crate::engine::breaker::company;
 use crate::hubspot::{Blame, Class, Failure, associate, batch};
 use crate::mapping::ObjectKind;
