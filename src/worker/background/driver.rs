@@ -175,7 +175,7 @@ fn tell(name: &str, result: &Result<Done, TaskError>, history: &mut History) {
             tracing::info!(
                 task = name,
                 failures = history.failures,
-                "a background task is well again"
+                "a background task works again"
             );
         }
         (history.failures, history.told) = (0, None);
