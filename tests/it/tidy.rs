@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod codes;
 mod dockerfile;
 mod documented;
 mod sabotage;
