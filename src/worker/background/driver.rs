@@ -92,6 +92,7 @@ impl Driver {
         let took = began.elapsed();
         let wait = match &result {
             Ok(done) => done.again.unwrap_or(task.period),
+            Err(TaskError::Said { again: Some(wait), .. }) => *wait,
             Err(_) => task.retry,
         };
         let name = task.info.name;

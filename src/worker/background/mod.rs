@@ -80,8 +80,13 @@ pub enum TaskError {
     #[error("the run was not finished after {} seconds and was ended", .0.as_secs())]
     Slow(Duration),
     /// The task says itself what is wrong.
-    #[error("{0}")]
-    Said(String),
+    #[error("{text}")]
+    Said {
+        /// The reason, as people see it.
+        text: String,
+        /// When to try again, if not after the usual time.
+        again: Option<Duration>,
+    },
 }
 
 /// The work of a task.
@@ -115,13 +120,6 @@ impl Task {
         let span = TimeDelta::from_std(period).unwrap_or(TimeDelta::MAX);
         let info = TaskInfo { name, description, impact, period: span, everywhere };
         Self { info, period, retry: period.min(AGAIN), wake: None, job: Box::new(job) }
-    }
-
-    /// Tries again after `wait` when a run failed.
-    #[must_use]
-    pub fn retried_in(mut self, wait: Duration) -> Self {
-        self.retry = wait;
-        self
     }
 
     /// Begins the next run early when `wake` is notified.

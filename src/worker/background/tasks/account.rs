@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
-use super::{SECOND, Start};
+use super::{SECOND, Start, UNANSWERED};
 use crate::worker::Worker;
 use crate::worker::background::{Done, Job, TaskError};
 
@@ -23,8 +23,10 @@ impl Job for Check {
                 return Ok(Done::new("waits: sending is switched off").again_in(SECOND));
             }
             if let Err(failure) = self.worker.ask_account().await? {
-                let code = failure.code;
-                return Err(TaskError::Said(format!("HubSpot did not name the account: {code}")));
+                let text = format!("HubSpot did not name the account: {}", failure.code);
+                // Nothing is sent before the first answer.
+                let again = (!self.start.known.is_cancelled()).then_some(UNANSWERED);
+                return Err(TaskError::Said { text, again });
             }
             self.start.known.cancel();
             self.checked.notify_one();

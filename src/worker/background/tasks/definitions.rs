@@ -40,7 +40,8 @@ impl Job for Refresh {
             }
             let unread = self.unread.iter().map(|(kind, reason)| format!("{kind} ({reason})"));
             let unread = unread.collect::<Vec<_>>().join(", ");
-            Err(TaskError::Said(format!("the definitions of {unread} could not be read")))
+            let text = format!("the definitions of {unread} could not be read");
+            Err(TaskError::Said { text, again: None })
         })
     }
 }

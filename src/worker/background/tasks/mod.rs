@@ -56,8 +56,7 @@ pub(in crate::worker) fn registered(
             HOUR,
             Everywhere,
             account::Check { worker: worker(), start: start.clone(), checked: Arc::clone(&known) },
-        )
-        .retried_in(UNANSWERED),
+        ),
         Task::new(
             "definitions",
             (
