@@ -9,8 +9,8 @@ use figment::{Metadata, Profile, Provider};
 
 use crate::settings::SPECS;
 
-/// Well-known variable names, and the keys that they set. The names of settings that can change while
-/// the service runs are in their declarations.
+/// Well-known variable names, and the keys that they set. The names of settings that can change
+/// while the service runs are in their declarations.
 const FIXED: [(&str, &str); 9] = [
     ("DATABASE_URL", "database.url"),
     ("HUBSPOT_API_KEY", "hubspot.api_key"),

@@ -79,7 +79,8 @@ settings! {
         key: "worker.enabled",
         kind: Kind::Flag,
         default: true,
-        text: "Whether hubferry sends anything. While it is off, events are still accepted and wait",
+        text: "Whether hubferry sends anything. While it is off, events are still accepted and \
+               wait",
     }
     frequency_ms: u64 {
         key: "worker.frequency_ms",
@@ -141,7 +142,8 @@ settings! {
         kind: Kind::Whole(1, 1_000_000_000),
         unit: "calls",
         default: 250_000,
-        text: "Rate limit: calls in a day, over all processes. The day ends at midnight in the account's time zone",
+        text: "Rate limit: calls in a day, over all processes. The day ends at midnight in the \
+               account's time zone",
     }
     timeout: Duration {
         key: "hubspot.timeout_seconds",
@@ -172,18 +174,21 @@ settings! {
         key: "adopted.on_delete",
         kind: Kind::Choice(&["unlink", "archive"]),
         default: OnDelete::Unlink,
-        text: "What a delete does to an adopted record, which HubSpot had before hubferry: unlink leaves it in HubSpot, archive archives it",
+        text: "What a delete does to an adopted record, which HubSpot had before hubferry: unlink \
+               leaves it in HubSpot, archive archives it",
     }
     on_erase: OnErase {
         key: "adopted.on_erase",
         kind: Kind::Choice(&["ask", "erase"]),
         default: OnErase::Ask,
-        text: "What an erasure does to an adopted record: ask waits until a person confirms it, erase erases it at once",
+        text: "What an erasure does to an adopted record: ask waits until a person confirms it, \
+               erase erases it at once",
     }
     priorities: Priorities {
         key: "ingest.priorities",
         kind: Kind::Priorities,
         default: Priorities::default(),
-        text: "Priority (high, normal or low) of events that do not name one, by event type or by entity. For all others, the mapping file decides",
+        text: "Priority (high, normal or low) of events that do not name one, by event type or by \
+               entity. For all others, the mapping file decides",
     }
 }

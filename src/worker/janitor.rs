@@ -45,7 +45,7 @@ pub async fn reap(queue: &Queue, now: DateTime<Utc>) -> Result<usize, QueueError
     let reaped = queue.reap(now).await?;
     if reaped > 0 {
         metrics::counter!("hubferry_leases_expired_total").increment(reaped as u64);
-        tracing::warn!(records = reaped, "leases ran out; their records are sent whole again");
+        tracing::warn!(records = reaped, "leases expired; their records are sent again in full");
     }
     Ok(reaped)
 }

@@ -96,7 +96,7 @@ async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
             Ok(Step::Idle) => rest(bells, &mut news, shutdown).await,
             Err(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(error = %error, source, "a step failed; what was leased is taken back in time");
+                tracing::warn!(error = %error, source, "a step failed; its leases expire and are reclaimed");
                 pause(REST, shutdown).await;
             }
         }

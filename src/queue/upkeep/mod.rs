@@ -1,4 +1,5 @@
-//! Upkeep of the database: schema migrations, deleting old data, and the record of background tasks.
+//! Upkeep of the database: schema migrations, deleting old data, and the record of background
+//! tasks.
 
 pub mod retention;
 pub mod schema;

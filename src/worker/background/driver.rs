@@ -142,8 +142,11 @@ impl Driver {
     ) -> Result<(), QueueError> {
         let now = self.queue.about_now().await?;
         if result.is_ok() {
-            metrics::gauge!("hubferry_background_task_last_success_timestamp_seconds", "task" => info.name)
-                .set(now.timestamp_millis() as f64 / 1_000.0);
+            metrics::gauge!(
+                "hubferry_background_task_last_success_timestamp_seconds",
+                "task" => info.name
+            )
+            .set(now.timestamp_millis() as f64 / 1_000.0);
         }
         let known = history.stored.as_ref().is_some_and(|(at, stored)| {
             info.everywhere && at.elapsed() < STORED && *stored == result

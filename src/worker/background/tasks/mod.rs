@@ -51,7 +51,8 @@ pub(in crate::worker) fn registered(
             "account",
             (
                 "Checks that the access token belongs to the linked HubSpot account",
-                "A token of another account is not noticed. Right after a start, nothing is sent",
+                "A token of another account is not noticed. Before the first check, nothing is \
+                 sent",
             ),
             HOUR,
             Everywhere,
@@ -61,7 +62,7 @@ pub(in crate::worker) fn registered(
             "definitions",
             (
                 "Reads HubSpot's property definitions again when they are old or doubtful",
-                "Values are checked against the definitions that were read before, if there are any",
+                "Values are checked against older definitions, or not at all",
             ),
             SECOND,
             Everywhere,
@@ -73,7 +74,7 @@ pub(in crate::worker) fn registered(
             (
                 "Takes back the leases of workers that stopped, and lets workers look for records \
                  whose time has come",
-                "Records of a worker that stopped are not sent again, and retries may be seconds late",
+                "Records of a stopped worker are not sent again, and retries may be seconds late",
             ),
             SECOND,
             Everywhere,
@@ -144,7 +145,7 @@ pub(in crate::worker) fn registered(
         Task::new(
             "retention",
             (
-                "Deletes rows that were done longer ago than worker.keep_done_days, with their events",
+                "Deletes rows that were done more than worker.keep_done_days ago, and their events",
                 "Rows and events are kept for longer than they should be",
             ),
             TEN_MINUTES,
