@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::AppState;
 use crate::queue::gates::account::Account;
 use crate::queue::gates::gate::Gate;
+use crate::queue::upkeep::tasks::TaskRow;
 use crate::queue::views::errors::ErrorGroup;
 use crate::queue::views::totals::{LeaseView, Totals};
 use crate::queue::{Queue, QueueError};
@@ -27,6 +28,8 @@ pub struct Snapshot {
     pub account: Account,
     /// What workers have leased.
     pub leases: Vec<LeaseView>,
+    /// The background tasks.
+    pub tasks: Vec<TaskRow>,
 }
 
 impl Snapshot {
@@ -42,6 +45,7 @@ impl Snapshot {
             gates: queue.gates(now).await?,
             account: queue.account().await?,
             leases: queue.leases().await?,
+            tasks: queue.background_tasks(now).await?,
         })
     }
 }

@@ -27,6 +27,7 @@ mod records;
 mod row;
 mod settings;
 mod sign_in;
+mod tasks;
 mod timeline;
 mod when;
 mod words;

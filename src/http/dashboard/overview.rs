@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::gates::GateLine;
 use super::link::link;
 use super::page::{Page, Section, Visitor, page};
+use super::tasks::{self, TaskLine};
 use super::when::{When, span, thousands};
 use crate::http::AppState;
 use crate::http::snapshot::Snapshot;
@@ -82,6 +83,8 @@ struct Overview {
     kinds: Vec<Kind>,
     errors: Vec<Group>,
     leases: Vec<Held>,
+    tasks: Vec<TaskLine>,
+    tasks_summary: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,7 +103,7 @@ pub(super) async fn show(
     let range = RANGES.iter().find(|range| range.0 == asked.range).unwrap_or(&RANGES[0]);
     let (word, range_label, length, step) = *range;
     let snapshot = state.snapshot().await?;
-    let Snapshot { totals, gates, account, leases, .. } = &*snapshot;
+    let Snapshot { totals, gates, account, leases, tasks, .. } = &*snapshot;
     let since = start(now, length, step);
     let series = series(&state.queue.pulse(since, step).await?, since, step, now);
     let errors = state.error_groups().await?;
@@ -110,6 +113,7 @@ pub(super) async fn show(
         records: thousands(lease.records),
         until: visitor.when(lease.until),
     });
+    let tasks = TaskLine::all(tasks, &visitor);
     Ok(page(&Overview {
         page: Page::new(&visitor, Section::Overview, "Overview"),
         ranges: RANGES.iter().map(|range| (range.0, range.0, range.0 == word)).collect(),
@@ -133,6 +137,8 @@ pub(super) async fn show(
             .map(|group| Group::of(group, &visitor))
             .collect(),
         leases: held.collect(),
+        tasks_summary: tasks::summary(&tasks),
+        tasks,
     }))
 }
 

@@ -122,8 +122,8 @@ fn whole(
 ) -> Response {
     let runtime = state.settings.now();
     let settings = runtime.entries.iter().map(|entry| setting(entry, given, visitor)).collect();
-    let fault = (!given.faults.is_empty())
-        .then(|| "Nothing was saved: some values are not sound. Each says what would do.".into());
+    let fault =
+        (!given.faults.is_empty()).then(|| "Nothing was saved. Fix the highlighted fields.".into());
     let page = Page::new(visitor, Section::Settings, "Settings").with(notice);
     html(status, &SettingsPage { page, fault, settings })
 }
