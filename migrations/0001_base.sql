@@ -423,6 +423,30 @@ CREATE TABLE setting (
     CONSTRAINT setting_pkey PRIMARY KEY (portal, key)
 );
 
+-- The background tasks, and how their last runs went. A task that runs in every process has a row
+-- for each process. A task that runs in one process at a time has one row, whose process is empty.
+CREATE TABLE background_task (
+    portal           text        NOT NULL DEFAULT 'default',
+    name             text        NOT NULL,
+    process          text        NOT NULL,
+    description      text        NOT NULL,
+    -- What happens while the task fails.
+    impact           text        NOT NULL,
+    period_ms        bigint      NOT NULL,
+    -- The process that ran it last, or runs it now.
+    run_by           text,
+    -- A task that runs in one process at a time is running. If its process dies, the lease ends then.
+    leased_until     timestamptz,
+    last_run_at      timestamptz,
+    last_duration_ms integer,
+    -- The result of the last run that succeeded.
+    last_result      text,
+    -- NULL if the last run succeeded.
+    last_error       text,
+    next_run_at      timestamptz NOT NULL,
+    CONSTRAINT background_task_pkey PRIMARY KEY (portal, name, process)
+) WITH (fillfactor = 50);
+
 -- The newest stamp so far, in microseconds since 1970. Events without a time are ordered by such
 -- stamps.
 CREATE SEQUENCE event_stamp;

@@ -54,6 +54,23 @@ CREATE TABLE audit (
     CONSTRAINT audit_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE background_task (
+    portal text DEFAULT 'default'::text NOT NULL,
+    name text NOT NULL,
+    process text NOT NULL,
+    description text NOT NULL,
+    impact text NOT NULL,
+    period_ms bigint NOT NULL,
+    run_by text,
+    leased_until timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_duration_ms integer,
+    last_result text,
+    last_error text,
+    next_run_at timestamp with time zone NOT NULL,
+    CONSTRAINT background_task_pkey PRIMARY KEY (portal, name, process)
+) WITH (fillfactor=50);
+
 CREATE TABLE crm_association (
     record_id bigint NOT NULL,
     slot text NOT NULL,

@@ -4,11 +4,13 @@
 //! accepting connections, lets running work finish within the grace period, and closes the
 //! connection pool.
 
-mod crowd;
+mod connections;
 pub(crate) mod database;
 mod door;
-mod listen;
+mod notifications;
+mod running;
 mod stall;
+pub mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +23,6 @@ use sqlx::postgres::PgPool;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::config::Config;
@@ -37,12 +38,14 @@ use crate::queue::Queue;
 use crate::queue::intake::Intake;
 use crate::settings::Live;
 use crate::telemetry;
+use crate::worker::background::{Driver, Task};
 use crate::worker::{Worker, pool};
 pub(crate) use database::SESSION;
-use database::ears;
+use database::notification_pool;
 pub use database::{connect_options, open_queue};
 use door::Patience;
-use listen::Ears;
+use notifications::Notifications;
+use running::Running;
 
 /// Which parts of the service a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,12 +66,11 @@ pub struct App {
     /// The queue it works on.
     pub queue: Queue,
     looks: Queue,
-    tracker: TaskTracker,
+    running: Running,
     shutdown: CancellationToken,
     /// Cancelled when the process is no longer ready.
     draining: CancellationToken,
     drain: Duration,
-    failed: CancellationToken,
     grace: Duration,
 }
 
@@ -130,18 +132,22 @@ impl App {
             address: listener.local_addr()?,
             queue: queue.clone(),
             looks,
-            tracker: TaskTracker::new(),
+            running: Running::new(),
             shutdown,
             draining,
             drain: Duration::from_secs(config.server.drain_seconds),
-            failed: CancellationToken::new(),
             grace: Duration::from_secs(config.server.grace_seconds),
         };
-        for lane in lanes {
-            app.spawn(lane);
+        for (number, lane) in (1..).zip(lanes) {
+            app.running.spawn(format!("intake lane {number}"), lane);
         }
-        app.spawn(telemetry::keep_up(metrics, telemetry::UPKEEP, app.shutdown.clone()));
-        app.start_listening(ears(config, &queue)?, &live, &wake);
+        let process =
+            format!("{}-{}", std::process::id(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        let driver = Driver::new(&queue, &process, &app.shutdown);
+        let notifications = Arc::new(Notifications::default());
+        app.repeat(&driver, upkeep::follow_settings(&live, &notifications.settings));
+        app.repeat(&driver, upkeep::sort_metrics(metrics, upkeep::SORT));
+        app.listen(notification_pool(config, &queue)?, notifications, &wake);
         if role != Role::Api {
             if !live.now().values.enabled {
                 tracing::warn!("worker.enabled is false: events are accepted and wait");
@@ -149,46 +155,57 @@ impl App {
             // Without a token, hubferry cannot send anything and sending cannot be switched on.
             if let Ok(settings) = config.hubspot() {
                 let client = Client::new(settings)?;
-                app.start_workers(config, &portal, client, &wake);
+                app.start_workers(config, &portal, client, (&process, &driver), &wake);
             }
         }
         let router = match role {
             Role::All | Role::Api => http::router(state),
             Role::Worker => http::health_router(state),
         };
-        let (stop, tracker) = (app.shutdown.clone(), app.tracker.clone());
+        let (stop, running) = (app.shutdown.clone(), app.running.clone());
         let patience = Patience {
             head: Duration::from_secs(config.server.head_seconds),
             stall: Duration::from_secs(config.server.stall_seconds),
             grace: app.grace,
         };
-        app.spawn(async move { door::serve(listener, router, patience, &tracker, &stop).await });
+        app.running.spawn("HTTP server", async move {
+            door::serve(listener, router, patience, &running, &stop).await;
+        });
         Ok(app)
     }
 
-    fn start_listening(&self, pool: Option<PgPool>, live: &Live, wake: &Arc<Notify>) {
-        let ears = Arc::new(Ears::default());
-        let (wake, hearing, stop) = (Arc::clone(wake), Arc::clone(&ears), self.shutdown.clone());
-        self.spawn(async move {
+    /// Passes notifications of other processes on.
+    fn listen(&self, pool: Option<PgPool>, notifications: Arc<Notifications>, wake: &Arc<Notify>) {
+        let (wake, stop) = (Arc::clone(wake), self.shutdown.clone());
+        self.running.spawn("notification listener", async move {
             match pool {
-                Some(pool) => hearing.listen(&pool, &wake, &stop).await,
-                None => hearing.look(&wake, &stop).await,
+                Some(pool) => notifications.listen(&pool, &wake, &stop).await,
+                None => notifications.look(&wake, &stop).await,
             }
         });
-        let (live, stop) = (live.clone(), self.shutdown.clone());
-        self.spawn(async move { ears.follow(&live, &stop).await });
     }
 
-    fn start_workers(&self, config: &Config, portal: &Portal, client: Client, wake: &Arc<Notify>) {
+    /// Runs a background task.
+    fn repeat(&self, driver: &Driver, task: Task) {
+        let name = format!("background task {}", task.name());
+        self.running.spawn(name, driver.clone().drive(task));
+    }
+
+    fn start_workers(
+        &self,
+        config: &Config,
+        portal: &Portal,
+        client: Client,
+        (process, driver): (&str, &Driver),
+        wake: &Arc<Notify>,
+    ) {
         let (queue, fixed) = (&portal.queue, config.fixed());
-        let holder =
-            format!("{}-{}", std::process::id(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let permits = Permits::new(
             queue.clone(),
             client.clone(),
             portal.settings.clone(),
             fixed.learn_limits,
-            &holder,
+            process,
             self.shutdown.clone(),
         );
         let settings = pool::Settings {
@@ -201,24 +218,13 @@ impl App {
         };
         let connection = Connection { client, permits };
         let worker = |number: usize| {
-            let name = format!("{holder}/{number}");
+            let name = format!("{process}/{number}");
             Worker::new(portal.clone(), connection.clone(), fixed.clone(), name)
         };
-        let tasks = pool::tasks(queue, &settings, wake, &self.shutdown, worker);
-        for task in tasks {
-            self.spawn(task);
+        let ends = (driver, &self.shutdown);
+        for (name, task) in pool::tasks(queue, &settings, wake, ends, worker) {
+            self.running.spawn(name, task);
         }
-    }
-
-    /// Runs `task` until shutdown. A panic of the task ends the process.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let failed = self.failed.clone();
-        let guarded = async move {
-            let guard = failed.drop_guard();
-            task.await;
-            guard.disarm();
-        };
-        self.tracker.spawn(guarded);
     }
 
     /// Waits for `stop` or the end of a task, and then shuts down in order. First the process only
@@ -229,14 +235,14 @@ impl App {
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<()> {
         let died = tokio::select! {
             () = stop => false,
-            () = self.failed.cancelled() => true,
+            () = self.running.failed() => true,
         };
         self.draining.cancel();
         if !died && !self.drain.is_zero() {
             tracing::info!(pause_s = self.drain.as_secs(), "not ready any more");
             tokio::select! {
                 () = tokio::time::sleep(self.drain) => {}
-                () = self.failed.cancelled() => {}
+                () = self.running.failed() => {}
             }
         }
         self.stop().await?;
@@ -253,14 +259,14 @@ impl App {
     pub async fn stop(self) -> Result<()> {
         tracing::info!("shutting down");
         self.shutdown.cancel();
-        self.tracker.close();
-        let drained = tokio::time::timeout(self.grace, self.tracker.wait()).await;
+        let drained = self.running.end(self.grace).await;
         // Closing the pool waits for connections in use, so it has a short timeout.
         let closed = async { tokio::join!(self.queue.pool().close(), self.looks.pool().close()) };
         let _ = tokio::time::timeout(Duration::from_secs(2), closed).await;
-        if drained.is_err() {
+        if let Err(unfinished) = drained {
             bail!(
-                "the grace of {} s was not enough; what is leased is taken back by itself",
+                "the shutdown was not finished after {} s (server.grace_seconds). Still running: \
+                 {unfinished}. Their leases expire and are reclaimed",
                 self.grace.as_secs()
             );
         }

@@ -3,12 +3,12 @@
 //! Any wrong setting stops the start. The message names the key and says what to do.
 
 mod environment;
+mod known;
 mod live;
 mod sections;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use figment::Figment;
@@ -18,13 +18,11 @@ use serde::Deserialize;
 
 use crate::http::IngestSettings;
 use crate::hubspot;
-use crate::settings::{Bounds, Source};
+use crate::settings::{Bounds, Source, Values};
 
 pub use environment::Environment;
 use environment::{Variable, environment_keys, parse};
-pub use sections::{
-    Adopted, Breaker, Database, HubSpot, Ingest, Log, MappingFiles, Retry, Security, Server, Worker,
-};
+pub use sections::{Database, HubSpot, Ingest, Log, MappingFiles, Security, Server, Worker};
 
 /// The default settings, with comments.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -110,7 +108,6 @@ fn good_key(key: &'static str, value: &Option<SecretString>) -> Result<(), Confi
 
 /// All settings.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Config {
     /// The HTTP server.
     pub server: Server,
@@ -118,12 +115,6 @@ pub struct Config {
     pub database: Database,
     /// HubSpot.
     pub hubspot: HubSpot,
-    /// When to retry after failures.
-    pub retry: Retry,
-    /// When the circuit breaker opens.
-    pub breaker: Breaker,
-    /// How to treat adopted records: those that HubSpot had before hubferry.
-    pub adopted: Adopted,
     /// The workers that send to HubSpot.
     pub worker: Worker,
     /// How events are accepted.
@@ -136,8 +127,10 @@ pub struct Config {
     /// Encryption at rest.
     #[serde(default)]
     pub security: Security,
-    /// Where each setting comes from that can change while the service runs. Compiled-in ones are
-    /// left out.
+    /// The start values of the settings that can change while the service runs.
+    #[serde(skip)]
+    live: Values,
+    /// Where each of those comes from. Compiled-in ones are left out.
     #[serde(skip)]
     sources: BTreeMap<&'static str, Source>,
 }
@@ -161,7 +154,10 @@ impl Config {
             let value = environment.get(&name).unwrap_or_default();
             figment = figment.merge(Variable { value: parse(&key, value), name, key });
         }
-        let mut config: Self = figment.extract().map_err(|e| ConfigError::Value(Box::new(e)))?;
+        let wrong = |error| ConfigError::Value(Box::new(error));
+        known::check(&figment).map_err(wrong)?;
+        let mut config: Self = figment.extract().map_err(wrong)?;
+        config.live = Values::read(&live::Start(&figment)).map_err(wrong)?;
         config.sources = live::sources(&figment);
         config.check()?;
         Ok(config)
@@ -333,7 +329,7 @@ impl Config {
                 .parse()
                 .map_err(|e: String| invalid("hubspot.api_version", e))?,
             token,
-            timeout: Duration::from_secs(self.hubspot.timeout_seconds),
+            timeout: self.live.timeout,
         })
     }
 

@@ -8,10 +8,8 @@ mod sink;
 
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -49,17 +47,6 @@ pub fn log_panics() {
         let reason = panic.payload_as_str().unwrap_or("no reason given");
         tracing::error!(panic.place = place, panic.reason = reason, "a panic");
     }));
-}
-
-/// How often the samples of histograms are sorted into their buckets.
-pub const UPKEEP: Duration = Duration::from_secs(5);
-
-/// Sorts the samples of histograms into their buckets periodically. Otherwise each sample would
-/// stay in memory until somebody requests the metrics.
-pub async fn keep_up(metrics: PrometheusHandle, every: Duration, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        metrics.run_upkeep();
-    }
 }
 
 /// Starts collecting metrics and returns the handle that renders them. Call it once in a process.

@@ -254,7 +254,7 @@ pub fn connect_options(config: &Config) -> Result<PgConnectOptions> {
 
 /// Returns the pool that listens for notifications. There is none behind a pooler without a direct
 /// address, because a pooler gives the connection to another client after each transaction.
-pub(super) fn ears(config: &Config, queue: &Queue) -> Result<Option<PgPool>> {
+pub(super) fn notification_pool(config: &Config, queue: &Queue) -> Result<Option<PgPool>> {
     let database = &config.database;
     if !database.pooler {
         return Ok(Some(queue.pool().clone()));

@@ -17,10 +17,10 @@ use hyper_util::server::graceful::GracefulShutdown;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::crowd::Crowd;
+use super::connections::Connections;
+use super::running::Running;
 use super::stall::Stalling;
 
 /// The most connections at a time. One more replaces one that is idle.
@@ -53,10 +53,10 @@ pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
     patience: Patience,
-    tracker: &TaskTracker,
+    running: &Running,
     stop: &CancellationToken,
 ) {
-    let crowd = Crowd::new(connections());
+    let connections = Connections::new(most_connections());
     let open = GracefulShutdown::new();
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(BUFFER);
@@ -77,14 +77,14 @@ pub(super) async fn serve(
                     tracing::warn!(error = %error, "no further connection can be accepted for now");
                 }
                 full = true;
-                crowd.thin();
+                connections.make_room();
                 tokio::time::sleep(REST).await;
                 continue;
             }
         };
         full = false;
         stream.set_nodelay(true).ok();
-        let place = Arc::new(crowd.enter());
+        let place = Arc::new(connections.add());
         let (router, client) = (router.clone(), Arc::clone(&place));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -98,7 +98,7 @@ pub(super) async fn serve(
         let stream = TokioIo::new(Stalling::new(stream, patience.stall));
         let connection = open.watch(protocol.serve_connection(stream, service));
         let stop = stop.clone();
-        tracker.spawn(async move {
+        running.spawn_apart("connection of a client", async move {
             let cut = async {
                 stop.cancelled().await;
                 tokio::time::sleep(patience.grace.saturating_sub(LAST)).await;
@@ -118,7 +118,7 @@ pub(super) async fn serve(
 
 /// How many connections to allow: as many as wanted, or as many as the system's limit on files
 /// allows. The limit is raised first, because most systems start a process with a low one.
-fn connections() -> usize {
+fn most_connections() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let all = limit.maximum.unwrap_or(u64::MAX).min(CONNECTIONS as u64 * 2);
     let files = if limit.current.is_some_and(|current| current < all) {

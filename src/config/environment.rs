@@ -7,17 +7,15 @@ use std::path::PathBuf;
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 
-/// Well-known variable names, and the keys that they set.
-const NAMES: [(&str, &str); 14] = [
+use crate::settings::SPECS;
+
+/// Well-known variable names, and the keys that they set. The names of settings that can change
+/// while the service runs are in their declarations.
+const FIXED: [(&str, &str); 9] = [
     ("DATABASE_URL", "database.url"),
     ("HUBSPOT_API_KEY", "hubspot.api_key"),
     ("HUBSPOT_API_URL", "hubspot.api_url"),
     ("HUBSPOT_API_VERSION", "hubspot.api_version"),
-    ("HUBSPOT_TIMEOUT", "hubspot.timeout_seconds"),
-    ("HUBSPOT_MAX_RETRIES", "retry.max_retries"),
-    ("HUBSPOT_RETRY_DELAY", "retry.delay_ms"),
-    ("HUBSPOT_CB_THRESHOLD", "breaker.threshold"),
-    ("HUBSPOT_CB_TIMEOUT", "breaker.timeout_seconds"),
     ("HUBSPOT_OWNER_ID", "hubspot.owner_id"),
     ("HUBFERRY_INGEST_KEY", "server.ingest_key"),
     ("HUBFERRY_ADMIN_KEY", "server.admin_key"),
@@ -27,6 +25,12 @@ const NAMES: [(&str, &str); 14] = [
 const PREFIX: &str = "HUBFERRY__";
 /// The name of the environment in errors.
 pub(super) const NAME: &str = "the environment";
+
+/// All well-known names, and the keys that they set.
+fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let live = SPECS.iter().filter_map(|spec| Some((spec.variable?, spec.key)));
+    FIXED.into_iter().chain(live)
+}
 
 /// The environment variables of the process.
 #[derive(Debug, Clone, Default)]
@@ -75,9 +79,8 @@ impl Environment {
 
     /// Returns a hubferry variable whose value is not valid text.
     pub(super) fn unreadable(&self) -> Option<&str> {
-        let ours = |name: &&String| {
-            name.starts_with(PREFIX) || NAMES.iter().any(|(known, _)| known == name)
-        };
+        let ours =
+            |name: &&String| name.starts_with(PREFIX) || names().any(|(known, _)| known == *name);
         self.unreadable.iter().find(ours).map(String::as_str)
     }
 
@@ -109,7 +112,7 @@ pub(super) fn environment_keys(environment: &Environment) -> Vec<(String, String
         let key = name.strip_prefix(PREFIX)?.to_lowercase().replace("__", ".");
         Some((name.clone(), key))
     });
-    let known = NAMES.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
+    let known = names().map(|(name, key)| (name.to_owned(), key.to_owned()));
     prefixed.chain(known).filter(|(name, _)| environment.get(name).is_some()).collect()
 }
 

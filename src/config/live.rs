@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use figment::Figment;
+use serde::de::DeserializeOwned;
 
-use super::{Config, ConfigError, Environment, invalid};
+use super::{Config, ConfigError, invalid};
 use crate::mapping::Mapping;
-use crate::settings::{Base, Bounds, SPECS, Source, Values};
+use crate::settings::{Base, Bounds, Given, SPECS, Source, Values};
 use crate::worker;
 
 impl Config {
@@ -22,12 +23,11 @@ impl Config {
             can_send: !sends || self.hubspot.api_key.is_some(),
             ..self.bounds()
         };
-        if self.worker.enabled && !bounds.can_send {
+        if self.live.enabled && !bounds.can_send {
             self.hubspot()?;
         }
         self.check_live(&bounds)?;
-        let defaults = Self::load(None, &Environment::default())?.values();
-        Ok(Base::new(self.values(), &defaults, self.sources.clone(), bounds))
+        Ok(Base::new(self.values(), &Values::default(), self.sources.clone(), bounds))
     }
 
     /// Returns the settings that cannot change while the process runs.
@@ -50,7 +50,7 @@ impl Config {
 
     /// Runs the checks that also apply to stored values.
     pub(super) fn check_live(&self, bounds: &Bounds) -> Result<(), ConfigError> {
-        let timeout = self.hubspot.timeout_seconds.max(1);
+        let timeout = self.live.timeout.as_secs().max(1);
         if i64::try_from(timeout).unwrap_or(i64::MAX) > bounds.longest_timeout {
             let least = timeout.saturating_add(worker::SETTLE_MARGIN.as_secs() + 1);
             return Err(invalid(
@@ -60,7 +60,7 @@ impl Config {
                 ),
             ));
         }
-        let values = serde_json::to_value(self.values()).unwrap_or_default();
+        let values = serde_json::to_value(&self.live).unwrap_or_default();
         for spec in &SPECS {
             let Some(wrong) = spec.check(&values[spec.key], bounds).into_iter().next() else {
                 continue;
@@ -75,24 +75,18 @@ impl Config {
     /// Returns the start values.
     #[must_use]
     pub fn values(&self) -> Values {
-        Values {
-            enabled: self.worker.enabled,
-            frequency_ms: self.worker.frequency_ms,
-            wait_create_hours: self.worker.wait_create_hours,
-            retry_delay_ms: self.retry.delay_ms,
-            retry_factor: self.retry.factor,
-            max_retries: self.retry.max_retries,
-            retry_jitter: self.retry.jitter,
-            retry_rejected: self.retry.rejected,
-            limit_per_10s: self.hubspot.limit_per_10s,
-            limit_per_day: self.hubspot.limit_per_day,
-            timeout: Duration::from_secs(self.hubspot.timeout_seconds),
-            breaker_threshold: self.breaker.threshold,
-            breaker_timeout_seconds: self.breaker.timeout_seconds,
-            on_delete: self.adopted.on_delete,
-            on_erase: self.adopted.on_erase,
-            priorities: self.ingest.priorities.clone(),
-        }
+        self.live.clone()
+    }
+}
+
+/// The settings file with the environment, as a source of start values.
+pub(super) struct Start<'a>(pub(super) &'a Figment);
+
+impl Given for Start<'_> {
+    type Error = figment::Error;
+
+    fn value<T: DeserializeOwned>(&self, key: &str) -> Result<T, figment::Error> {
+        self.0.extract_inner(key)
     }
 }
 
@@ -115,5 +109,79 @@ fn source_of(figment: &Figment, value: &figment::value::Value) -> Option<Source>
         Some(Source::Environment)
     } else {
         metadata.source.as_ref()?.file_path().map(|_| Source::File)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{DEFAULTS, Environment};
+
+    /// The comment above each key of the default settings, on one line.
+    fn comments() -> BTreeMap<String, String> {
+        let (mut section, mut comment, mut comments) =
+            (String::new(), String::new(), BTreeMap::new());
+        for line in DEFAULTS.lines() {
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                section = name.to_owned();
+            } else if let Some(words) = line.strip_prefix("# ") {
+                comment.push_str(words);
+                comment.push(' ');
+                continue;
+            } else if let Some((key, _)) = line.split_once(" = ") {
+                comments.insert(format!("{section}.{key}"), comment.trim().to_owned());
+            }
+            comment.clear();
+        }
+        comments
+    }
+
+    #[test]
+    fn the_default_file_repeats_each_declaration() {
+        let defaults = Config::load(None, &Environment::default()).unwrap();
+        assert_eq!(defaults.values(), Values::default(), "the values");
+        let comments = comments();
+        for spec in &SPECS {
+            let comment = comments.get(spec.key).unwrap_or_else(|| panic!("no {}", spec.key));
+            let mut wanted = format!("{} (live).", spec.description);
+            let time = spec.unit.filter(|unit| ["milliseconds", "seconds", "hours"].contains(unit));
+            if let Some(unit) = time {
+                wanted = format!("{wanted} In {unit}.");
+            }
+            assert!(comment.starts_with(&wanted), "{}: {comment}\nmust begin: {wanted}", spec.key);
+            let named = spec.variable.is_none_or(|name| comment.ends_with(&format!(". {name}")));
+            assert!(named, "{}: {comment}\nmust end: {:?}", spec.key, spec.variable);
+        }
+        let marked = comments.iter().filter(|(_, comment)| comment.contains("(live)"));
+        let marked: Vec<&String> = marked.map(|(key, _)| key).collect();
+        assert_eq!(marked.len(), SPECS.len(), "{marked:?}");
+    }
+
+    #[test]
+    fn a_key_that_no_setting_has_is_refused_with_its_place() {
+        let set = |name: &str| {
+            let environment = Environment::of(&[(name, "1")]);
+            Config::load(None, &environment).unwrap_err().to_string()
+        };
+        for (name, part) in [
+            (
+                "HUBFERRY__RETRY__FACTR",
+                "found `factr`, expected `one of `delay_ms`, `factor`, `max_retries`",
+            ),
+            ("HUBFERRY__WORKER__ENABELD", "`count`, `lease_seconds`"),
+            ("HUBFERRY__WORKER__ENABELD", "`enabled`"),
+            ("HUBFERRY__WROKER__COUNT", "found `wroker`, expected `one of `server`, `database`"),
+        ] {
+            let said = set(name);
+            assert!(said.contains(part) && said.contains(name), "{name}: {said}");
+        }
+        let said = set("HUBFERRY__RETRY");
+        assert!(said.contains("retry") && said.contains("HUBFERRY__RETRY"), "{said}");
+        let many = Environment::of(&[("HUBSPOT_MAX_RETRIES", "many")]);
+        let said = Config::load(None, &many).unwrap_err().to_string();
+        assert!(
+            said.contains("HUBSPOT_MAX_RETRIES") && said.contains("retry.max_retries"),
+            "{said}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The sections of the settings. config/default.toml explains each key.
+//! The sections of the settings that stay the same while the service runs. config/default.toml
+//! explains each key.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,14 +7,16 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::settings::{OnDelete, OnErase, Priorities};
-
 macro_rules! section {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident : $kind:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Deserialize)]
-        #[serde(deny_unknown_fields)]
         pub struct $name { $($(#[$field_doc])* pub $field: $kind),* }
+
+        impl $name {
+            /// The keys of the section that do not change while the service runs.
+            pub(super) const KEYS: &[&str] = &[$(stringify!($field)),*];
+        }
     };
 }
 
@@ -72,56 +75,17 @@ HubSpot {
     min_tls: String,
     /// The API version in the paths.
     api_version: String,
-    /// The timeout of a call.
-    timeout_seconds: u64,
-    /// The most calls in any rolling ten seconds.
-    limit_per_10s: u32,
-    /// The most calls in a day.
-    limit_per_day: u32,
     /// Whether to use a larger limit named by HubSpot's headers.
     learn_limits: bool,
     /// The HubSpot owner of new records.
     owner_id: Option<String>,
 });
-section!(/// When failures are tried again.
-Retry {
-    /// The wait before the first retry.
-    delay_ms: u64,
-    /// The factor between one wait and the next.
-    factor: f64,
-    /// The most retries of a row.
-    max_retries: i32,
-    /// The random variation of waits.
-    jitter: f64,
-    /// Whether to retry rejected rows too.
-    rejected: bool,
-});
-section!(/// When HubSpot is left alone after failures.
-Breaker {
-    /// How many failures within a minute open the circuit breaker.
-    threshold: u32,
-    /// How long it stays open.
-    timeout_seconds: u32,
-});
-section!(/// Records that HubSpot had before us.
-Adopted {
-    /// What a delete does to adopted records.
-    on_delete: OnDelete,
-    /// What an erasure does to adopted records.
-    on_erase: OnErase,
-});
-section!(/// The engine.
+section!(/// The workers that send to HubSpot.
 Worker {
     /// The number of workers in this process.
     count: usize,
     /// When a lease expires.
     lease_seconds: u64,
-    /// How long an idle worker collects events before it sends.
-    frequency_ms: u64,
-    /// How long a record waits for properties that its creation needs.
-    wait_create_hours: i64,
-    /// Whether anything is sent.
-    enabled: bool,
     /// How long entries of the call log are kept.
     keep_calls_days: i64,
     /// How long entries of the audit log are kept.
@@ -129,7 +93,7 @@ Worker {
     /// How long finished rows and their events are kept. 0 keeps them forever.
     keep_done_days: i64,
 });
-section!(/// The door.
+section!(/// How events are accepted.
 Ingest {
     /// The source of events that do not name one.
     default_source: String,
@@ -143,8 +107,6 @@ Ingest {
     max_bodies_bytes: usize,
     /// The most events of a key in a minute. 0 means no limit.
     max_events_per_minute: u32,
-    /// The priority of events that do not name one.
-    priorities: Priorities,
 });
 section!(/// The log.
 Log {
@@ -152,20 +114,17 @@ Log {
     format: String,
 });
 
-/// Which mapping files to use.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MappingFiles {
+section!(/// Which mapping files to use.
+#[derive(Default)]
+MappingFiles {
     /// The directory to use instead of the compiled-in files.
-    pub dir: Option<PathBuf>,
+    dir: Option<PathBuf>,
     /// The prefix for key values.
-    pub namespace: Option<String>,
-}
-
-/// Encryption at rest.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Security {
+    namespace: Option<String>,
+});
+section!(/// Encryption at rest.
+#[derive(Default)]
+Security {
     /// Reserved for stored secrets. Nothing is encrypted with it yet.
-    pub encryption_key: Option<SecretString>,
-}
+    encryption_key: Option<SecretString>,
+});

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::bounds::ERROR_GROUPS;
-use super::views::{Account, ErrorGroup, Gate, LeaseView, Totals};
+use super::views::{Account, ErrorGroup, Gate, LeaseView, TaskRow, Totals};
 use super::{Operator, OperatorError};
 use crate::queue::{Queue, QueueError};
 
@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub account: Account,
     /// What workers have leased.
     pub leases: Vec<LeaseView>,
+    /// The background tasks.
+    pub tasks: Vec<TaskRow>,
 }
 
 impl Snapshot {
@@ -37,6 +39,7 @@ impl Snapshot {
             gates: queue.gates(now).await?,
             account: queue.account().await?,
             leases: queue.leases().await?,
+            tasks: queue.background_tasks(now).await?,
         })
     }
 }

@@ -6,6 +6,7 @@ pub use crate::queue::audit::AuditLine;
 pub use crate::queue::gates::account::Account;
 pub use crate::queue::gates::gate::Gate;
 pub use crate::queue::model::{ADOPTED_RECORD, Accepted, Status};
+pub use crate::queue::upkeep::tasks::TaskRow;
 pub use crate::queue::views::errors::ErrorGroup;
 pub use crate::queue::views::inspect::{AttemptView, RowDetail};
 pub use crate::queue::views::list::RowView;

@@ -24,7 +24,7 @@ pub struct Live {
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// Some settings are invalid; each comes with its key.
-    #[error("some of the settings are not sound")]
+    #[error("some of the settings are invalid")]
     Invalid(Vec<(String, Wrong)>),
     /// The database failed.
     #[error(transparent)]
@@ -116,7 +116,7 @@ fn tell(old: &Entry, new: &Entry) {
         tracing::warn!(
             setting.key = new.spec.key,
             reason,
-            "a stored setting is not sound here and is ignored"
+            "a stored setting is invalid here and is ignored"
         );
     }
 }

@@ -6,11 +6,10 @@
 
 mod adopted;
 mod base;
+mod declared;
 mod live;
 mod priorities;
 mod spec;
-
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,62 +17,10 @@ use serde_json::Value;
 
 pub use adopted::{OnDelete, OnErase};
 pub use base::Base;
+pub use declared::{Given, SPECS, Values};
 pub use live::{Live, Refused};
 pub use priorities::Priorities;
-pub use spec::{Bounds, Kind, SPECS, Spec, Wrong};
-
-/// The values of the settings that can change while the service runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Values {
-    /// Whether anything is sent.
-    #[serde(rename = "worker.enabled")]
-    pub enabled: bool,
-    /// How long an idle worker collects events before it sends, in milliseconds.
-    #[serde(rename = "worker.frequency_ms")]
-    pub frequency_ms: u64,
-    /// How long a record waits for properties that its creation needs.
-    #[serde(rename = "worker.wait_create_hours")]
-    pub wait_create_hours: i64,
-    /// The wait after the first failure.
-    #[serde(rename = "retry.delay_ms")]
-    pub retry_delay_ms: u64,
-    /// The factor between one wait and the next.
-    #[serde(rename = "retry.factor")]
-    pub retry_factor: f64,
-    /// How many retries a row has before it is marked failed.
-    #[serde(rename = "retry.max_retries")]
-    pub max_retries: i32,
-    /// The random variation of waits, as a fraction.
-    #[serde(rename = "retry.jitter")]
-    pub retry_jitter: f64,
-    /// Whether to retry rows that HubSpot rejects.
-    #[serde(rename = "retry.rejected")]
-    pub retry_rejected: bool,
-    /// The most calls in any rolling ten seconds.
-    #[serde(rename = "hubspot.limit_per_10s")]
-    pub limit_per_10s: u32,
-    /// The most calls in a day.
-    #[serde(rename = "hubspot.limit_per_day")]
-    pub limit_per_day: u32,
-    /// The timeout of a call.
-    #[serde(rename = "hubspot.timeout_seconds", with = "seconds")]
-    pub timeout: Duration,
-    /// How many failures within a minute open the circuit breaker.
-    #[serde(rename = "breaker.threshold")]
-    pub breaker_threshold: u32,
-    /// How long it stays open.
-    #[serde(rename = "breaker.timeout_seconds")]
-    pub breaker_timeout_seconds: u32,
-    /// What a delete does to an adopted record.
-    #[serde(rename = "adopted.on_delete")]
-    pub on_delete: OnDelete,
-    /// What an erasure does to an adopted record.
-    #[serde(rename = "adopted.on_erase")]
-    pub on_erase: OnErase,
-    /// The priority of events that do not name one.
-    #[serde(rename = "ingest.priorities")]
-    pub priorities: Priorities,
-}
+pub use spec::{Bounds, Kind, Spec, Wrong};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -1,9 +1,10 @@
-//! The runtime settings, one line each, and the rules for their values.
+//! What a setting is, and the rules for its values.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::SPECS;
 use crate::event::{EventType, Priority};
 
 /// What kind of value a setting takes.
@@ -59,132 +60,6 @@ pub struct Wrong {
     /// A sentence for people.
     pub detail: String,
 }
-
-const fn spec(
-    key: &'static str,
-    kind: Kind,
-    unit: Option<&'static str>,
-    variable: Option<&'static str>,
-    description: &'static str,
-) -> Spec {
-    Spec { key, kind, unit, variable, description }
-}
-
-/// All settings, in the order in which people see them.
-pub const SPECS: [Spec; 16] = [
-    spec(
-        "worker.enabled",
-        Kind::Flag,
-        None,
-        None,
-        "Whether anything is sent; while it is off, events are still accepted and wait",
-    ),
-    spec(
-        "worker.frequency_ms",
-        Kind::Whole(0, 3_600_000),
-        Some("milliseconds"),
-        None,
-        "How long an idle worker gathers events before it sends; 0 sends at once",
-    ),
-    spec(
-        "worker.wait_create_hours",
-        Kind::Whole(1, 8_760),
-        Some("hours"),
-        None,
-        "How long a record that HubSpot cannot create yet waits for what is missing",
-    ),
-    spec(
-        "retry.delay_ms",
-        Kind::Whole(1, 86_400_000),
-        Some("milliseconds"),
-        Some("HUBSPOT_RETRY_DELAY"),
-        "The wait after the first failure",
-    ),
-    spec(
-        "retry.factor",
-        Kind::Number(1.0, 100.0),
-        None,
-        None,
-        "What each further wait is multiplied by",
-    ),
-    spec(
-        "retry.max_retries",
-        Kind::Whole(0, 30),
-        Some("retries"),
-        Some("HUBSPOT_MAX_RETRIES"),
-        "A row that has been retried so often fails",
-    ),
-    spec(
-        "retry.jitter",
-        Kind::Number(0.0, 1.0),
-        None,
-        None,
-        "The fraction by which waits may vary either way; 0 is exact",
-    ),
-    spec(
-        "retry.rejected",
-        Kind::Flag,
-        None,
-        None,
-        "Whether what HubSpot rejects as invalid is retried too, instead of failing at once",
-    ),
-    spec(
-        "hubspot.limit_per_10s",
-        Kind::Whole(1, 1_000_000),
-        Some("calls"),
-        None,
-        "Calls in any rolling 10 seconds, over all processes",
-    ),
-    spec(
-        "hubspot.limit_per_day",
-        Kind::Whole(1, 1_000_000_000),
-        Some("calls"),
-        None,
-        "Calls a day, by midnight of the account's time zone",
-    ),
-    spec(
-        "hubspot.timeout_seconds",
-        Kind::Timeout,
-        Some("seconds"),
-        Some("HUBSPOT_TIMEOUT"),
-        "From the send of a call to the end of its reply",
-    ),
-    spec(
-        "breaker.threshold",
-        Kind::Whole(1, 1_000),
-        Some("failures"),
-        Some("HUBSPOT_CB_THRESHOLD"),
-        "So many failures of HubSpot's within 60 seconds leave it alone for a while",
-    ),
-    spec(
-        "breaker.timeout_seconds",
-        Kind::Whole(1, 86_400),
-        Some("seconds"),
-        Some("HUBSPOT_CB_TIMEOUT"),
-        "How long HubSpot is left alone",
-    ),
-    spec(
-        "adopted.on_delete",
-        Kind::Choice(&["unlink", "archive"]),
-        None,
-        None,
-        "What a delete does to a record that HubSpot had before it was adopted: unlink leaves it in HubSpot",
-    ),
-    spec(
-        "adopted.on_erase",
-        Kind::Choice(&["ask", "erase"]),
-        None,
-        None,
-        "What an erasure does to a record that HubSpot had before it was adopted: ask waits for a person",
-    ),
-    spec(
-        "ingest.priorities",
-        Kind::Priorities,
-        None,
-        None,
-        "The priority of events that name none, by event type or `<entity>.*`; the mapping's where neither is named",
-    ),
-];
 
 impl Spec {
     /// Returns the setting with this key.

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::Worker;
 use super::work::StepError;
+use crate::hubspot::Failure;
 use crate::hubspot::account::details;
 use crate::queue::gates::gate::Closure;
 use crate::queue::gates::kind::GateKind;
@@ -16,16 +17,26 @@ impl Worker {
     /// # Errors
     /// When the database fails.
     pub async fn check_account(&self) -> Result<bool, StepError> {
-        let account =
-            match details(&self.connection.permits, self.connection.client.version()).await {
-                Ok(account) => account,
-                Err(failure) => {
-                    tracing::warn!(code = failure.code, "HubSpot's account could not be read");
-                    let now = self.now().await?;
-                    self.close_for("", &failure, now).await?;
-                    return Ok(false);
-                }
-            };
+        Ok(match self.ask_account().await? {
+            Ok(()) => true,
+            Err(failure) => {
+                tracing::warn!(code = failure.code, "HubSpot's account could not be read");
+                false
+            }
+        })
+    }
+
+    /// Does the same, and returns why HubSpot did not answer.
+    pub(super) async fn ask_account(&self) -> Result<Result<(), Failure>, StepError> {
+        let connection = &self.connection;
+        let account = match details(&connection.permits, connection.client.version()).await {
+            Ok(account) => account,
+            Err(failure) => {
+                let now = self.now().await?;
+                self.close_for("", &failure, now).await?;
+                return Ok(Err(failure));
+            }
+        };
         if account.time_zone.parse::<chrono_tz::Tz>().is_err() {
             let time_zone = account.time_zone.as_str();
             tracing::warn!(time_zone, "unknown time zone: the daily quota ends at midnight UTC");
@@ -54,6 +65,6 @@ impl Worker {
             self.portal.queue.close_gate(GateKind::Account, &closure, Some(until), now).await?;
             tracing::error!(remembered, found = account.id, "the token belongs to another account");
         }
-        Ok(true)
+        Ok(Ok(()))
     }
 }

@@ -1,7 +1,10 @@
-//! The janitor does periodic upkeep: it reclaims expired leases, removes gates that ended, wakes
-//! records that wait for a link, finds stranded rows, and deletes old data.
+//! The janitor's duties, one function each: reclaiming expired leases, waking records that wait for
+//! a link, finding stranded rows, removing gates that ended, adding up totals, deleting old data.
+//!
+//! The background tasks call them, each on its own clock. [`tick`] calls those of every second in
+//! turn, for callers that step the queue by hand.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::queue::watchdog::heard;
 use crate::queue::{Queue, QueueError};
@@ -15,23 +18,46 @@ pub struct Round {
     pub stranded: usize,
 }
 
-/// Runs one round.
+/// Runs the duties of every second once.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn tick(queue: &Queue) -> Result<Round, QueueError> {
     let now = queue.now().await?;
     heard();
-    let reaped = queue.reap(now).await?;
+    let reaped = reap(queue, now).await?;
     heard();
-    if reaped > 0 {
-        metrics::counter!("hubferry_leases_expired_total").increment(reaped as u64);
-        tracing::warn!(records = reaped, "leases ran out; their records are sent whole again");
-    }
     let woken = queue.wake_linked(now).await?;
     heard();
-    let stranded = queue.unstrand(now).await?;
+    let stranded = unstrand(queue, now).await?;
     heard();
+    queue.sweep_gates(now).await?;
+    heard();
+    queue.empty_erased_events().await?;
+    heard();
+    queue.fold_totals(now).await?;
+    Ok(Round { moved: reaped + woken + stranded > 0, stranded })
+}
+
+/// Frees the records whose lease has expired. Returns how many there were.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reap(queue: &Queue, now: DateTime<Utc>) -> Result<usize, QueueError> {
+    let reaped = queue.reap(now).await?;
+    if reaped > 0 {
+        metrics::counter!("hubferry_leases_expired_total").increment(reaped as u64);
+        tracing::warn!(records = reaped, "leases expired; their records are sent again in full");
+    }
+    Ok(reaped)
+}
+
+/// Makes the records of stranded rows due. Returns how many there were.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unstrand(queue: &Queue, now: DateTime<Utc>) -> Result<usize, QueueError> {
+    let stranded = queue.unstrand(now).await?;
     metrics::counter!("hubferry_stranded_total").increment(stranded as u64);
     if stranded > 0 {
         tracing::error!(
@@ -39,12 +65,7 @@ pub async fn tick(queue: &Queue) -> Result<Round, QueueError> {
             "open rows whose records were neither due nor leased: they are due now; please report this"
         );
     }
-    queue.sweep_gates(now).await?;
-    heard();
-    queue.empty_erased_events().await?;
-    heard();
-    queue.fold_totals(now).await?;
-    Ok(Round { moved: reaped + woken + stranded > 0, stranded })
+    Ok(stranded)
 }
 
 /// Deletes call-log lines older than `keep`.

@@ -5,7 +5,8 @@
 //! [`pool`] runs it in production.
 
 pub mod account;
-mod definitions;
+pub mod background;
+pub mod definitions;
 mod deliveries;
 pub mod janitor;
 pub mod pool;

@@ -1,28 +1,26 @@
-//! The pool runs the worker tasks, the listener that wakes them, and the janitor, until shutdown.
+//! The pool runs the workers and the background tasks of a process that sends, until shutdown.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::background::{self, Driver, Start};
 use super::work::StepError;
-use super::{Step, Worker, janitor};
+use super::{Step, Worker};
 use crate::queue::Queue;
 use crate::queue::watchdog::watched;
 use crate::settings::Runtime;
 
 /// An idle worker looks for work after this time, even without a notification.
 const POLL: Duration = Duration::from_secs(5);
-/// The janitor runs at this interval, so retries are this precise.
-const ROUND: Duration = Duration::from_secs(1);
 /// A worker waits this long after the database failed.
 const REST: Duration = Duration::from_secs(1);
-/// How long the database may be silent during an operation: first for a worker, counted after its
-/// lease has expired, then for the other tasks.
-const SILENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(30));
+/// How long the database may be silent during a step, counted after the worker's lease has expired.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// The pool's settings, besides its workers.
 #[derive(Debug, Clone)]
@@ -47,6 +45,9 @@ struct Bells {
     gathering: Mutex<()>,
 }
 
+/// A task of the process, with the name by which a shutdown mentions it.
+pub type Named = (String, BoxFuture<'static, ()>);
+
 /// Returns the pool's tasks, which run until `shutdown`. `worker` creates worker number n. Code
 /// that learns that something may be due notifies `wake`.
 ///
@@ -56,45 +57,38 @@ pub fn tasks(
     queue: &Queue,
     settings: &Settings,
     wake: &Arc<Notify>,
-    shutdown: &CancellationToken,
+    (driver, shutdown): (&Driver, &CancellationToken),
     worker: impl Fn(usize) -> Worker,
-) -> Vec<BoxFuture<'static, ()>> {
+) -> Vec<Named> {
     let due = Arc::clone(wake);
     let bells = Arc::new(Bells { due, more: Notify::new(), gathering: Mutex::new(()) });
-    let (known, ready) = (CancellationToken::new(), CancellationToken::new());
-    let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
+    let start = Start::default();
+    let mut tasks: Vec<Named> = Vec::new();
     for number in 0..settings.workers {
-        let (worker, bells, ready) = (worker(number), Arc::clone(&bells), ready.clone());
+        let (worker, bells, ready) = (worker(number), Arc::clone(&bells), start.ready.clone());
         let shutdown = shutdown.clone();
-        tasks.push(Box::pin(async move {
+        let work = async move {
             tokio::select! {
                 () = ready.cancelled() => {}
                 () = shutdown.cancelled() => return,
             }
             work(&worker, &bells, &shutdown).await;
-        }));
+        };
+        tasks.push((format!("worker {number}"), Box::pin(work)));
     }
-    let (queue, wake, keep) = (queue.clone(), Arc::clone(wake), settings.clone());
-    let (checker, reader) = (worker(settings.workers), worker(settings.workers));
-    let asked = known.clone();
-    // Nothing waits for these tasks at shutdown. The next process does what they leave undone.
-    let (end, stop) = (shutdown.clone(), shutdown.clone());
-    tasks.push(Box::pin(async move {
-        let _ = end.run_until_cancelled(keep_schema(&reader, &asked, &ready)).await;
-    }));
-    tasks.push(Box::pin(async move {
-        let _ = stop
-            .run_until_cancelled(Box::pin(keep_house(&queue, &checker, &wake, &known, &keep)))
-            .await;
-    }));
+    let upkeep = || worker(settings.workers);
+    for task in background::registered(queue, settings, wake, &start, upkeep) {
+        let name = format!("background task {}", task.name());
+        tasks.push((name, Box::pin(driver.clone().drive(task))));
+    }
     tasks
 }
 
 async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
     let mut news = worker.portal.settings.watch();
-    let silence = worker.settings.lease + SILENCE.0;
+    let silence = worker.settings.lease + SILENCE;
     while !shutdown.is_cancelled() {
-        match answered(silence, Box::pin(worker.step())).await {
+        match answered(silence, worker).await {
             Ok(Step::Worked { .. }) => {
                 // There may be more work: one more worker looks, and wakes the next one in turn.
                 bells.more.notify_one();
@@ -102,19 +96,16 @@ async fn work(worker: &Worker, bells: &Bells, shutdown: &CancellationToken) {
             Ok(Step::Idle) => rest(bells, &mut news, shutdown).await,
             Err(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(error = %error, source, "a step failed; what was leased is taken back in time");
+                tracing::warn!(error = %error, source, "a step failed; its leases expire and are reclaimed");
                 pause(REST, shutdown).await;
             }
         }
     }
 }
 
-/// Runs `work`, and gives up if the database falls silent.
-async fn answered<T, E: Into<StepError>>(
-    longest: Duration,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, StepError> {
-    watched(longest, work).await?.map_err(Into::into)
+/// Makes one step, and gives up if the database falls silent.
+async fn answered(longest: Duration, worker: &Worker) -> Result<Step, StepError> {
+    watched(longest, Box::pin(worker.step())).await?
 }
 
 /// Waits for a reason to look for work.
@@ -158,72 +149,6 @@ async fn gather(news: &mut watch::Receiver<Arc<Runtime>>, shutdown: &Cancellatio
 
 fn frequency(news: &mut watch::Receiver<Arc<Runtime>>) -> Duration {
     Duration::from_millis(news.borrow_and_update().values.frequency_ms)
-}
-
-async fn keep_house(
-    queue: &Queue,
-    checker: &Worker,
-    wake: &Notify,
-    known: &CancellationToken,
-    settings: &Settings,
-) {
-    let (mut round, mut next_check): (u64, u64) = (0, 0);
-    let mut forgotten = 0;
-    loop {
-        if checker.enabled() && round >= next_check {
-            match answered(SILENCE.1, Box::pin(checker.check_account())).await {
-                Ok(true) => known.cancel(),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(error = %error, "the account check failed"),
-            }
-            // Check every ten seconds until HubSpot has said which account it is, then once an
-            // hour.
-            next_check = round + if known.is_cancelled() { 3_600 } else { 10 };
-        }
-        match answered(SILENCE.1, janitor::tick(queue)).await {
-            // Retries and gates become due with time, and no notification is sent for that.
-            Ok(_) => wake.notify_one(),
-            Err(error) => tracing::warn!(error = %error, "housekeeping failed"),
-        }
-        if round.is_multiple_of(600)
-            && let Err(error) =
-                answered(SILENCE.1, janitor::prune(queue, settings.keep_calls)).await
-        {
-            tracing::warn!(error = %error, "the call log could not be pruned");
-        }
-        if round.is_multiple_of(600)
-            && let Err(error) =
-                answered(SILENCE.1, janitor::prune_audit(queue, settings.keep_audit)).await
-        {
-            tracing::warn!(error = %error, "the audit could not be pruned");
-        }
-        // Run every second while there is something to delete, otherwise once in ten minutes.
-        if let Some(keep) = settings.keep_done
-            && (forgotten > 0 || round.is_multiple_of(600))
-        {
-            match answered(SILENCE.1, janitor::forget(queue, keep, forgotten)).await {
-                Ok(behind) => forgotten = behind,
-                Err(error) => tracing::warn!(error = %error, "old rows could not be forgotten"),
-            }
-        }
-        round += 1;
-        tokio::time::sleep(ROUND).await;
-    }
-}
-
-/// Reads the account's definitions once the account is known, and again when they are old or
-/// doubtful.
-async fn keep_schema(reader: &Worker, known: &CancellationToken, ready: &CancellationToken) {
-    known.cancelled().await;
-    loop {
-        if reader.enabled() {
-            match watched(SILENCE.1, Box::pin(reader.refresh_definitions(Instant::now()))).await {
-                Ok(()) => ready.cancel(),
-                Err(error) => tracing::warn!(error = %error, "the account's schema was not read"),
-            }
-        }
-        tokio::time::sleep(ROUND).await;
-    }
 }
 
 async fn pause(time: Duration, shutdown: &CancellationToken) {

@@ -88,14 +88,14 @@ impl Look<'_> {
     }
 
     fn quota(&self, report: &mut Report, quota: Quota) {
-        let hubspot = &self.config.hubspot;
+        let settings = self.config.values();
         match quota.window {
             Some((limit, _))
-                if limit < i32::try_from(hubspot.limit_per_10s).unwrap_or(i32::MAX) =>
+                if limit < i32::try_from(settings.limit_per_10s).unwrap_or(i32::MAX) =>
             {
                 let detail = format!(
                     "HubSpot allows {limit} calls in ten seconds, hubspot.limit_per_10s is {}",
-                    hubspot.limit_per_10s
+                    settings.limit_per_10s
                 );
                 let way_out = "the smaller limit applies; set hubspot.limit_per_10s to it";
                 report.warning(AREA, "window", detail, way_out);

@@ -88,5 +88,13 @@ fn picture(body: &Value) -> String {
         }
         None => "waiting    nothing\n".to_owned(),
     });
+    for task in body["tasks"].as_array().into_iter().flatten() {
+        let word = |key: &str| text::plain(task[key].as_str().unwrap_or(""), 300);
+        let error = word("last_error");
+        if !error.is_empty() {
+            let (name, next) = (word("name"), word("next_run_at"));
+            text.push_str(&format!("task       {name} failed: {error}; tried again at {next}\n"));
+        }
+    }
     text
 }

@@ -8,6 +8,7 @@ mod queue;
 mod records;
 pub mod settings;
 pub mod status;
+pub mod tasks;
 pub mod types;
 mod verbs;
 

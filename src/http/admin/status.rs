@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::tasks::TaskView;
 use crate::http::AppState;
 use crate::http::auth::Viewer;
 use crate::http::problem::{Problem, ProblemBody};
@@ -48,6 +49,8 @@ pub struct StatusView {
     pub throughput: ThroughputView,
     /// What workers have leased at this moment.
     pub leases: Vec<LeaseOf>,
+    /// The background tasks of all processes, by name.
+    pub tasks: Vec<TaskView>,
 }
 
 /// Whether hubferry sends.
@@ -144,7 +147,7 @@ pub struct LeaseOf {
 /// # Errors
 /// When the database fails.
 pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
-    let Snapshot { now, totals, gates, account, leases } = state.operator.status().await?;
+    let Snapshot { now, totals, gates, account, leases, tasks } = state.operator.status().await?;
 
     let zeros = || Status::ALL.iter().map(|s| (s.as_str(), 0)).collect::<Counts>();
     let mut counts = zeros();
@@ -215,10 +218,11 @@ pub async fn status(state: &AppState) -> Result<StatusView, Problem> {
                 until: l.until,
             })
             .collect(),
+        tasks: tasks.into_iter().map(TaskView::from).collect(),
     })
 }
 
-/// Show counts, gates, limits, last syncs, throughput and leases.
+/// Show counts, gates, limits, last syncs, throughput, leases and background tasks.
 #[utoipa::path(get, path = "/status", tag = "status",
     responses((status = 200, body = StatusView), (status = 401, body = ProblemBody)))]
 pub(super) async fn show(

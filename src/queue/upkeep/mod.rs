@@ -1,5 +1,7 @@
-//! Upkeep of the database: schema migrations, and deleting old data.
+//! Upkeep of the database: schema migrations, deleting old data, and the record of background
+//! tasks.
 
 mod erasure;
 pub mod retention;
 pub mod schema;
+pub mod tasks;

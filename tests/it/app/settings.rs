@@ -54,7 +54,7 @@ async fn every_setting_is_shown_with_its_default_bounds_and_source() {
     assert_eq!(keys.len(), 16, "{keys:?}");
     let retries = setting(&body, "retry.max_retries");
     let want = json!({ "key": "retry.max_retries", "value": 3, "default": 3, "source": "default",
-        "unit": "retries", "description": "A row that has been retried so often fails",
+        "unit": "retries", "description": "Retries before a row is marked failed",
         "min": 0, "max": 30, "changed_at": null, "changed_by": null, "ignored": null });
     assert_eq!(retries, &want);
     assert_eq!(setting(&body, "hubspot.timeout_seconds")["max"], 19, "what the lease allows");

@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use chrono::TimeDelta;
+use hubferry::queue::upkeep::tasks::{TaskInfo, TaskRun};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -187,4 +189,23 @@ async fn a_key_that_could_not_be_shown_is_revoked() {
     let lost: Vec<&Value> =
         list[0]["items"].as_array().unwrap().iter().filter(|key| key["name"] == "lost").collect();
     assert!(lost.len() == 4 && lost.iter().all(|key| key["state"] == "revoked"), "{lost:?}");
+}
+
+#[tokio::test]
+async fn status_names_the_background_tasks_that_failed_and_no_others() {
+    let world = World::new().await;
+    let now = world.queue.now().await.unwrap();
+    for (name, result) in [("one", Ok("done".to_owned())), ("two", Err("the disk is full".into()))]
+    {
+        let (period, took) = (TimeDelta::minutes(10), TimeDelta::zero());
+        let (description, impact) = ("Does something", "Something waits");
+        let task = TaskInfo { name, description, impact, period, everywhere: false };
+        let run = TaskRun { at: now, took, result, next: now };
+        world.queue.store_task_run(&task, "a-process", &run).await.unwrap();
+    }
+    let said = admin(&world, &["status"]).await;
+    let told: Vec<&str> = said.out.lines().filter(|line| line.starts_with("task ")).collect();
+    assert_eq!(told.len(), 1, "{}", said.out);
+    let starts = "task       two failed: the disk is full; tried again at 20";
+    assert!(told[0].starts_with(starts), "{}", said.out);
 }

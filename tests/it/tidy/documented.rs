@@ -1,102 +1,11 @@
 //! The documentation is complete: every code, metric and gate that the source can show is explained.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hubferry::queue::gates::kind::GateKind;
 
 use super::{Text, files};
-
-/// Upper-case words that never become a row's code; the last two are warnings, in lower case.
-const NO_CODES: [&str; 7] = [
-    "CARGO_PKG_VERSION",
-    "HUBSPOT_DEFINED",
-    "DAILY",
-    "SECONDLY",
-    "WARNING",
-    "TIME_CUT",
-    "TRUNCATED",
-];
-
-#[test]
-fn every_problem_of_the_api_is_explained() {
-    let files = files();
-    let mut codes = first_words(&files, "src/http/", "Problem::new(");
-    codes.extend(first_words(&files, "src/http/problem.rs", "Self::new("));
-    // The errors of `operator` stand there as pairs of a status and a code.
-    let pairs = doc(&files, "src/http/problem.rs").lines();
-    let pairs = pairs.filter(|line| line.contains("=> (StatusCode::"));
-    codes.extend(pairs.flat_map(literals));
-    assert!(codes.len() >= 25, "too few were found: {codes:?}");
-    explained(&files, "docs/ERRORS.md", &codes, |code| format!("| `{code}` |"));
-}
-
-#[test]
-fn every_fault_of_an_event_or_a_setting_is_explained() {
-    let files = files();
-    let mut codes = BTreeSet::new();
-    for (folder, call) in [
-        ("src/event/", "fault("),
-        ("src/event/", "Fault::new("),
-        ("src/mapping/", "Fault::new("),
-        ("src/mapping/", "Invalid::new("),
-        ("src/mapping/transform/", "Self::new("),
-        ("src/settings/", "wrong("),
-    ] {
-        let found = first_words(&files, folder, call);
-        assert!(!found.is_empty(), "no {call} in {folder}");
-        codes.extend(found);
-    }
-    codes.extend(after(&files, "src/http/", "code: \""));
-    codes.extend(after(&files, "src/settings/", "code: \""));
-    assert!(codes.len() >= 35, "too few were found: {codes:?}");
-    explained(&files, "docs/ERRORS.md", &codes, |code| format!("`{code}`"));
-}
-
-#[test]
-fn every_code_of_a_row_is_explained() {
-    let files = files();
-    let mut codes = BTreeSet::new();
-    for folder in ["src/engine/", "src/hubspot/", "src/worker/"] {
-        for file in sources(&files, folder) {
-            codes.extend(literals(tested_off(&file.text)).filter(|word| is_code(word)));
-        }
-    }
-    for word in NO_CODES {
-        assert!(codes.remove(word), "{word} is gone: take it out of NO_CODES");
-    }
-    assert!(codes.len() >= 45, "too few were found: {codes:?}");
-    explained(&files, "docs/ERRORS.md", &codes, |code| format!("`{code}`"));
-}
-
-#[test]
-fn every_warning_and_every_class_of_failure_is_explained() {
-    let files = files();
-    let mut words: BTreeSet<String> = BTreeSet::new();
-    for (file, call) in [
-        ("src/mapping/plan.rs", "warn("),
-        ("src/engine/coerce/changes.rs", "warn("),
-        ("src/engine/verdict/mod.rs", "add("),
-    ] {
-        let found = first_words(&files, file, call);
-        assert!(!found.is_empty(), "no {call} in {file}");
-        words.extend(found.into_iter().map(str::to_owned));
-    }
-    for call in ["Note::new(", "stray("] {
-        let mut notes = calls(&files, "src/engine/coerce/value.rs", call);
-        notes.extend(calls(&files, "src/engine/coerce/choice.rs", call));
-        let codes: Vec<&str> = notes.iter().filter_map(|args| args.first().copied()).collect();
-        assert!(codes.len() >= 2, "no {call} in coerce/");
-        words.extend(codes.iter().map(|code| match *code {
-            "READ_ONLY_VALUE" => "read_only".to_owned(),
-            code => code.to_lowercase(),
-        }));
-    }
-    words.extend(arms(&files, "src/hubspot/classify/failure.rs").map(str::to_owned));
-    assert!(words.len() >= 25, "too few were found: {words:?}");
-    let words: BTreeSet<&str> = words.iter().map(String::as_str).collect();
-    explained(&files, "docs/ERRORS.md", &words, |word| format!("`{word}`"));
-}
 
 #[test]
 fn every_metric_is_explained_and_none_that_is_gone() {
@@ -115,6 +24,33 @@ fn every_metric_is_explained_and_none_that_is_gone() {
         .filter(|name| name.starts_with("hubferry_"))
         .collect();
     assert_eq!(told, names, "docs/OPS.md explains metrics that are gone");
+}
+
+#[test]
+fn every_setting_that_a_text_names_exists_and_has_the_default_that_it_says() {
+    let files = files();
+    let defaults = defaults(&files);
+    let sections: BTreeSet<&str> =
+        defaults.keys().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+    let (mut named, mut wrong) = (0, Vec::new());
+    for file in files.iter().filter(|file| file.path.ends_with(".md")) {
+        for (at, name) in ticked(&file.text) {
+            let Some((section, key)) = name.split_once('.') else { continue };
+            if !sections.contains(section) || !is_word(key) || ["rs", "md"].contains(&key) {
+                continue;
+            }
+            named += 1;
+            let told = file.text[at..].strip_prefix(" (").and_then(|rest| rest.split(')').next());
+            let told = told.filter(|text| text.bytes().all(|b| b.is_ascii_digit() || b == b','));
+            let default = defaults.get(name);
+            if default.is_none() || told.is_some_and(|told| Some(&told.replace(',', "")) != default)
+            {
+                wrong.push(format!("{}: {name} {}", file.path, told.unwrap_or_default()));
+            }
+        }
+    }
+    assert!(named >= 20, "only {named} settings are named");
+    assert!(wrong.is_empty(), "no such settings or defaults: {wrong:#?}");
 }
 
 #[test]
@@ -211,18 +147,23 @@ fn what_is_not_explained_is_reported() {
 }
 
 /// Fails with every word that the text of `path` does not hold in the form that `how` gives it.
-fn explained(files: &[Text], path: &str, words: &BTreeSet<&str>, how: impl Fn(&str) -> String) {
+pub(super) fn explained(
+    files: &[Text],
+    path: &str,
+    words: &BTreeSet<&str>,
+    how: impl Fn(&str) -> String,
+) {
     let text = doc(files, path);
     let missing: Vec<_> = words.iter().filter(|word| !text.contains(&how(word))).collect();
     assert!(missing.is_empty(), "{path} does not explain {missing:#?}");
 }
 
-fn doc<'a>(files: &'a [Text], path: &str) -> &'a str {
+pub(super) fn doc<'a>(files: &'a [Text], path: &str) -> &'a str {
     &files.iter().find(|file| file.path == path).unwrap_or_else(|| panic!("no {path}")).text
 }
 
 /// Sources below a folder (or one file), tests apart.
-fn sources<'a>(files: &'a [Text], below: &str) -> impl Iterator<Item = &'a Text> {
+pub(super) fn sources<'a>(files: &'a [Text], below: &str) -> impl Iterator<Item = &'a Text> {
     files.iter().filter(move |file| {
         file.path.starts_with(below)
             && file.path.ends_with(".rs")
@@ -231,12 +172,12 @@ fn sources<'a>(files: &'a [Text], below: &str) -> impl Iterator<Item = &'a Text>
 }
 
 /// What stands before a file's own tests.
-fn tested_off(text: &str) -> &str {
+pub(super) fn tested_off(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap_or_default()
 }
 
 /// The string literals of every call of `call`, those of calls within it included.
-fn calls<'a>(files: &'a [Text], below: &str, call: &str) -> Vec<Vec<&'a str>> {
+pub(super) fn calls<'a>(files: &'a [Text], below: &str, call: &str) -> Vec<Vec<&'a str>> {
     let mut found = Vec::new();
     for file in sources(files, below) {
         let text = tested_off(&file.text);
@@ -286,13 +227,13 @@ fn close(body: &str) -> usize {
 }
 
 /// Of every call the first literal that is a word, where it has one.
-fn first_words<'a>(files: &'a [Text], below: &str, call: &str) -> BTreeSet<&'a str> {
+pub(super) fn first_words<'a>(files: &'a [Text], below: &str, call: &str) -> BTreeSet<&'a str> {
     let word = |args: Vec<&'a str>| args.into_iter().find(|text| is_word(text));
     calls(files, below, call).into_iter().filter_map(word).collect()
 }
 
 /// The literals that follow `mark`, which ends in their quote.
-fn after<'a>(files: &'a [Text], below: &str, mark: &str) -> Vec<&'a str> {
+pub(super) fn after<'a>(files: &'a [Text], below: &str, mark: &str) -> Vec<&'a str> {
     let of = |file: &'a Text| {
         let text = tested_off(&file.text);
         let found = text.match_indices(mark).map(|(at, _)| {
@@ -305,17 +246,39 @@ fn after<'a>(files: &'a [Text], below: &str, mark: &str) -> Vec<&'a str> {
 }
 
 /// The words of `Self::Name => "word"` in a file.
-fn arms<'a>(files: &'a [Text], path: &str) -> impl Iterator<Item = &'a str> {
+pub(super) fn arms<'a>(files: &'a [Text], path: &str) -> impl Iterator<Item = &'a str> {
     let lines = doc(files, path).lines().map(str::trim);
     let arms = lines.filter(|line| line.starts_with("Self::"));
     arms.filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","))
 }
 
 /// The string literals of a text.
-fn literals(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn literals(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| line.split('"').skip(1).step_by(2).collect::<Vec<_>>())
+}
+
+/// The dotted keys of the default settings, with their values. A setting without a default is in a
+/// comment.
+fn defaults(files: &[Text]) -> BTreeMap<String, String> {
+    let (mut section, mut defaults) = (String::new(), BTreeMap::new());
+    for line in doc(files, "config/default.toml").lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some((key, value)) = line.trim_start_matches("# ").split_once(" = ")
+            && is_word(key)
+        {
+            defaults.insert(format!("{section}.{key}"), value.to_owned());
+        }
+    }
+    defaults
+}
+
+/// The words in backticks, and where each ends.
+fn ticked(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let words = text.split('`').skip(1).step_by(2);
+    words.map(|word| (word.as_ptr() as usize - text.as_ptr() as usize + word.len() + 1, word))
 }
 
 /// The names in backticks that look like tests: five words or more, joined by underscores.
@@ -349,7 +312,7 @@ fn is_word(text: &str) -> bool {
 }
 
 /// `INVALID_OPTION`, `crm.associations.NO_ASSOCIATIONS_FOUND`.
-fn is_code(text: &str) -> bool {
+pub(super) fn is_code(text: &str) -> bool {
     let last = text.rsplit('.').next().unwrap_or_default();
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
     plain

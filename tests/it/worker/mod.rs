@@ -3,6 +3,7 @@
 pub mod adoption;
 pub mod along;
 pub mod associations;
+pub mod background;
 pub mod conflicts;
 pub mod deletion;
 pub mod gates;

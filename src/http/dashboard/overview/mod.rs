@@ -2,6 +2,7 @@
 
 mod chart;
 pub(super) mod gates;
+mod tasks;
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -17,6 +18,7 @@ use crate::http::dashboard::layout::page::{Page, Section, Visitor, page};
 use crate::http::dashboard::layout::when::{When, span, thousands};
 use crate::http::dashboard::overview::chart::{Bucket, Chart, Series, TableRow};
 use crate::http::dashboard::overview::gates::GateLine;
+use crate::http::dashboard::overview::tasks::TaskLine;
 use crate::operator::status::Snapshot;
 use crate::operator::views::{Account, PulsePoint, Status, Totals};
 
@@ -82,6 +84,8 @@ struct Overview {
     kinds: Vec<Kind>,
     errors: Vec<Group>,
     leases: Vec<Held>,
+    tasks: Vec<TaskLine>,
+    tasks_summary: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,7 +104,7 @@ pub(in crate::http::dashboard) async fn show(
     let range = RANGES.iter().find(|range| range.0 == asked.range).unwrap_or(&RANGES[0]);
     let (word, range_label, length, step) = *range;
     let snapshot = state.operator.recent_status().await?;
-    let Snapshot { totals, gates, account, leases, .. } = &*snapshot;
+    let Snapshot { totals, gates, account, leases, tasks, .. } = &*snapshot;
     let since = start(now, length, step);
     let series = series(&state.operator.pulse(since, step).await?, since, step, now);
     let errors = state.operator.recent_errors().await?;
@@ -110,6 +114,7 @@ pub(in crate::http::dashboard) async fn show(
         records: thousands(lease.records),
         until: visitor.when(lease.until),
     });
+    let tasks = TaskLine::all(tasks, &visitor);
     Ok(page(&Overview {
         page: Page::new(&visitor, Section::Overview, "Overview"),
         ranges: RANGES.iter().map(|range| (range.0, range.0, range.0 == word)).collect(),
@@ -133,6 +138,8 @@ pub(in crate::http::dashboard) async fn show(
             .map(|group| Group::of(group, &visitor))
             .collect(),
         leases: held.collect(),
+        tasks_summary: tasks::summary(&tasks),
+        tasks,
     }))
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use hubferry::app::{App, Role, open_queue};
 use hubferry::config::{Config, Environment};
+use hubspot_sandbox::Faults;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -123,6 +124,22 @@ async fn an_idle_worker_gathers_as_long_as_the_frequency_says() {
     settled(&world).await;
     assert_eq!(world.calls("contacts/batch"), early + 1, "{:?}", world.sandbox.calls());
     app.stop().await.expect("an orderly end");
+}
+
+#[tokio::test]
+async fn a_shutdown_that_takes_too_long_names_what_was_still_running() {
+    let world = World::new().await;
+    let (app, _) =
+        service(&world, Role::All, &[TOKEN, ("HUBFERRY__SERVER__GRACE_SECONDS", "0")]).await;
+    one_user(&world, 1).await;
+    settled(&world).await;
+    let slow = Faults { latency_ms: Some(9_000), ..Faults::default() };
+    world.sandbox.set_faults(slow);
+    one_user(&world, 2).await;
+    until(PATIENCE, async || !world.queue.leases().await.unwrap().is_empty()).await;
+    let told = app.stop().await.unwrap_err().to_string();
+    assert!(told.contains("(server.grace_seconds). Still running: "), "{told}");
+    assert!(told.contains("worker "), "{told}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use hubferry::queue::gates::gate::Closure;
 use hubferry::queue::gates::kind::GateKind;
+use hubferry::queue::upkeep::tasks::{TaskInfo, TaskRun};
 use serde_json::{Value, json};
 
 use super::{Browser, filled};
@@ -176,4 +177,51 @@ async fn the_banner_of_a_failed_row_names_the_property_and_what_is_wrong() {
     assert!(banner.contains("INVALID_OPTION"), "{banner}");
     let list = browser.get("/admin/queue?status=failed").await.ok();
     assert!(list.text.contains(&format!("in <code>{property}</code>")), "{}", list.text);
+}
+
+#[tokio::test]
+async fn a_background_task_that_failed_is_explained_and_one_that_is_late_is_named() {
+    let world = World::new().await;
+    let task = |name, everywhere| TaskInfo {
+        name,
+        description: "Deletes old rows",
+        impact: "Old rows are kept",
+        period: TimeDelta::minutes(10),
+        everywhere,
+    };
+    let now = world.queue.now().await.unwrap();
+    let run = |result: Result<&str, &str>| TaskRun {
+        at: now,
+        took: TimeDelta::milliseconds(1_200),
+        result: result.map(str::to_owned).map_err(|error| format!("<b>{error}")),
+        next: now + TimeDelta::minutes(1),
+    };
+    let store = async |task: &TaskInfo, process: &str, run: &TaskRun| {
+        world.queue.store_task_run(task, process, run).await.unwrap();
+    };
+    let each = task("a_test", true);
+    store(&each, "one", &run(Ok("deleted 3 rows"))).await;
+    store(&each, "two", &run(Err("the disk is full"))).await;
+    store(&task("another", false), "one", &run(Ok("nothing to do"))).await;
+    let browser = Browser::admin(&world).await;
+    let page = browser.get("/admin").await.ok();
+    let words = page.words();
+    for part in [
+        "The background task “a test” failed : &#60;b&#62;the disk is full (1 of 2 processes)",
+        "While it fails: Old rows are kept.",
+        "2 tasks, 1 failing",
+        "every 10 min, in each of 2 processes",
+        "every 10 min, in one process at a time",
+        "took 1.2 s",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    store(&each, "two", &run(Ok("nothing to do"))).await;
+    browser.submit("/admin/resume", &[]).await;
+    let words = browser.get("/admin").await.ok().words();
+    assert!(words.contains("2 tasks, all of them work") && !words.contains("failed :"), "{words}");
+    world.advance(TimeDelta::minutes(5));
+    browser.submit("/admin/resume", &[]).await;
+    let words = browser.get("/admin").await.ok().words();
+    assert!(words.contains("The background task “another” is late"), "{words}");
 }

@@ -22,7 +22,7 @@ pub(super) struct Client {
 
 /// All connected clients.
 #[derive(Debug)]
-pub(super) struct Crowd {
+pub(super) struct Connections {
     clients: Mutex<HashMap<u64, Arc<Client>>>,
     most: usize,
     started: Instant,
@@ -33,10 +33,10 @@ pub(super) struct Crowd {
 #[derive(Debug)]
 pub(super) struct Place {
     client: Arc<Client>,
-    crowd: Arc<Crowd>,
+    connections: Arc<Connections>,
 }
 
-impl Crowd {
+impl Connections {
     /// Allows at most `most` clients.
     pub(super) fn new(most: usize) -> Arc<Self> {
         let (clients, next) = (Mutex::default(), AtomicU64::new(0));
@@ -44,19 +44,19 @@ impl Crowd {
     }
 
     /// Adds a client, and disconnects others if there are too many.
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
+    pub(super) fn add(self: &Arc<Self>) -> Place {
         if self.lock().len() >= self.most {
-            self.thin();
+            self.make_room();
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let since = AtomicU64::new(self.now());
         let client = Arc::new(Client { number, since, leave: Notify::new() });
         self.lock().insert(number, Arc::clone(&client));
-        Place { client, crowd: Arc::clone(self) }
+        Place { client, connections: Arc::clone(self) }
     }
 
     /// Disconnects the clients that have taken longest. Returns whether there were any.
-    pub(super) fn thin(&self) -> bool {
+    pub(super) fn make_room(&self) -> bool {
         let mut clients = self.lock();
         let waiting = clients.values().map(|c| (c.since.load(Ordering::Relaxed), c.number));
         let mut waiting: Vec<(u64, u64)> = waiting.collect();
@@ -90,13 +90,13 @@ impl Place {
 
     /// Notes that the client is given an answer.
     pub(super) fn answered(&self) {
-        self.client.since.store(self.crowd.now(), Ordering::Relaxed);
+        self.client.since.store(self.connections.now(), Ordering::Relaxed);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.crowd.lock().remove(&self.client.number);
+        self.connections.lock().remove(&self.client.number);
     }
 }
 
@@ -105,20 +105,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_takes_longest_leaves_first_and_only_where_it_is_crowded() {
-        let crowd = Crowd::new(8);
-        let places: Vec<Place> = (0..8).map(|_| crowd.enter()).collect();
+    async fn clients_that_take_longest_are_disconnected_first_and_only_if_there_are_too_many() {
+        let connections = Connections::new(8);
+        let places: Vec<Place> = (0..8).map(|_| connections.add()).collect();
         for (since, place) in places.iter().enumerate() {
             place.client.since.store(since as u64, Ordering::Relaxed);
         }
         places[0].client.since.store(100, Ordering::Relaxed);
-        assert_eq!(crowd.lock().len(), 8);
-        let _more = crowd.enter();
+        assert_eq!(connections.lock().len(), 8);
+        let _more = connections.add();
         places[1].must_leave().await;
         places[2].must_leave().await;
-        assert_eq!(crowd.lock().len(), 7, "a quarter of a small crowd has left");
-        assert!(crowd.lock().contains_key(&0));
+        assert_eq!(connections.lock().len(), 7, "a quarter of them has been disconnected");
+        assert!(connections.lock().contains_key(&0));
         drop(places);
-        assert_eq!(crowd.lock().len(), 1);
+        assert_eq!(connections.lock().len(), 1);
     }
 }

@@ -1,5 +1,6 @@
 //! Notifications from other processes: something may be due, or settings were stored.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgPool;
@@ -8,25 +9,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::queue::QueueError;
 use crate::queue::intake::notify::{Heard, Listener};
-use crate::settings::Live;
 
 /// How often workers check for due rows without notifications.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often stored settings are read without a notification.
-const POLL: Duration = Duration::from_secs(5);
-/// The timeout for reading the settings.
-const SILENCE: Duration = Duration::from_secs(20);
 /// How long to wait after a database failure: the first wait and the longest one.
 const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// The tasks that notifications are passed on to.
 #[derive(Debug, Default)]
-pub(super) struct Ears {
+pub(super) struct Notifications {
     /// Settings were stored.
-    pub(super) settings: Notify,
+    pub(super) settings: Arc<Notify>,
 }
 
-impl Ears {
+impl Notifications {
     /// Receives notifications on one connection and passes them on, until shutdown.
     pub(super) async fn listen(&self, pool: &PgPool, due: &Notify, shutdown: &CancellationToken) {
         let mut rest = REST.0;
@@ -66,25 +62,6 @@ impl Ears {
         }
         if heard != Heard::Due {
             self.settings.notify_one();
-        }
-    }
-
-    /// Applies stored settings, after each notification and every few seconds, until shutdown.
-    pub(super) async fn follow(&self, live: &Live, shutdown: &CancellationToken) {
-        while !shutdown.is_cancelled() {
-            let reload = shutdown.run_until_cancelled(live.reload());
-            match tokio::time::timeout(SILENCE, reload).await {
-                Ok(None) => return,
-                Ok(Some(Ok(_))) => {}
-                Ok(Some(Err(error))) => {
-                    tracing::warn!(error = %error, "stored settings could not be read; what was in force stays");
-                }
-                Err(_) => tracing::warn!("the database is silent; the settings in force stay"),
-            }
-            tokio::select! {
-                () = self.settings.notified() => {}
-                () = pause(POLL, shutdown) => {}
-            }
         }
     }
 }
