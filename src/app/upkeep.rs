@@ -50,7 +50,7 @@ impl Job for Sort {
 pub fn sort_metrics(metrics: PrometheusHandle, every: Duration) -> Task {
     let texts = (
         "Sorts the samples of the metrics, so that they take little memory",
-        "The process needs more memory until somebody reads its metrics",
+        "The process needs more memory until its metrics are read",
     );
     Task::new("metrics", texts, every, RunsOn::Everywhere, Sort(metrics))
 }

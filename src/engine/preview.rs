@@ -135,7 +135,8 @@ fn note(planned: &Planned) -> Option<String> {
         }
         Need::Nothing => Some("costs no call: HubSpot holds all of it".into()),
         Need::Write(_) if planned.record.doubt != 0 => Some(
-            "goes whole: somebody asked for that, or the reply of its last call was lost".into(),
+            "all values are sent: a person asked for that, or the reply to the last call was lost"
+                .into(),
         ),
         Need::Write(_) => None,
     }

@@ -65,7 +65,7 @@ pub(super) fn outputs(
     let mut compiled = Vec::new();
     for output in &outputs {
         if !names.insert(&output.name) {
-            return invalid("outputs.name", format!("`{}` stands twice: rename one", output.name));
+            return invalid("outputs.name", format!("`{}` is used twice: rename one", output.name));
         }
         let Some(object) = objects.iter().find(|object| object.sync_type == output.object) else {
             let known: Vec<_> = objects.iter().map(|object| object.sync_type.as_str()).collect();
@@ -78,7 +78,7 @@ pub(super) fn outputs(
         let mut fields = Vec::new();
         for field in &output.fields {
             if !seen.insert(&field.property) {
-                return Err(scope.error(field, "property", "stands twice: keep one"));
+                return Err(scope.error(field, "property", "is written twice: keep one"));
             }
             fields.extend(scope.field(field)?);
         }
@@ -124,7 +124,8 @@ fn tables<'a>(
             return Err(MappingError::invalid(file, key, problem));
         }
         let options = Options::new(&table.options, table.default.clone()).map_err(|twice| {
-            let problem = format!("`{twice}` stands twice but for case or spacing: keep one");
+            let problem =
+                format!("`{twice}` is listed twice, apart from case or spacing: keep one");
             MappingError::invalid(file, key, problem)
         })?;
         tables.insert(name.as_str(), options);

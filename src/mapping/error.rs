@@ -33,7 +33,9 @@ pub enum MappingError {
         problem: String,
     },
     /// An example gives another result than it states.
-    #[error("{file}, examples[{index}] ({event_type}): {problem}; mend the example or the fields")]
+    #[error(
+        "{file}, examples[{index}] ({event_type}): {problem}; correct the example or the fields"
+    )]
     Example {
         /// The file.
         file: String,

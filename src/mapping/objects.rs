@@ -201,7 +201,11 @@ fn object(
         let key = format!("{sync_type}.properties.{}", property.name);
         word(key.clone(), &property.name)?;
         if !seen.insert(property.name.clone()) {
-            return Err(MappingError::invalid(file, key, "stands twice, or is the key: keep one"));
+            return Err(MappingError::invalid(
+                file,
+                key,
+                "is listed twice, or is the key: keep one",
+            ));
         }
         check_types(file, &key, property)?;
     }

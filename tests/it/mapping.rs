@@ -226,7 +226,7 @@ fn a_broken_file_is_named_with_its_key_and_the_way_out() {
         (user, "transform = \"email\"", "transform = \"emial\"", "unknown variant `emial`"),
         (user, "from = \"/email\"", "from = \"email\"", "fields.email.from"),
         (user, "object = \"contact\"", "object = \"person\"", "use one of company, contact"),
-        (user, "property = \"lastname\"", "property = \"firstname\"", "stands twice"),
+        (user, "property = \"lastname\"", "property = \"firstname\"", "written twice"),
         (user, "business = {", "firm = {", "associations.firm"),
         (user, "var = \"owner_id\"", "var = \"boss_id\"", "fields.hubspot_owner_id.var"),
         (

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod circles;
 mod codes;
 mod dockerfile;
 mod documented;

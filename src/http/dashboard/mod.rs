@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect};
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
@@ -28,10 +28,12 @@ use super::AppState;
 use layout::failure::Failure;
 use layout::{assets, guard};
 use overview::gates;
+use pages::{PAGES, PageInfo};
 
 /// Builds the routes. Without signing in, nobody can find out which pages exist.
 pub(super) fn router(state: AppState) -> Router<AppState> {
-    let pages = pages::routes()
+    let pages = PAGES.iter().fold(Router::new(), |all, page| all.route(page.path, handler(page)));
+    let pages = pages
         .route("/admin/", get(async || Redirect::permanent("/admin")))
         .route("/admin/pause", post(gates::pause))
         .route("/admin/resume", post(gates::resume))
@@ -66,4 +68,21 @@ pub(super) fn router(state: AppState) -> Router<AppState> {
         .merge(files)
         .merge(pages)
         .layer(from_fn(guard::look))
+}
+
+/// Returns the handler of a page. A test asks for every page of the list.
+fn handler(page: &PageInfo) -> MethodRouter<AppState> {
+    match page.path {
+        "/admin" => get(overview::show),
+        "/admin/queue" => get(rows::list::show),
+        "/admin/queue/{id}" => get(rows::detail::show),
+        "/admin/records" => get(records::list::show),
+        "/admin/records/{sync_type}/{external_id}" => get(records::detail::show),
+        "/admin/errors" => get(errors::show),
+        "/admin/logs" => get(logs::show),
+        "/admin/audit" => get(audit::show),
+        "/admin/settings" => get(settings::show),
+        "/admin/keys" => get(keys::show),
+        _ => get(async || Failure::unknown("There is no such page.")),
+    }
 }

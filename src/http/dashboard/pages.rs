@@ -1,11 +1,6 @@
 //! Every page of the dashboard, in one list: the routes, the navigation, and the tests that walk
 //! all pages read it.
 
-use axum::Router;
-use axum::routing::{MethodRouter, get};
-
-use super::{audit, errors, keys, logs, overview, records, rows, settings};
-use crate::http::AppState;
 use crate::operator::views::Role;
 
 /// A section of the dashboard.
@@ -45,7 +40,6 @@ pub struct PageInfo {
     /// Addresses of it. `{row}` stands for the number of a row, and `{record}` for the kind and the
     /// external id of a record.
     pub examples: &'static [&'static str],
-    handler: fn() -> MethodRouter<AppState>,
 }
 
 /// All pages behind the sign-in. The navigation shows them in this order.
@@ -56,7 +50,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Overview"),
         role: Role::Viewer,
         examples: &["/admin", "/admin?range=24h", "/admin?range=7d"],
-        handler: || get(overview::show),
     },
     PageInfo {
         section: Section::Queue,
@@ -64,7 +57,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Queue"),
         role: Role::Viewer,
         examples: &["/admin/queue", "/admin/queue?status=failed&priority=high"],
-        handler: || get(rows::list::show),
     },
     PageInfo {
         section: Section::Queue,
@@ -72,7 +64,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: None,
         role: Role::Viewer,
         examples: &["/admin/queue/{row}"],
-        handler: || get(rows::detail::show),
     },
     PageInfo {
         section: Section::Records,
@@ -80,7 +71,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Records"),
         role: Role::Viewer,
         examples: &["/admin/records"],
-        handler: || get(records::list::show),
     },
     PageInfo {
         section: Section::Records,
@@ -88,7 +78,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: None,
         role: Role::Viewer,
         examples: &["/admin/records/{record}"],
-        handler: || get(records::detail::show),
     },
     PageInfo {
         section: Section::Errors,
@@ -96,7 +85,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Errors"),
         role: Role::Viewer,
         examples: &["/admin/errors"],
-        handler: || get(errors::show),
     },
     PageInfo {
         section: Section::Logs,
@@ -104,7 +92,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Logs"),
         role: Role::Viewer,
         examples: &["/admin/logs"],
-        handler: || get(logs::show),
     },
     PageInfo {
         section: Section::Audit,
@@ -112,7 +99,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Audit"),
         role: Role::Viewer,
         examples: &["/admin/audit"],
-        handler: || get(audit::show),
     },
     PageInfo {
         section: Section::Settings,
@@ -120,7 +106,6 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Settings"),
         role: Role::Viewer,
         examples: &["/admin/settings"],
-        handler: || get(settings::show),
     },
     PageInfo {
         section: Section::Keys,
@@ -128,11 +113,5 @@ pub const PAGES: [PageInfo; 10] = [
         navigation: Some("Keys"),
         role: Role::Admin,
         examples: &["/admin/keys"],
-        handler: || get(keys::show),
     },
 ];
-
-/// Builds the routes of all pages.
-pub(super) fn routes() -> Router<AppState> {
-    PAGES.iter().fold(Router::new(), |router, page| router.route(page.path, (page.handler)()))
-}

@@ -35,7 +35,7 @@ fn by_code(code: &str) -> Option<&'static str> {
             "add the option to the property in HubSpot, or map the value to one of its options"
         }
         "INVALID_EMAIL" => {
-            "correct the address in the application; its next event mends the record"
+            "correct the address in the application; the next event of the record sends it"
         }
         "INVALID_INTEGER" | "INVALID_LONG" | "INVALID_DOUBLE" | "INVALID_NUMBER" => {
             "the property takes numbers: correct the value, or map the field to another property"
@@ -47,7 +47,7 @@ fn by_code(code: &str) -> Option<&'static str> {
         "TOO_MANY_IDENTITIES" => {
             "the record was merged too often: delete it in HubSpot, it is created again"
         }
-        "TOO_MANY_ASSOCIATION_LABELS" => "remove association labels that nobody uses in HubSpot",
+        "TOO_MANY_ASSOCIATION_LABELS" => "remove unused association labels in HubSpot",
         "REQUEST_TOO_LARGE" => "shorten the longest values of the record",
         "NO_PROPERTIES" => {
             "the event maps to no property: map one of its fields, or discard the row"

@@ -154,7 +154,7 @@ impl Scope<'_> {
             return Err(self.error(spec, "main", problem));
         };
         let Some(separator) = spec.separator.clone() else {
-            return Err(self.error(spec, "separator", "is missing: what stands between the parts"));
+            return Err(self.error(spec, "separator", "is missing: the text between the parts"));
         };
         let parts: Result<_, _> =
             parts.iter().map(|part| self.pointer(spec, "from", part)).collect();

@@ -160,7 +160,8 @@ impl Queue {
             "WITH token AS MATERIALIZED (SELECT nextval('lease_token') AS value), picked AS MATERIALIZED (
                  SELECT id, rank FROM crm_record
                  WHERE portal = $1 AND sync_type = $2 AND stage = $3
-                   -- Nothing of this line stood before it a moment ago; what comes now is next.
+                   -- No earlier record of this due queue was due a moment ago. One that has
+                   -- become due since is found by the next step.
                    AND rank >= $10
                    AND due_at IS NOT NULL AND NOT deferred AND failures = $8
                    AND (NOT $9 OR EXISTS (
@@ -170,7 +171,7 @@ impl Queue {
                  ORDER BY rank, id LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED)
              UPDATE crm_record r
              SET lease_token = token.value, lease_until = $5, lease_holder = $6, leased_at = $7,
-                 -- As a record is that owes nothing: the settle then has nothing to change.
+                 -- The state of a record that owes nothing, so the settle need not change it.
                  due_at = NULL, stage = NULL, rank = NULL, waiting_until = NULL, waiting_reason = NULL
              FROM picked, token WHERE r.id = picked.id
              RETURNING r.id, r.external_id, r.hubspot_id, r.accepted, r.tombstone_at, r.tombstone_row,

@@ -32,7 +32,7 @@ impl Queue {
     ) -> Result<Forgotten, QueueError> {
         let (rows, last): (i64, Option<i64>) = sqlx::query_as(
             "WITH turn AS MATERIALIZED (
-                 -- Two at a time could each leave the event of a row that the other deletes.
+                 -- Two processes at once could each keep the event of a row that the other deletes.
                  SELECT pg_try_advisory_xact_lock(hashtextextended('hubferry forget', 0)) AS ours
              ), old AS MATERIALIZED (
                  SELECT q.id, q.event_no FROM sync_queue q
@@ -40,8 +40,8 @@ impl Queue {
                    AND q.id > $2 AND q.id < (SELECT first_row_since($1))
                  ORDER BY q.id LIMIT $3
              ), done AS MATERIALIZED (
-                 -- An event goes with all of its rows: one that is forgotten before the others could
-                 -- not lead an erasure to the payload.
+                 -- An event is deleted with all of its rows. If one row was deleted before the
+                 -- others, an erasure could not find the payload by it.
                  SELECT e.no, array_agg(q.id) AS ids
                  FROM (SELECT DISTINCT event_no FROM old) o
                  JOIN event e ON e.no = o.event_no
@@ -50,11 +50,11 @@ impl Queue {
                  HAVING bool_and(
                         (q.status = 'synced' OR q.discarded_at IS NOT NULL)
                         AND GREATEST(q.processed_at, q.discarded_at) < $1
-                        -- What its record still owes may need it: a delete opens rows again.
+                        -- The record may still need the row: a delete reopens rows.
                         AND NOT EXISTS (SELECT 1 FROM sync_queue o
                                         WHERE o.record_id = q.record_id
                                           AND o.status IN ('pending', 'retry'))
-                        -- A slot that is not made yet tells this row how it went.
+                        -- A slot that is not made yet reports its result on this row.
                         AND NOT EXISTS (SELECT 1 FROM crm_association a
                                         WHERE a.record_id = q.record_id AND a.set_by = q.id
                                           AND a.target_id IS NOT NULL

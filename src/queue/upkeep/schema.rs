@@ -166,7 +166,8 @@ impl Queue {
              LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
              WHERE s.relnamespace = current_schema()::regnamespace
                AND (a.attname IS NOT NULL OR s.relname = 'lease_token')
-               -- Nothing but a sequence may be asked for its rights, in whatever order.
+               -- Only sequences are asked for: the function fails for anything else, and Postgres
+               -- does not promise an order of conditions.
                AND CASE WHEN s.relkind = 'S'
                         THEN has_sequence_privilege(s.oid, 'USAGE, SELECT') END",
         )

@@ -17,7 +17,9 @@ pub enum Cursor {
 
 /// The text is not a valid cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not one of ours: pass on a `next_cursor` or `prev_cursor` as it came")]
+#[error(
+    "not a cursor of this list: use a `next_cursor` or `prev_cursor` exactly as it was returned"
+)]
 pub struct UnknownCursor;
 
 impl FromStr for Cursor {

@@ -76,7 +76,7 @@ fn reasons(detail: &RowDetail, gates: &[Gate], ahead: i64, now: DateTime<Utc>) -
     // Without a link, the record itself is what waits.
     for slot in detail.associations.iter().filter(|_| record.hubspot_id.is_some()) {
         let kind = slot.target_type.as_deref().unwrap_or("record");
-        let target = slot.target.as_deref().unwrap_or("nobody");
+        let target = slot.target.as_deref().unwrap_or("no record");
         let text = match slot.state.as_str() {
             "parked" => format!(
                 "its association `{}` waits for {kind} {target} to exist in HubSpot; it is made as soon as that is there",

@@ -56,7 +56,7 @@ pub(super) async fn reopen_newer(
          FROM crm_record r, event e
          WHERE r.id = ANY($1) AND q.record_id = r.id AND e.no = q.event_no
            AND q.operation = 'upsert' AND q.written AND q.status <> 'failed'
-           -- An alias' values stand at its survivor.
+           -- The values of an alias are stored with its survivor.
            AND q.subject_id IS NULL AND r.alias_of IS NULL
            AND (e.occurred_at, q.id) > (r.tombstone_at, r.tombstone_row)",
     )

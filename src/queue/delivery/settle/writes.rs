@@ -69,8 +69,9 @@ pub(super) async fn write_records(
                               WHEN s.link IS NULL THEN COALESCE(r.hubspot_id, r.lost_link) END,
              lookup = CASE WHEN s.looks THEN s.lookup WHEN NOT s.relink THEN r.lookup END,
              lookup_id = CASE WHEN s.looks THEN s.lookup_id WHEN NOT s.relink THEN r.lookup_id END,
-             -- Only where somebody waits for the link. Who makes a slot to this record locks it, as we
-             -- have: he is seen here, or sees the link himself.
+             -- Only if a slot or an alias may wait for the link. Code that adds a slot to this record
+             -- locks the record, as this settle has: so either the slot is seen here, or the other
+             -- transaction sees the new link.
              link_mark = CASE WHEN s.relink AND (
                                    EXISTS (SELECT 1 FROM crm_association a WHERE a.target_id = r.id)
                                    OR EXISTS (SELECT 1 FROM crm_association a WHERE a.record_id = r.id)
@@ -98,7 +99,7 @@ pub(super) async fn write_records(
               AS s (id, doubt, certain, relink, link, accepted, tomb_at, tomb_row, failed, backoff,
                     wait_until, wait_reason, looks, lookup, lookup_id, loaded, adopter, disowns)
          CROSS JOIN LATERAL (
-             -- What has arrived since the lease may be what the record waits for.
+             -- A row that has arrived since the lease may supply what the record waits for.
              SELECT CASE WHEN s.wait_until IS NOT NULL THEN s.loaded >= (
                  SELECT count(*) FROM sync_queue q
                  WHERE q.record_id = s.id AND q.status IN ('pending', 'retry') AND NOT q.written)
