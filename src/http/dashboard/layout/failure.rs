@@ -1,11 +1,8 @@
-//! Errors as pages in the style of the dashboard.
+//! Why a page cannot be shown or an action not be performed.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use askama::Template;
-
-use crate::http::dashboard::layout::page::{Look, Page, Section, Visitor, html};
 use crate::http::dashboard::layout::words::sentence;
 use crate::http::problem::Problem;
 use crate::operator::OperatorError;
@@ -19,9 +16,6 @@ pub(in crate::http::dashboard) struct Failure {
     pub(in crate::http::dashboard) title: &'static str,
     pub(in crate::http::dashboard) detail: String,
 }
-
-/// The `Retry-After` of an answer without a database, in seconds.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 impl Failure {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
@@ -60,26 +54,6 @@ impl Failure {
     pub(in crate::http::dashboard) fn internal() -> Self {
         let detail = "This is a bug in hubferry. The log has the details under the request's id.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something broke", detail)
-    }
-
-    /// Renders the page, in the right frame for the visitor.
-    pub(in crate::http::dashboard) fn page(
-        self,
-        look: &Look,
-        visitor: Option<&Visitor>,
-    ) -> Response {
-        let status = self.status;
-        let mut response = match visitor {
-            Some(visitor) => {
-                let page = Page::new(visitor, Section::None, self.title);
-                html(status, &Framed { page, failure: self })
-            }
-            None => html(status, &Alone { look: look.clone(), failure: self }),
-        };
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-        }
-        response
     }
 }
 
@@ -120,18 +94,4 @@ impl IntoResponse for Failure {
         response.extensions_mut().insert(self);
         response
     }
-}
-
-#[derive(Template)]
-#[template(path = "failure.html")]
-struct Framed {
-    page: Page,
-    failure: Failure,
-}
-
-#[derive(Template)]
-#[template(path = "failure_alone.html")]
-struct Alone {
-    look: Look,
-    failure: Failure,
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod assets;
 pub(super) mod failure;
+mod failure_page;
 pub(super) mod forms;
 pub(super) mod guard;
 pub(super) mod link;
