@@ -16,38 +16,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::failures::Failure;
+use super::watched::Watched;
 use crate::cli::exit::{self, Exit};
-use crate::cli::input::Item;
 use crate::cli::remote::Remote;
 
 /// How many events one request asks for at most; the server takes no more.
 const MOST: usize = 1_000;
 /// How many are asked for to see whether a request's events are done.
 const PROBE: usize = 20;
-
-/// An event to ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Watched {
-    /// Its position among the events, from zero.
-    ordinal: u64,
-    /// Its line in the file.
-    pub(super) line: u64,
-    pub(super) id: String,
-    source: Option<String>,
-}
-
-impl Watched {
-    pub(super) fn of(item: &Item) -> Option<Self> {
-        let event = item.event.as_ref().ok()?;
-        let source = event["source"].as_str().map(str::to_owned);
-        Some(Self {
-            ordinal: item.ordinal,
-            line: item.line,
-            id: event["id"].as_str()?.to_owned(),
-            source,
-        })
-    }
-}
 
 /// The events of a request that are not done.
 #[derive(Debug)]

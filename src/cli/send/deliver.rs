@@ -12,9 +12,9 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::Watched;
 use super::batch::Batch;
 use super::rejects::Refused;
+use super::watched::Watched;
 use crate::cli::exit::{self, Exit};
 use crate::cli::input::Item;
 use crate::cli::remote::Remote;

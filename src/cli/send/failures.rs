@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::ahead::Watched;
+use super::watched::Watched;
 use crate::cli::text;
 
 /// The most events that are printed, and failures in the summary. The dashboard has all of them.

@@ -12,12 +12,13 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::ahead::{Ahead, Answer, Watched, ask};
+use super::ahead::{Ahead, Answer, ask};
 use super::batch::{Batch, cut};
 use super::deliver::{Courier, Delivered};
 use super::failures::Failures;
 use super::rejects::{Rejects, Teller};
 use super::show::{Counts, Followed, Show, summary};
+use super::watched::Watched;
 use super::{Journal, Plan, SendArgs};
 use crate::cli::exit::Exit;
 use crate::cli::input::Input;

@@ -12,6 +12,7 @@ mod flow;
 mod journal;
 mod rejects;
 mod show;
+mod watched;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
