@@ -3,12 +3,14 @@
 //! Any wrong setting stops the start. The message names the key and says what to do.
 
 mod environment;
+mod error;
+mod keys;
 mod known;
 mod live;
 mod sections;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use chrono::TimeDelta;
 use figment::Figment;
@@ -22,63 +24,12 @@ use crate::settings::{Bounds, Source, Values};
 
 pub use environment::Environment;
 use environment::{Variable, environment_keys, parse};
+pub use error::ConfigError;
+use keys::good_key;
 pub use sections::{Database, HubSpot, Ingest, Log, MappingFiles, Security, Server, Worker};
 
 /// The default settings, with comments.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
-
-/// What is wrong with the settings.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file does not exist or cannot be read.
-    #[error("{path}: {reason}; --config names the settings file")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why it cannot be read.
-        reason: String,
-    },
-    /// An unknown key, or a value of the wrong type.
-    #[error("{0}; config/default.toml explains every key")]
-    Value(Box<figment::Error>),
-    /// A required key is not set.
-    #[error("{key} is not set: {way_out}")]
-    Missing {
-        /// The key.
-        key: &'static str,
-        /// What to do.
-        way_out: String,
-    },
-    /// A variable whose value is not valid text.
-    #[error("{name} is not UTF-8 text: set it again")]
-    Unreadable {
-        /// The variable.
-        name: String,
-    },
-    /// Several errors.
-    #[error("{} settings are missing or wrong:{}", .0.len(), list(.0))]
-    Several(Vec<ConfigError>),
-    /// A value that cannot work.
-    #[error("{key}: {reason}")]
-    Invalid {
-        /// The key.
-        key: &'static str,
-        /// Why it cannot work, and which values can.
-        reason: String,
-    },
-}
-
-/// The least number of characters in a key of the settings, and of different characters.
-const KEY_LENGTH: usize = 32;
-const KEY_VARIETY: usize = 16;
-
-/// Whether `key` is hard to guess. Hexadecimal digits have less variety than required, but enough
-/// of them make up for it: 64 of them are 256 bits.
-fn is_strong(key: &str) -> bool {
-    let different = key.chars().collect::<BTreeSet<char>>().len();
-    let digits = key.len() >= 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-    key.chars().count() >= KEY_LENGTH && different >= if digits { 10 } else { KEY_VARIETY }
-}
 
 fn list(errors: &[ConfigError]) -> String {
     errors.iter().map(|error| format!("\n  {error}")).collect()
@@ -86,24 +37,6 @@ fn list(errors: &[ConfigError]) -> String {
 
 fn invalid(key: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { key, reason: reason.into() }
-}
-
-/// Checks that a key is set and long enough.
-fn good_key(key: &'static str, value: &Option<SecretString>) -> Result<(), ConfigError> {
-    match value {
-        None => Err(ConfigError::Missing {
-            key,
-            way_out: format!("make one with `export {key}=$(openssl rand -base64 32)`"),
-        }),
-        Some(value) if !is_strong(value.expose_secret()) => Err(invalid(
-            key,
-            format!(
-                "must have at least {KEY_LENGTH} characters, {KEY_VARIETY} of them different: \
-                 make one with `export {key}=$(openssl rand -base64 32)`"
-            ),
-        )),
-        Some(_) => Ok(()),
-    }
 }
 
 /// All settings.

@@ -115,8 +115,9 @@ const TABLES: [&str; 17] = [
     "background_task",
 ];
 
-/// The longest file, in lines; 300 is the aim.
-const LINES: usize = 400;
+/// The longest file of the program, in lines. A test may be a third longer.
+const LINES: usize = 300;
+const TEST_LINES: usize = 400;
 
 /// The most Rust files in a folder: a folder is read at a glance.
 const FILES: usize = 14;
@@ -168,7 +169,9 @@ fn only_the_queue_names_its_tables() {
 
 #[test]
 fn every_source_file_says_first_what_it_is_and_stays_readable() {
-    no_faults(|file| if file.path.ends_with(".rs") { shape(&file.text) } else { vec![] });
+    no_faults(
+        |file| if file.path.ends_with(".rs") { shape(&file.path, &file.text) } else { vec![] },
+    );
 }
 
 #[test]
@@ -220,8 +223,10 @@ fn a_table_named_in_a_statement_is_reported_and_in_prose_is_not() {
 
 #[test]
 fn each_further_rule_reports_what_breaks_it() {
-    assert_eq!(shape("use std;\n"), [(1, "does not begin with `//!`".to_owned())]);
-    assert_eq!(shape(&format!("//! Long.\n{}", "\n".repeat(LINES))).len(), 1);
+    assert_eq!(shape("src/a.rs", "use std;\n"), [(1, "does not begin with `//!`".to_owned())]);
+    let long = format!("//! Long.\n{}", "\n".repeat(LINES));
+    assert_eq!(shape("src/a.rs", &long).len(), 1);
+    assert_eq!(shape("tests/it/a.rs", &long).len(), 0);
     let text = "//! No `Instant`.\nuse std::time::Instant;\nfn f() { Utc::now() }\n";
     assert_eq!(impure(text).len(), 2);
     let text = "//! Not `pg_cluster`.\nuse hubspot_sandbox::Sandbox;\n";
@@ -304,14 +309,15 @@ fn tables(text: &str) -> Vec<Fault> {
     faults
 }
 
-fn shape(text: &str) -> Vec<Fault> {
+fn shape(path: &str, text: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     if !text.starts_with("//!") {
         faults.push((1, "does not begin with `//!`".to_owned()));
     }
     let lines = text.lines().count();
-    if lines > LINES {
-        faults.push((lines, format!("{lines} lines; {LINES} is the most: split it")));
+    let most = if path.starts_with("tests/") { TEST_LINES } else { LINES };
+    if lines > most {
+        faults.push((lines, format!("{lines} lines; {most} is the most: split it")));
     }
     faults
 }

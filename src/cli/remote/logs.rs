@@ -1,5 +1,6 @@
 //! `hubferry logs`: shows calls to HubSpot and failed attempts, past ones or live.
 
+mod line;
 mod stream;
 
 use std::collections::VecDeque;
@@ -17,9 +18,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{Remote, segment};
 use crate::cli::exit::Exit;
-use crate::cli::out::{self, note};
-use crate::cli::{ServerArgs, stop_signal, text};
+use crate::cli::out::note;
+use crate::cli::{ServerArgs, stop_signal};
 use crate::config::Config;
+use line::print;
 use stream::{Message, Parser};
 
 #[derive(Debug, Args)]
@@ -253,50 +255,11 @@ impl LogsArgs {
     }
 }
 
-/// Prints one line. `false`: the output is closed.
-fn print(item: &Value, as_json: bool) -> bool {
-    let line = if as_json { item.to_string() } else { line(item) };
-    out::print(format_args!("{line}\n"))
-}
-
-fn line(item: &Value) -> String {
-    let word = |key: &str| match &item[key] {
-        Value::Null => String::new(),
-        Value::String(word) => text::plain(word, 200),
-        other => other.to_string(),
-    };
-    let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-    let at = word("at");
-    let at = at.get(..23).unwrap_or(&at);
-    let mut line = format!(
-        "{at:<23} {:<7} {:>4} {:<9} {}",
-        word("kind"),
-        or(word("http_status"), "–"),
-        word("sync_type"),
-        or(word("purpose"), &word("code")),
-    );
-    for (key, before, after) in [
-        ("inputs", "", if item["inputs"] == 1 { " input" } else { " inputs" }),
-        ("duration_ms", "", " ms"),
-        ("class", "", ""),
-        ("row_id", "row ", ""),
-    ] {
-        let value = word(key);
-        if !value.is_empty() {
-            line.push_str(&format!("  {before}{value}{after}"));
-        }
-    }
-    let (code, message) = (word("code"), word("message"));
-    if !code.is_empty() || !message.is_empty() {
-        line.push_str(&format!("  {code}: {message}"));
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::line::line;
     use super::*;
 
     #[test]

@@ -5,6 +5,8 @@
 //! first, and the others once these are done. An event that is retried does not delay others: it is
 //! asked for at the end. An event that waits for another record is counted and not followed.
 
+mod stand;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use super::failures::Failure;
 use super::watched::Watched;
 use crate::cli::exit::{self, Exit};
 use crate::cli::remote::Remote;
+pub(super) use stand::Stand;
+use stand::stand;
 
 /// How many events one request asks for at most; the server takes no more.
 const MOST: usize = 1_000;
@@ -64,18 +68,6 @@ pub(super) struct Question {
 pub(super) struct Answer {
     of_lot: bool,
     events: Vec<(Watched, Stand)>,
-}
-
-/// How far an event is.
-#[derive(Debug, PartialEq)]
-pub(super) enum Stand {
-    Done,
-    Failed(Vec<Failure>),
-    /// It waits for another record or a value that has not arrived.
-    Waits,
-    /// It is retried.
-    Retries,
-    Open,
 }
 
 impl Ahead {
@@ -247,29 +239,6 @@ pub(super) async fn ask(question: Question, remote: &Remote) -> Result<Option<An
     }
     let events = question.watched.into_iter().zip(told.iter().map(stand)).collect();
     Ok(Some(Answer { of_lot: question.of_lot, events }))
-}
-
-/// How far an event is by what the server says of it. It was stored, so if it is not known any more
-/// it was done long ago.
-fn stand(event: &Value) -> Stand {
-    let rows = event["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is = |row: &Value, status: &str| row["status"] == status;
-    let open: Vec<&Value> =
-        rows.iter().filter(|row| !is(row, "synced") && !is(row, "failed")).collect();
-    let failures: Vec<Failure> =
-        rows.iter().filter(|row| is(row, "failed")).map(Failure::of).collect();
-    let waits = |row: &Value| !row["waiting_for"].is_null();
-    if open.iter().any(|row| !waits(row) && !is(row, "retry")) {
-        Stand::Open
-    } else if open.iter().any(|row| !waits(row)) {
-        Stand::Retries
-    } else if !failures.is_empty() {
-        Stand::Failed(failures)
-    } else if open.is_empty() {
-        Stand::Done
-    } else {
-        Stand::Waits
-    }
 }
 
 #[cfg(test)]
