@@ -5,6 +5,7 @@
 pub mod breaker;
 pub mod coerce;
 pub mod fold;
+pub mod gates;
 pub mod plan;
 pub mod preview;
 pub mod retry;

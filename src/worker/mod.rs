@@ -8,6 +8,7 @@ pub mod account;
 pub mod background;
 pub mod definitions;
 mod deliveries;
+mod gates;
 pub mod janitor;
 pub mod pool;
 mod step;

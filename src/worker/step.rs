@@ -2,17 +2,15 @@
 
 use std::time::Instant;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::Worker;
 use super::deliveries;
 use super::work::{Delivered, StepError, Work};
 use crate::engine::breaker::batch_limit;
-use crate::hubspot::{Blame, Class, Failure};
 use crate::portals::{NoPermit, Permit};
 use crate::queue::QueueError;
 use crate::queue::delivery::lease::Due;
-use crate::queue::gates::gate::Closure;
 use crate::queue::gates::kind::GateKind;
 
 /// The result of one step.
@@ -144,52 +142,5 @@ impl Worker {
             }
             (None, _) => Ok(()),
         }
-    }
-
-    /// Closes the gate that `failure` calls for, if any. Returns whether it did.
-    pub(super) async fn close_for(
-        &self,
-        sync_type: &str,
-        failure: &Failure,
-        now: DateTime<Utc>,
-    ) -> Result<bool, QueueError> {
-        let missing_property = failure.code == "PROPERTY_DOESNT_EXIST";
-        let (kind, wait, whole) = match (failure.class, failure.class.blame()) {
-            (Class::ThrottledWindow, _) => (GateKind::Window, failure.wait, true),
-            (Class::Locked, _) => (GateKind::Locked, failure.wait, true),
-            (Class::Migrating, _) => (GateKind::Migrating, failure.wait, true),
-            (Class::ThrottledDaily, _) => (GateKind::Daily, None, true),
-            (Class::Unauthorized | Class::OauthTerminal, _) => (GateKind::Credentials, None, true),
-            (Class::Forbidden, _) => (GateKind::Scope, None, false),
-            (_, Blame::Misconfigured) => (GateKind::Schema, None, false),
-            _ if missing_property => (GateKind::Schema, None, false),
-            _ => return Ok(false),
-        };
-        let until = match (kind, wait) {
-            // Whatever HubSpot says: the wait is neither zero nor endless.
-            (_, Some(wait)) => {
-                let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::days(1));
-                now + wait.clamp(TimeDelta::seconds(1), TimeDelta::days(1))
-            }
-            (GateKind::Daily, None) => self.portal.queue.day_ends(now).await?,
-            (_, None) => now + TimeDelta::seconds(60),
-        };
-        let closure = Closure {
-            sync_type: (!whole).then(|| sync_type.to_owned()),
-            code: Some(failure.code.clone()),
-            reason: match &failure.property {
-                Some(property) => format!("HubSpot refuses `{property}`: {}", failure.code),
-                None => format!("HubSpot answered {}", failure.code),
-            },
-            hint: failure.hint.clone(),
-        };
-        tracing::warn!(
-            gate.kind = kind.as_str(),
-            gate.code = failure.code,
-            gate.until = %until,
-            "the gate closes"
-        );
-        self.portal.queue.close_gate(kind, &closure, Some(until), now).await?;
-        Ok(true)
     }
 }

@@ -22,7 +22,6 @@ use crate::queue::model::Lease;
 use crate::queue::{Queue, QueueError};
 
 use alias::{absorbed, aliases, holders, merge};
-pub(in crate::queue) use gone::{clear, empty};
 use gone::{erase, reopen_newer, void_slots};
 use promote::promote;
 use subject::{living, part_ways, void_aliases, write_own};

@@ -1,11 +1,12 @@
-//! Empties the events of erased records that other records had to send first.
+//! Empties the events of erased records: at once, or when other records have been sent from them.
 //!
 //! An event can change several records. If one of them is erased while another has not been sent
 //! yet, the event keeps its data until the other row ends (see `delivery::settle::gone`).
 
 use std::sync::atomic::Ordering;
 
-use crate::queue::delivery::settle::{clear, empty};
+use sqlx::PgConnection;
+
 use crate::queue::{Queue, QueueError};
 
 /// One step considers at most this many events.
@@ -55,4 +56,37 @@ impl Queue {
         tx.commit().await?;
         Ok(events.len())
     }
+}
+
+/// Empties events. Without its hash, an event that is sent again is a duplicate, whatever its body.
+pub(in crate::queue) async fn empty(
+    db: &mut PgConnection,
+    events: &[i64],
+) -> Result<(), QueueError> {
+    sqlx::query("UPDATE event SET data = NULL, hash = NULL, subject = '' WHERE no = ANY($1)")
+        .bind(events)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Removes what rows tell of their event.
+pub(in crate::queue) async fn clear(db: &mut PgConnection, rows: &[i64]) -> Result<(), QueueError> {
+    sqlx::query("UPDATE attempt SET message = 'erased' WHERE row_id = ANY($1)")
+        .bind(rows)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("DELETE FROM row_email WHERE row_id = ANY($1)")
+        .bind(rows)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(
+        "UPDATE sync_queue SET warnings = NULL,
+                error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
+         WHERE id = ANY($1)",
+    )
+    .bind(rows)
+    .execute(db)
+    .await?;
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Upkeep of the database: schema migrations, deleting old data, and the record of background
 //! tasks.
 
-mod erasure;
+pub(in crate::queue) mod erasure;
 pub mod retention;
 pub mod schema;
 pub mod tasks;

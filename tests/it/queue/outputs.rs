@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::http::dashboard::Browser;
 use crate::support::files::files_and;
 use crate::support::{Setup, World, event};
 
@@ -95,6 +96,11 @@ async fn an_event_with_several_outputs_changes_each_record_with_its_own_values()
         let shown = world.row(row["id"].as_str().unwrap()).await;
         assert_eq!((&shown["status"], &shown["output"]), (&json!("synced"), &row["output"]));
     }
+    // The page of a row names the output where it is not the kind itself.
+    let page = format!("/admin/queue/{}", rows[1]["id"].as_str().unwrap());
+    let page = Browser::admin(&world).await.get(&page).await.ok().words();
+    assert!(page.contains("Output manager"), "{page}");
+
     // A user of the application is the same contact.
     let user = json!({ "email": "ada@example.com", "first_name": "Augusta" });
     world.accept(&event("2", "user.updated", "u-1", "2026-01-02T10:00:00Z", user)).await;

@@ -9,5 +9,6 @@ pub(crate) mod pipelines;
 pub(crate) mod schema;
 pub(crate) mod state;
 pub(crate) mod store;
+pub(crate) mod unique;
 pub(crate) mod values;
 pub(crate) mod write;

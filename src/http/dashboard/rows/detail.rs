@@ -178,6 +178,8 @@ fn facts(detail: &RowDetail, line: &RowLine) -> Vec<(&'static str, String)> {
         ("Retries used", line.retries.clone()),
         ("Happened", exact(row.occurred_at)),
     ];
+    // The only output of a mapping file is named after the object kind, which the page names anyway.
+    facts.extend((row.output != row.sync_type).then(|| ("Output", row.output.clone())));
     facts.extend(row.traceparent.clone().map(|trace| ("Trace", trace)));
     facts
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::queue::delivery::settlement::{End, Settlement};
+use crate::queue::upkeep::erasure::{clear, empty};
 use crate::queue::{QueueError, audit};
 
 /// Voids the slots of records that were deleted. HubSpot removes a record's associations with the
@@ -118,36 +119,3 @@ const SHARED_EVENTS: &str = "SELECT e.no, e.row_ids, EXISTS (
            AND o.record_id <> $1 AND o.subject_id IS DISTINCT FROM $1 AND r.erased_at IS NULL)
      FROM event e
      WHERE e.no IN (SELECT event_no FROM sync_queue WHERE id = ANY($2))";
-
-/// Empties events. Without its hash, an event that is sent again is a duplicate, whatever its body.
-pub(in crate::queue) async fn empty(
-    db: &mut PgConnection,
-    events: &[i64],
-) -> Result<(), QueueError> {
-    sqlx::query("UPDATE event SET data = NULL, hash = NULL, subject = '' WHERE no = ANY($1)")
-        .bind(events)
-        .execute(db)
-        .await?;
-    Ok(())
-}
-
-/// Removes what rows tell of their event.
-pub(in crate::queue) async fn clear(db: &mut PgConnection, rows: &[i64]) -> Result<(), QueueError> {
-    sqlx::query("UPDATE attempt SET message = 'erased' WHERE row_id = ANY($1)")
-        .bind(rows)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query("DELETE FROM row_email WHERE row_id = ANY($1)")
-        .bind(rows)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query(
-        "UPDATE sync_queue SET warnings = NULL,
-                error_message = CASE WHEN error_code IS NOT NULL THEN 'erased' END
-         WHERE id = ANY($1)",
-    )
-    .bind(rows)
-    .execute(db)
-    .await?;
-    Ok(())
-}

@@ -9,11 +9,9 @@ use crate::queue::model::Stage;
 use crate::worker::deliveries::delivery::{Context, Judged};
 use crate::worker::deliveries::settle::unanswered;
 use crate::worker::deliveries::write::call::inputs;
+use crate::worker::deliveries::write::isolate::divide;
 use crate::worker::deliveries::write::{Isolation, Write, Writing};
 use crate::worker::work::StepError;
-
-/// After this many bad records the rest is sent one by one.
-const MANY: usize = 10;
 
 pub(super) async fn judge(
     cx: &Context<'_>,
@@ -58,21 +56,4 @@ pub(super) async fn judge(
         });
     }
     Ok(Judged::Settled { settled, closed })
-}
-
-/// Splits a refused batch so that its bad records end up alone. The last part is sent first.
-fn divide(how: &Isolation, batch: Vec<Writing>, failure: &Failure) -> Vec<Vec<Writing>> {
-    let size = batch.len();
-    let (named, mut rest): (Vec<_>, Vec<_>) =
-        batch.into_iter().partition(|work| failure.ids.contains(&work.input.id));
-    if how.bad >= MANY {
-        return rest.into_iter().chain(named).map(|work| vec![work]).collect();
-    }
-    if named.is_empty() || named.len() == size {
-        let mut all = named;
-        all.append(&mut rest);
-        let half = all.split_off(size / 2);
-        return vec![half, all];
-    }
-    std::iter::once(rest).chain(named.into_iter().map(|work| vec![work])).collect()
 }

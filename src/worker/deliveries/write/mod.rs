@@ -1,11 +1,8 @@
-//! Creates and updates records, up to 100 in a call.
-//!
-//! If HubSpot refuses a batch as a whole, the bad records are found. Usually HubSpot names them;
-//! then they are sent alone. Otherwise the batch is halved until the bad records are alone. If many
-//! records are bad, the rest is sent one by one, because halving would cost more. With k bad
-//! records in n, this takes at most 2·k·log2(n) + 1 calls, and never more than 2·n.
+//! Creates and updates records, up to 100 in a call. If HubSpot refuses a batch as a whole, its bad
+//! records are isolated.
 
 mod call;
+mod isolate;
 mod judge;
 mod select;
 
