@@ -136,7 +136,8 @@ CREATE TABLE crm_record (
     CONSTRAINT crm_record_key UNIQUE (portal, sync_type, external_id),
     CONSTRAINT crm_record_stage CHECK (stage IN ('erase', 'archive', 'resolve', 'create', 'update', 'associate')),
     CONSTRAINT crm_record_lookup CHECK (lookup IN
-        ('id', 'email', 'email_first', 'key', 'not_found', 'key_not_found', 'own_link', 'delete_again')),
+        ('id', 'email', 'email_first', 'key', 'not_found', 'key_not_found', 'own_link', 'delete_again')
+        AND (lookup <> 'id' OR lookup_id IS NOT NULL)),
     CONSTRAINT crm_record_lease CHECK (
         (lease_token IS NULL) = (lease_until IS NULL) AND (lease_token IS NULL OR due_at IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.1);

@@ -1,6 +1,6 @@
 //! Examples in mapping files are run as tests when the file is compiled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -48,7 +48,9 @@ fn check(entity: &str, outputs: &[Output], example: &ExampleSpec) -> Result<(), 
             Err(found) => faults.extend(named(&found)),
         }
     }
-    faults.dedup();
+    // An event names each fault once, also if several outputs have it.
+    let mut seen = BTreeSet::new();
+    faults.retain(|fault| seen.insert(fault.clone()));
     if !faults.is_empty() || !example.faults.is_empty() {
         return same("faults", &example.faults, &faults);
     }
@@ -64,8 +66,13 @@ fn check(entity: &str, outputs: &[Output], example: &ExampleSpec) -> Result<(), 
         return compare(output, &promised, change);
     }
     let unnamed = |what: &str| format!("name its {what} under [examples.outputs.<name>]");
-    if !example.properties.is_empty() || !example.associations.is_empty() {
-        return Err(unnamed("properties and associations"));
+    let told = [
+        example.properties.is_empty(),
+        example.associations.is_empty(),
+        example.warnings.is_empty(),
+    ];
+    if told.contains(&false) {
+        return Err(unnamed("properties, associations and warnings"));
     }
     let made: Vec<_> = changes.iter().map(|(output, _)| output.name.as_str()).collect();
     same("outputs", &example.outputs.keys().map(String::as_str).collect(), &sorted(made))?;

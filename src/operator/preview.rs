@@ -67,7 +67,9 @@ impl Operator {
         let known = inputs.iter().filter(|input| input.record.id != 0);
         let seen = known.map(|input| record_target(&input.sync_type, input.record.id));
         self.queue.note_reads(now, &actor.name, &seen.collect::<Vec<_>>()).await?;
-        for (Admitted { event, data, changes }, number) in events.into_iter().zip(0_i64..) {
+        // Numbers after those of all existing rows, one for each change.
+        let mut number = i64::MAX / 2;
+        for Admitted { event, data, changes } in events {
             let data: Option<serde_json::Value> = serde_json::from_str(&data).ok();
             for change in changes {
                 let key = (change.sync_type.clone(), change.external_id.clone());
@@ -76,9 +78,9 @@ impl Operator {
                 };
                 // A delete of the surviving record does not apply to the values of an alias.
                 let of_alias = (input.record.external_id != key.1).then_some(0);
+                number += 1;
                 input.record.rows.push(Row {
-                    // A number after those of all existing rows.
-                    id: i64::MAX / 2 + number,
+                    id: number,
                     output: change.output,
                     operation: change.operation,
                     retry_count: 0,

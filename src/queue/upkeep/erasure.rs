@@ -25,7 +25,7 @@ impl Queue {
             "SELECT x.event_no, e.row_ids, EXISTS (
                  SELECT 1 FROM sync_queue q JOIN crm_record r ON r.id = q.record_id
                  WHERE q.id = ANY(e.row_ids) AND q.status IN ('pending', 'retry')
-                   AND NOT q.written AND r.erased_at IS NULL)
+                   AND NOT q.written AND (r.erased_at IS NULL OR q.subject_id IS NOT NULL))
              FROM event_erasure x LEFT JOIN event e ON e.no = x.event_no
              WHERE x.event_no > $1 ORDER BY x.event_no LIMIT $2",
         )

@@ -130,7 +130,8 @@ impl Queue {
              VALUES ($1, $2, '', $3, $4, $5, $6, $7, $8)
              ON CONFLICT ON CONSTRAINT background_task_pkey DO UPDATE
              SET run_by = excluded.run_by, leased_until = excluded.leased_until
-             WHERE (t.leased_until IS NULL OR t.leased_until <= $6) AND t.next_run_at <= $9",
+             WHERE (t.leased_until IS NULL OR t.leased_until <= $6 OR t.run_by = excluded.run_by)
+               AND t.next_run_at <= $9",
         )
         .bind(self.portal())
         .bind(task.name)

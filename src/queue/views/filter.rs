@@ -192,7 +192,9 @@ fn search(query: &mut QueryBuilder<Postgres>, portal: &str, text: &str, depth: D
         query.push(" UNION ALL SELECT row_id FROM row_email WHERE email_hash = ").push_bind(hash);
     }
     if let Some(words) = words(text) {
-        query.push(" UNION ALL (SELECT id FROM sync_queue WHERE status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
+        query.push(" UNION ALL (SELECT id FROM sync_queue WHERE portal = ");
+        query.push_bind(portal.to_owned());
+        query.push(" AND status = 'failed' AND to_tsvector('simple', error_message) @@ to_tsquery('simple', ");
         query.push_bind(words).push(")");
         if depth == Depth::Newest {
             query.push(" ORDER BY id DESC");

@@ -46,7 +46,9 @@ pub(super) async fn drive<D: Delivery>(
             Some(permit) => Some(permit),
             None => further::<D>(worker, &mut held, &parts).await?,
         };
-        let (Some(permit), Some(part)) = (permit, parts.pop()) else { break };
+        // Without a permit nothing is taken from the parts: all of them are released below.
+        let Some(permit) = permit else { break };
+        let Some(part) = parts.pop() else { break };
         if !held.lasts(&permit) || !D::intend(&cx, &held.lease, &how, &part).await? {
             done.permit = Some(permit);
             parts.push(part);

@@ -1,10 +1,11 @@
 //! Outages: rows wait behind the breaker, lose no attempt, and go out when HubSpot is back.
 
 use chrono::TimeDelta;
+use hubferry::portals::Limits;
 use hubspot_sandbox::{ApplyThenFail, FailHow, Faults, Outage, Poison};
 use serde_json::{Value, json};
 
-use crate::support::{World, row_id, user};
+use crate::support::{Setup, World, row_id, user};
 
 fn users(from: usize, to: usize) -> Value {
     (from..to)
@@ -149,4 +150,40 @@ async fn isolating_k_bad_rows_in_a_hundred_costs_no_more_than_promised() {
         assert!(calls <= promised, "{bad} bad, no multi-status {no_multi_status}: {calls} calls");
     }
     println!("bad, without multi-status, calls: {told:?}");
+}
+
+/// HubSpot refuses a batch as a whole, and the day's quota is spent while its bad record is searched
+/// for. What was not sent is released at once.
+#[tokio::test]
+async fn a_quota_that_ends_within_an_isolation_leaves_nothing_leased() {
+    let limits = Limits { per_day: 3, ..Setup::default().limits };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
+    world.sandbox.set_faults(Faults {
+        no_multi_status: true,
+        missing_rate_headers: true,
+        ..Faults::default()
+    });
+    let deal = |n: usize| {
+        let currency = if n == 99 { "GBP" } else { "EUR" };
+        let data = json!({ "name": format!("Deal {n}"), "status": "paid",
+                           "amount": { "value": "1.00", "currency": currency } });
+        let id = n.to_string();
+        let time = "2026-01-01T10:00:00Z";
+        let mut event =
+            crate::support::event(&id, "milestone.created", &format!("m-{n}"), time, data);
+        event["priority"] = json!("high");
+        event
+    };
+    world.accept(&(0..100).map(deal).collect::<Value>()).await;
+    world.drain().await;
+    assert_eq!(world.sandbox.calls().len(), 3, "the day's calls");
+    let leased: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM crm_record WHERE lease_token IS NOT NULL")
+            .fetch_one(world.queue.pool())
+            .await
+            .unwrap();
+    assert_eq!(leased, 0, "what was not sent is released");
+    let counts = world.get("/status").await["counts"].clone();
+    let (pending, synced) = (&counts["pending"], &counts["synced"]);
+    assert_eq!(pending.as_u64().unwrap_or(0) + synced.as_u64().unwrap_or(0), 100, "{counts}");
 }

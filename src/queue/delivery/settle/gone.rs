@@ -116,6 +116,7 @@ pub(super) async fn erase(
 const SHARED_EVENTS: &str = "SELECT e.no, e.row_ids, EXISTS (
          SELECT 1 FROM sync_queue o JOIN crm_record r ON r.id = o.record_id
          WHERE o.id = ANY(e.row_ids) AND o.status IN ('pending', 'retry') AND NOT o.written
-           AND o.record_id <> $1 AND o.subject_id IS DISTINCT FROM $1 AND r.erased_at IS NULL)
+           AND NOT (o.record_id = $1 AND o.subject_id IS NULL) AND o.subject_id IS DISTINCT FROM $1
+           AND (r.erased_at IS NULL OR o.subject_id IS NOT NULL))
      FROM event e
      WHERE e.no IN (SELECT event_no FROM sync_queue WHERE id = ANY($2))";

@@ -33,6 +33,8 @@ impl Job for Refresh {
             }
             let read = self.worker.refresh_definitions(Instant::now()).await;
             self.start.ready.cancel();
+            // HubSpot is asked again only after minutes. A run in between has not failed.
+            let tried = !read.unread.is_empty();
             self.unread.retain(|kind, _| !read.kinds.contains(kind));
             self.unread.extend(read.unread);
             if self.unread.is_empty() {
@@ -41,6 +43,9 @@ impl Job for Refresh {
             let unread = self.unread.iter().map(|(kind, reason)| format!("{kind} ({reason})"));
             let unread = unread.collect::<Vec<_>>().join(", ");
             let text = format!("the definitions of {unread} could not be read");
+            if !tried {
+                return Ok(Done::new(text));
+            }
             Err(TaskError::Said { text, again: None })
         })
     }
