@@ -141,7 +141,7 @@ CREATE TABLE crm_record (
     CONSTRAINT crm_record_pkey PRIMARY KEY (id),
     CONSTRAINT crm_record_alias_of_fkey FOREIGN KEY (alias_of) REFERENCES crm_record(id),
     CONSTRAINT crm_record_lease CHECK ((((lease_token IS NULL) = (lease_until IS NULL)) AND ((lease_token IS NULL) OR (due_at IS NULL)))),
-    CONSTRAINT crm_record_lookup CHECK ((lookup = ANY (ARRAY['id'::text, 'email'::text, 'email_first'::text, 'key'::text, 'not_found'::text, 'key_not_found'::text, 'own_link'::text, 'delete_again'::text]))),
+    CONSTRAINT crm_record_lookup CHECK (((lookup = ANY (ARRAY['id'::text, 'email'::text, 'email_first'::text, 'key'::text, 'not_found'::text, 'key_not_found'::text, 'own_link'::text, 'delete_again'::text])) AND ((lookup <> 'id'::text) OR (lookup_id IS NOT NULL)))),
     CONSTRAINT crm_record_stage CHECK ((stage = ANY (ARRAY['erase'::text, 'archive'::text, 'resolve'::text, 'create'::text, 'update'::text, 'associate'::text])))
 ) WITH (fillfactor=70, autovacuum_vacuum_scale_factor=0.1);
 

@@ -23,7 +23,7 @@ const EVERY: [&str; 2] = ["metrics", "settings"];
 /// The tasks of a process that sends: those of each process, and those of one at a time.
 const EACH: [&str; 7] =
     ["account", "definitions", "gates", "leases", "links", "stranded", "totals"];
-const ONE: [&str; 3] = ["audit_log", "call_log", "retention"];
+const ONE: [&str; 4] = ["audit_log", "call_log", "erasures", "retention"];
 
 /// Waits for something that another process or task does.
 async fn until<T>(mut there: impl AsyncFnMut() -> Option<T>) -> T {
