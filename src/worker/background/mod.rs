@@ -1,7 +1,7 @@
 //! Background tasks: work that is repeated, each task on a clock of its own.
 //!
 //! A task is registered once, with a name, a description and a period. The [`Driver`] runs it,
-//! stores how the last run went, and tries again after a failure. [`registered`] lists the tasks of
+//! stores how the last run went, and tries again after a failure. `tasks` lists the tasks of
 //! a process that sends. `app` adds those that every process has.
 
 mod driver;
