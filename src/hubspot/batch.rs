@@ -76,7 +76,7 @@ pub enum Verdict {
 
 /// Builds the call that writes `inputs`.
 #[must_use]
-pub fn write(version: &Version, plural: &str, how: Write<'_>, inputs: &[Input]) -> Call {
+pub fn write(version: &Version, plural: &str, how: Write<'_>, inputs: &[&Input]) -> Call {
     let (operation, key) = match how {
         Write::Upsert(key) => ("upsert", Some(key)),
         Write::Update => ("update", None),

@@ -22,7 +22,7 @@ struct Scope<'a> {
     object: &'a ObjectKind,
     vars: &'a Vars,
     verbs: &'a BTreeMap<String, Operation>,
-    tables: BTreeMap<&'a str, Options>,
+    tables: &'a BTreeMap<&'a str, Options>,
     region: Region,
 }
 
@@ -62,6 +62,7 @@ pub(super) fn outputs(
         }
     };
     let mut names = BTreeSet::new();
+    let tables = tables(file, spec, &outputs)?;
     let mut compiled = Vec::new();
     for output in &outputs {
         if !names.insert(&output.name) {
@@ -72,8 +73,7 @@ pub(super) fn outputs(
             let problem = format!("no such table in objects.toml: use one of {}", known.join(", "));
             return invalid("object", problem);
         };
-        let tables = tables(file, spec, &outputs)?;
-        let scope = Scope { file, object, vars, verbs: &spec.verbs, tables, region };
+        let scope = Scope { file, object, vars, verbs: &spec.verbs, tables: &tables, region };
         let mut seen = BTreeSet::new();
         let mut fields = Vec::new();
         for field in &output.fields {

@@ -1,6 +1,7 @@
 //! The queue's basic types: statuses, stages, stamps, leases and reasons.
 
 mod lookup;
+mod record;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

@@ -45,7 +45,7 @@ impl Worker {
         self.connection.permits.set_foreign(remembered != account.id);
         if remembered == account.id {
             self.portal.queue.open_gate(GateKind::Account).await?;
-            self.portal.queue.mended("").await?;
+            self.portal.queue.open_fault_gates("").await?;
         } else {
             let closure = Closure {
                 code: Some("OTHER_ACCOUNT".into()),

@@ -125,7 +125,7 @@ impl Worker {
                     return Ok(());
                 }
                 tracing::info!(sync_type = due.sync_type, "a probe came through");
-                self.portal.queue.mended(&due.sync_type).await
+                self.portal.queue.open_fault_gates(&due.sync_type).await
             }
             (None, _) if done.transient => {
                 let since = now - policy.within;

@@ -130,7 +130,12 @@ fn creations(lines: &[Line<'_>], terms: &Terms<'_>) -> Vec<Call> {
             })
             .collect();
         let how = batch::Write::Upsert(&object.key);
-        calls.push(batch::write(terms.version, &object.plural, how, &inputs));
+        calls.push(batch::write(
+            terms.version,
+            &object.plural,
+            how,
+            &inputs.iter().collect::<Vec<_>>(),
+        ));
         rest.sort_by_key(|line| {
             (std::cmp::Reverse(line.head_start), line.object.order, line.planned.record.id)
         });

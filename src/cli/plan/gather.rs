@@ -12,7 +12,7 @@ use crate::cli::{exit, out};
 use crate::config::Config;
 use crate::event::{Admission, Event, Fault, admit, legible};
 use crate::mapping::{Change, Input as Mapped, Mapping};
-use crate::queue::model::{Accepted, Record, Row, head_start};
+use crate::queue::model::{Record, Row, head_start};
 
 /// As many as one request may carry.
 const MOST: usize = 10_000;
@@ -156,7 +156,7 @@ impl Gathered {
                 let number = i64::try_from(self.records.len()).unwrap_or(i64::MAX) + 1;
                 self.records.push(Owed {
                     sync_type: change.sync_type.clone(),
-                    record: record(number, change.external_id.clone()),
+                    record: Record::blank(number, change.external_id.clone()),
                     head_start: TimeDelta::zero(),
                 });
                 self.records.len() - 1
@@ -183,24 +183,5 @@ impl Gathered {
             first = first.or(Some(place));
         }
         first
-    }
-}
-
-/// A record that HubSpot knows nothing of.
-fn record(id: i64, external_id: String) -> Record {
-    Record {
-        id,
-        external_id,
-        hubspot_id: None,
-        accepted: Accepted::new(),
-        tombstone: None,
-        doubt: 0,
-        lookup: None,
-        shared: false,
-        lost_link: None,
-        adopted: false,
-        erase_confirmed: false,
-        failures: 0,
-        rows: Vec::new(),
     }
 }

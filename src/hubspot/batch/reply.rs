@@ -28,7 +28,7 @@ pub fn missing(body: &Value) -> HashSet<String> {
 /// Returns one verdict for each input, in the order of `inputs`. `key` is the unique property of an
 /// upsert.
 #[must_use]
-pub fn verdicts(inputs: &[Input], key: Option<&str>, body: &Value) -> Vec<Verdict> {
+pub fn verdicts(inputs: &[&Input], key: Option<&str>, body: &Value) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict::Unanswered; inputs.len()];
     let by_trace = index(inputs, |input| &input.trace);
     let by_id = index(inputs, |input| &input.id);
@@ -86,7 +86,7 @@ fn items<'a>(body: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
 
 /// Maps each name to its positions. A repeated name stands for all its positions.
 fn index<'a>(
-    inputs: &'a [Input],
+    inputs: &[&'a Input],
     of: impl Fn(&'a Input) -> &'a str,
 ) -> HashMap<&'a str, Vec<usize>> {
     let mut index: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -165,7 +165,7 @@ mod tests {
         let body = json!({ "results": [result("12", Some("2"), "u-2"), result("10", None, "u-0")],
             "errors": [{ "category": "VALIDATION_ERROR", "message": "no",
                          "context": { "objectWriteTraceId": ["1"] } }], "numErrors": 7 });
-        let got = verdicts(&inputs(), Some("hubferry_id"), &body);
+        let got = verdicts(&inputs().iter().collect::<Vec<_>>(), Some("hubferry_id"), &body);
         assert!(matches!(&got[0], Verdict::Written(w) if w.id == "10"));
         assert!(matches!(&got[1], Verdict::Refused(f) if f.code == "VALIDATION_ERROR"));
         assert!(matches!(&got[2], Verdict::Written(w) if w.id == "12"));
@@ -175,18 +175,21 @@ mod tests {
     fn a_foreign_trace_id_and_a_lying_count_leave_the_input_unanswered() {
         let body = json!({ "results": [result("10", Some("0"), "u-0"), result("11", Some("1"), "u-1"),
             result("99", Some("zz"), "u-9")], "numErrors": 1 });
-        assert_eq!(verdicts(&inputs(), Some("hubferry_id"), &body)[2], Verdict::Unanswered);
+        assert_eq!(
+            verdicts(&inputs().iter().collect::<Vec<_>>(), Some("hubferry_id"), &body)[2],
+            Verdict::Unanswered
+        );
     }
 
     #[test]
     fn one_item_may_name_several_inputs_and_a_nameless_one_is_matched_by_elimination() {
         let grouped = json!({ "results": [result("10", Some("0"), "u-0")],
             "errors": [{ "category": "OBJECT_NOT_FOUND", "message": "gone", "context": { "ids": ["u-1", "u-2"] } }] });
-        let got = verdicts(&inputs(), Some("hubferry_id"), &grouped);
+        let got = verdicts(&inputs().iter().collect::<Vec<_>>(), Some("hubferry_id"), &grouped);
         assert!(matches!((&got[1], &got[2]), (Verdict::Refused(_), Verdict::Refused(_))));
         let nameless = json!({ "results": [result("10", Some("0"), "u-0"), result("11", Some("1"), "u-1")],
             "errors": [{ "message": "bad" }] });
-        let got = verdicts(&inputs(), Some("hubferry_id"), &nameless);
+        let got = verdicts(&inputs().iter().collect::<Vec<_>>(), Some("hubferry_id"), &nameless);
         assert!(matches!(&got[2], Verdict::Refused(_)));
     }
 }

@@ -103,7 +103,7 @@ impl Queue {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn mended(&self, sync_type: &str) -> Result<(), QueueError> {
+    pub async fn open_fault_gates(&self, sync_type: &str) -> Result<(), QueueError> {
         let mut tx = begin(&self.pool).await?;
         sqlx::query(
             "DELETE FROM gate

@@ -145,21 +145,7 @@ impl Queue {
 
 /// A record that the queue does not know.
 fn blank(sync_type: &str, external_id: &str) -> PreviewInput {
-    let record = Record {
-        id: 0,
-        external_id: external_id.to_owned(),
-        hubspot_id: None,
-        accepted: Accepted::new(),
-        tombstone: None,
-        doubt: 0,
-        lookup: None,
-        shared: false,
-        lost_link: None,
-        adopted: false,
-        erase_confirmed: false,
-        failures: 0,
-        rows: Vec::new(),
-    };
+    let record = Record::blank(0, external_id.to_owned());
     PreviewInput { sync_type: sync_type.to_owned(), record, slots: BTreeMap::new(), erased: false }
 }
 

@@ -98,7 +98,11 @@ fn every_known_batch_reply_gives_each_input_its_own_verdict() {
                 associate::Verdict::Elsewhere => ("elsewhere", None),
             }));
         } else {
-            let verdicts = batch::verdicts(&inputs(), Some("acme_user_id"), &reply["body"]);
+            let verdicts = batch::verdicts(
+                &inputs().iter().collect::<Vec<_>>(),
+                Some("acme_user_id"),
+                &reply["body"],
+            );
             told.extend(verdicts.iter().map(|v| match v {
                 batch::Verdict::Written(record) => ("written", Some(record.id.clone())),
                 batch::Verdict::Refused(failure) => refused(failure),

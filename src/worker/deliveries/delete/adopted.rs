@@ -63,7 +63,8 @@ pub(super) async fn unlinked(
     body: &Value,
     terms: Terms<'_>,
 ) -> Result<(Vec<Settlement>, bool), StepError> {
-    let verdicts = batch::verdicts(&keyless(cx.object, items), None, body);
+    let inputs = keyless(cx.object, items);
+    let verdicts = batch::verdicts(&inputs.iter().collect::<Vec<_>>(), None, body);
     let (mut settlements, mut closed) = (Vec::with_capacity(items.len()), false);
     for (planned, verdict) in items.iter().zip(verdicts) {
         settlements.push(match verdict {

@@ -18,7 +18,8 @@ pub(super) fn call(cx: &Context<'_>, purpose: Purpose, items: &[Planned]) -> Cal
         Purpose::Verify => batch::read(version, plural, None, &links, &[&object.key, MERGED]),
         Purpose::Archive => batch::archive(version, plural, &links),
         Purpose::Unlink => {
-            batch::write(version, plural, Write::Update, &adopted::keyless(object, items))
+            let inputs = adopted::keyless(object, items);
+            batch::write(version, plural, Write::Update, &inputs.iter().collect::<Vec<_>>())
         }
         Purpose::Erase => {
             let body = serde_json::json!({ "objectId": links.first() });

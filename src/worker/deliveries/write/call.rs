@@ -15,6 +15,6 @@ pub(super) fn call(cx: &Context<'_>, items: &[Writing]) -> Call {
 }
 
 /// The inputs of the call.
-pub(super) fn inputs(items: &[Writing]) -> Vec<Input> {
-    items.iter().map(|work| work.input.clone()).collect()
+pub(super) fn inputs(items: &[Writing]) -> Vec<&Input> {
+    items.iter().map(|work| &work.input).collect()
 }

@@ -162,7 +162,7 @@ proptest! {
         reply in prop_oneof![3 => any_reply(), 1 => any_json()],
         key in prop_oneof![Just(None), Just(Some("key"))],
     ) {
-        let verdicts = batch::verdicts(&inputs, key, &reply);
+        let verdicts = batch::verdicts(&inputs.iter().collect::<Vec<_>>(), key, &reply);
         prop_assert_eq!(verdicts.len(), inputs.len());
         let results = results(&reply);
         for (input, verdict) in inputs.iter().zip(&verdicts) {
